@@ -1,0 +1,207 @@
+//! **What.** SQLite as Tare uses it: one file, several processes, each commit on disk when it returns.
+//!
+//! **Not.** No tables (their owners give the migrations), no cache, no pool.
+//!
+//! **Words.** *Migration*: one step from schema version n to n+1 (`PRAGMA user_version`). *Synced commit*: a
+//! transaction that changed something, hence one `fsync` of the write-ahead log.
+//!
+//! **Life.** `Database::open(path, migrations)` → `read` / `write` → drop. Open late, and close before a child is
+//! spawned: a run needs it only to record what was asked.
+//!
+//! **Rules.** `write` is one `IMMEDIATE` transaction and its body does nothing but SQL: no file, process or network
+//! call while others wait. WAL with `synchronous=FULL`: what `write` returned survives a power cut. No connection
+//! crosses a fork: the fd is close-on-exec, use from another process is an error, and drop there does nothing
+//! (SQLite, "How To Corrupt An SQLite Database File", 2.6). A damaged file is an error, never replaced.
+//!
+//! ```
+//! # fn main() -> tare_error::Result<()> {
+//! # let path = std::env::temp_dir().join(format!("tare-database-doc-{}.db", std::process::id()));
+//! use tare_database::{Database, Migration, Query};
+//! const SCHEMA: &[Migration] = &[Migration { name: "pets", sql: "CREATE TABLE pets (name TEXT NOT NULL)" }];
+//! let mut database = Database::open(&path, SCHEMA)?;
+//! database.write("add pet", |tx| tx.execute("INSERT INTO pets VALUES (?1)", ["rex"]).query("add", "rex"))?;
+//! let count: i64 = database.read("count pets", |tx| {
+//!     tx.query_row("SELECT count(*) FROM pets", [], |row| row.get(0)).query("count", "pets")
+//! })?;
+//! assert_eq!(count, 1);
+//! # for end in ["", "-wal", "-shm"] { std::fs::remove_file(format!("{}{end}", path.display())).ok(); }
+//! # Ok(())
+//! # }
+//! ```
+
+mod filesystem;
+mod migrate;
+mod query;
+
+pub use migrate::Migration;
+pub use query::Query;
+/// The SQL library itself: statements, parameters, rows.
+pub use rusqlite as sql;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rustix::fd::OwnedFd;
+use rustix::fs::{CWD, FileType, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tare_error::{Context, Error, Kind, Result, While};
+
+/// How long a writer waits for another before it gives up.
+const BUSY: Duration = Duration::from_secs(30);
+
+/// Pages in the write-ahead log before they are moved into the file (4 KiB each).
+///
+/// The log is read once by the first process after all others have gone; 1 MiB keeps that under a millisecond.
+const CHECKPOINT_PAGES: i64 = 256;
+
+/// An open database; belongs to the process that opened it.
+#[derive(Debug)]
+pub struct Database {
+    /// `None` only while dropping.
+    connection: Option<Connection>,
+    path: PathBuf,
+    owner: u32,
+    commits: u64,
+}
+
+impl Database {
+    /// Opens the file at `path`, makes it if there is none, and brings its schema up to the last of `migrations`.
+    ///
+    /// # Errors
+    /// `Unsupported` on a network file system and for a schema newer than ours; `Corrupt` for a damaged file;
+    /// `Conflict` where another process keeps it locked; else the kernel's.
+    pub fn open(path: &Path, migrations: &[Migration]) -> Result<Database> {
+        let shown = path.display();
+        filesystem::refuse_network(path)?;
+        let _alone = make_first(path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).query("open database", &shown)?;
+        configure(&connection).query("open database", &shown)?;
+        let mut database = Database {
+            connection: Some(connection),
+            path: path.to_owned(),
+            owner: std::process::id(),
+            commits: 0,
+        };
+        if migrate::run(database.connection()?, migrations).during("open database", &shown)? {
+            database.committed("migrate");
+        }
+        Ok(database)
+    }
+
+    /// Runs `body` on one consistent view of the data; nothing it does is kept.
+    ///
+    /// # Errors
+    /// Those of `body`, and SQLite's.
+    pub fn read<T>(
+        &mut self,
+        operation: &'static str,
+        body: impl FnOnce(&Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let tx = self.begin(operation, TransactionBehavior::Deferred)?;
+        body(&tx)
+    }
+
+    /// Runs `body` as one transaction: all of it is on disk when this returns, or none of it.
+    ///
+    /// The lock is taken at the start (`IMMEDIATE`), so `body` sees the last state and cannot lose to another
+    /// writer half-way. `body` must do nothing but SQL.
+    ///
+    /// # Errors
+    /// Those of `body` (then nothing is kept), `Conflict` after half a minute behind other writers, `Exhausted` on
+    /// a full disk, else SQLite's.
+    pub fn write<T>(
+        &mut self,
+        operation: &'static str,
+        body: impl FnOnce(&Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let path = self.path.clone();
+        let tx = self.begin(operation, TransactionBehavior::Immediate)?;
+        let before = tx.total_changes();
+        let value = body(&tx)?;
+        let changed = tx.total_changes() != before;
+        tx.commit().query(operation, path.display())?;
+        if changed {
+            self.committed(operation);
+        }
+        Ok(value)
+    }
+
+    /// How many synced commits this handle has made.
+    pub fn synced_commits(&self) -> u64 {
+        self.commits
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn begin(&mut self, operation: &'static str, how: TransactionBehavior) -> Result<Transaction<'_>> {
+        let shown = self.path.display().to_string();
+        self.connection()?
+            .transaction_with_behavior(how)
+            .query(operation, shown)
+    }
+
+    fn connection(&mut self) -> Result<&mut Connection> {
+        let forked = self.owner != std::process::id();
+        match &mut self.connection {
+            Some(connection) if !forked => Ok(connection),
+            _ => Err(Error::new(Kind::Internal, "use database", self.path.display())
+                .because("it was opened by another process")),
+        }
+    }
+
+    fn committed(&mut self, operation: &'static str) {
+        self.commits += 1;
+        // What a test counts from outside, over several processes of one command.
+        tracing::debug!(op = operation, commits = self.commits, "synced commit");
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if self.owner != std::process::id() {
+            // Closing here would drop the locks that the opener still holds (fcntl(2), POSIX locks).
+            std::mem::forget(self.connection.take());
+        }
+    }
+}
+
+/// Makes the file, private, where there is none; whoever meets an empty one sets it up alone.
+///
+/// Two that switch a new file to WAL at once would see `SQLITE_BUSY` without a wait. The file is never opened
+/// here: closing a second fd of it would drop the locks of this process's other connections (fcntl(2)).
+fn make_first(path: &Path) -> Result<Option<OwnedFd>> {
+    let shown = path.display();
+    // SQLite would make it readable for all; its -wal and -shm take the mode of the file.
+    match rustix::fs::mknodat(CWD, path, FileType::RegularFile, Mode::RUSR | Mode::WUSR, 0) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(e) => return Err(Error::os("make database", shown, e)),
+    }
+    if rustix::fs::stat(path).op("open database", &shown)?.st_size > 0 {
+        return Ok(None);
+    }
+    let folder = filesystem::folder(path);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = rustix::fs::openat(CWD, folder, flags, Mode::empty()).op("open folder", folder.display())?;
+    rustix::fs::flock(&folder, FlockOperation::LockExclusive).op("lock folder of", &shown)?;
+    Ok(Some(folder))
+}
+
+/// Settings of each connection; all but the journal mode are forgotten with it.
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY)?;
+    // Without this the last to close would move the log into the file: two more fsyncs for every short command.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT_PAGES, |_| Ok(()))
+}
+
+#[cfg(test)]
+mod tests;
