@@ -1,0 +1,3 @@
+//! Containers: what is asked, what that means for an image on a machine, and their life from create to remove.
+
+pub mod request;

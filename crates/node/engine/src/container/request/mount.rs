@@ -1,0 +1,249 @@
+//! Mounts as `-v`, `--mount` and `--tmpfs` write them.
+
+mod fields;
+
+use super::invalid;
+use fields::Fields;
+use std::path::{Component, Path, PathBuf};
+use tare_error::{Error, Kind, Result};
+
+/// One mount asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MountRequest {
+    /// Where inside: absolute, without `.` and `..`.
+    pub target: PathBuf,
+    /// Whether it cannot be written.
+    pub read_only: bool,
+    /// What is mounted.
+    pub kind: MountKind,
+    /// Flags in mount(8)'s words, from a closed set: `noexec`, `nosuid`, `nodev` and their opposites.
+    pub flags: Vec<&'static str>,
+}
+
+/// What is mounted.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MountKind {
+    /// A file or directory of the host.
+    Bind(BindSource),
+    /// A file system in memory; the options are tmpfs(5)'s, from a closed set.
+    Tmpfs(Vec<String>),
+}
+
+/// A file or directory of the host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BindSource {
+    /// Absolute.
+    pub path: PathBuf,
+    /// Whether mounts below it come along.
+    pub recursive: bool,
+    /// Whether `read_only` stops at mounts below it.
+    pub read_only_top: bool,
+    /// How later mounts pass between the two sides.
+    pub propagation: Propagation,
+}
+
+/// How later mounts pass between the two sides (mount_namespaces(7)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Propagation {
+    /// Not at all.
+    #[default]
+    Private,
+    /// From the host inwards.
+    Slave,
+    /// Both ways.
+    Shared,
+}
+
+/// Flags that a person may set on a mount.
+const FLAGS: [&str; 6] = ["noexec", "exec", "nosuid", "suid", "nodev", "dev"];
+
+impl MountRequest {
+    /// Reads `-v SOURCE:TARGET[:OPTION,...]`; a source that begins with `.` is below `directory`.
+    ///
+    /// # Errors
+    /// `Invalid`; `Unsupported` for a named or anonymous volume.
+    pub fn parse_volume(text: &str, directory: &Path) -> Result<MountRequest> {
+        let how = "a volume is SOURCE:TARGET, with :ro behind it or not, as in -v /srv/data:/data:ro";
+        let mut parts = text.splitn(3, ':');
+        let (source, target, options) = (parts.next().unwrap_or(""), parts.next(), parts.next());
+        let Some(target) = target else {
+            return Err(volumes_are_later(text).hint(how));
+        };
+        let mut mount = MountRequest::bind(source_path(text, source, directory)?, target_path(text, target)?);
+        for option in options.unwrap_or_default().split(',').filter(|o| !o.is_empty()) {
+            mount.apply(text, option).map_err(|e| e.hint(how))?;
+        }
+        Ok(mount)
+    }
+
+    /// Reads `--tmpfs TARGET[:OPTION,...]`; without options it is `noexec`, `nosuid` and `nodev`, as docker's.
+    ///
+    /// # Errors
+    /// `Invalid`.
+    pub fn parse_tmpfs(text: &str) -> Result<MountRequest> {
+        let (target, options) = text.split_once(':').unwrap_or((text, ""));
+        let mut mount = MountRequest::tmpfs(target_path(text, target)?);
+        for option in options.split(',').filter(|o| !o.is_empty()) {
+            mount.apply(text, option)?;
+        }
+        Ok(mount)
+    }
+
+    /// Reads `--mount type=bind,source=/a,target=/b,readonly` and `type=tmpfs,target=/b,tmpfs-size=64m`.
+    ///
+    /// # Errors
+    /// `Invalid`; `Unsupported` for `type=volume` and what else is not there yet.
+    pub fn parse_mount(text: &str, directory: &Path) -> Result<MountRequest> {
+        let fields = Fields::parse(text)?;
+        let target = fields.needed(text, "target")?;
+        let target = target_path(text, target)?;
+        let mut mount = match fields.get("type").unwrap_or("volume") {
+            "bind" => MountRequest::bind(
+                source_path(text, fields.needed(text, "source")?, directory)?,
+                target,
+            ),
+            "tmpfs" => MountRequest::tmpfs(target),
+            "volume" => return Err(volumes_are_later(text)),
+            other => {
+                let why = format!("there is no mount type {other:?}");
+                return Err(invalid("mount", text, why).hint("the types are bind and tmpfs"));
+            }
+        };
+        fields.apply(text, &mut mount)?;
+        Ok(mount)
+    }
+
+    fn bind(path: PathBuf, target: PathBuf) -> MountRequest {
+        let source = BindSource {
+            path,
+            recursive: true,
+            read_only_top: false,
+            propagation: Propagation::Private,
+        };
+        MountRequest {
+            target,
+            read_only: false,
+            kind: MountKind::Bind(source),
+            flags: Vec::new(),
+        }
+    }
+
+    fn tmpfs(target: PathBuf) -> MountRequest {
+        MountRequest {
+            target,
+            read_only: false,
+            kind: MountKind::Tmpfs(Vec::new()),
+            flags: vec!["noexec", "nosuid", "nodev"],
+        }
+    }
+
+    /// One option word of `-v` or `--tmpfs`.
+    fn apply(&mut self, text: &str, option: &str) -> Result<()> {
+        match option {
+            "ro" => self.read_only = true,
+            "rw" => self.read_only = false,
+            _ => {
+                if let Some(flag) = FLAGS.iter().find(|flag| **flag == option) {
+                    self.set_flag(flag);
+                    return Ok(());
+                }
+                let known = match &mut self.kind {
+                    MountKind::Bind(source) => source.apply(option),
+                    MountKind::Tmpfs(options) => {
+                        let known = tmpfs_option(option);
+                        options.extend(known.then(|| option.to_owned()));
+                        known
+                    }
+                };
+                if !known {
+                    return Err(invalid("mount", text, format!("there is no option {option:?}")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets a flag and takes its opposite away: the last one wins.
+    fn set_flag(&mut self, flag: &'static str) {
+        let bare = |f: &str| f.strip_prefix("no").unwrap_or(f).to_owned();
+        self.flags.retain(|other| bare(other) != bare(flag));
+        self.flags.push(flag);
+    }
+}
+
+impl BindSource {
+    /// One option word that is about binds; says whether it knew it.
+    fn apply(&mut self, option: &str) -> bool {
+        match option {
+            "rprivate" | "private" => self.propagation = Propagation::Private,
+            "rslave" | "slave" => self.propagation = Propagation::Slave,
+            "rshared" | "shared" => self.propagation = Propagation::Shared,
+            "rbind" => self.recursive = true,
+            "bind" => self.recursive = false,
+            // SELinux relabelling and docker for Mac's consistency words: without meaning here, in many scripts.
+            "z" | "Z" | "cached" | "delegated" | "consistent" => {}
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// Whether `option` is one of tmpfs(5) with a value that holds no separator.
+fn tmpfs_option(option: &str) -> bool {
+    let Some((name, value)) = option.split_once('=') else {
+        return false;
+    };
+    let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+    match name {
+        "size" => digits(value.trim_end_matches(['k', 'm', 'g', 'K', 'M', 'G', '%'])),
+        "nr_blocks" | "nr_inodes" => digits(value.trim_end_matches(['k', 'm', 'g', 'K', 'M', 'G'])),
+        "mode" => !value.is_empty() && value.bytes().all(|b| (b'0'..=b'7').contains(&b)),
+        "uid" | "gid" => value.parse::<u32>().is_ok(),
+        _ => false,
+    }
+}
+
+/// Where inside: absolute, made plain by words alone (the file system inside is asked later, by fd).
+fn target_path(text: &str, target: &str) -> Result<PathBuf> {
+    let path = Path::new(target);
+    if !path.is_absolute() || target.contains('\0') {
+        let why = format!("the target {target:?} is not an absolute path");
+        return Err(invalid("mount", text, why).hint("give the place inside the container as /path"));
+    }
+    let mut plain = PathBuf::from("/");
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => plain.push(name),
+            Component::ParentDir => {
+                plain.pop();
+            }
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    if plain == Path::new("/") {
+        return Err(invalid("mount", text, "the root itself cannot be mounted over"));
+    }
+    Ok(plain)
+}
+
+/// A path of the host: absolute, or below `directory` where it begins with a dot. A bare word names a volume.
+fn source_path(text: &str, source: &str, directory: &Path) -> Result<PathBuf> {
+    if source.is_empty() {
+        return Err(invalid("mount", text, "the source is empty"));
+    }
+    let path = Path::new(source);
+    if path.is_absolute() {
+        return Ok(path.to_owned());
+    }
+    if source.starts_with('.') {
+        return Ok(directory.join(path).components().collect());
+    }
+    Err(volumes_are_later(text).hint(format!(
+        "for a directory of this machine write ./{source} or its whole path"
+    )))
+}
+
+fn volumes_are_later(text: &str) -> Error {
+    Error::new(Kind::Unsupported, "read mount", format!("{text:?}"))
+        .because("named volumes are not there yet")
+}

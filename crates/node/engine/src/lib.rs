@@ -1,0 +1,14 @@
+//! **What.** The services of one node: images and containers, over crash-safe state that several processes may open.
+//!
+//! **Not.** No flags, tables or progress lines (those are a program's), no system calls (those are the kernel
+//! crates'), no registry protocol, no unpacking.
+//!
+//! **Words.** *Request*: what somebody asks a container to be. *Draft*: the runtime specification as the
+//! contributors fill it. *Bundle*: the folder that holds a container's `config.json`.
+//!
+//! **Life.** request → image resolved → draft → bundle and snapshot → supervisor → exit → removed or kept.
+//!
+//! **Rules.** Everything made outside the process is named by the container's id, made again or removed again
+//! without harm, and written down before it is made, so that the next command can finish or undo it.
+
+pub mod container;
