@@ -1,0 +1,4 @@
+//! The ground: a test has a world of its own, and what it leaves behind is found.
+
+mod isolation;
+mod leaks;

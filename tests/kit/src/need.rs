@@ -1,0 +1,135 @@
+//! What a test may need of the machine, and how its absence is counted.
+
+use crate::fixture::Fixture;
+use rustix::process::geteuid;
+use std::fmt;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Something a test cannot do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Effective user 0 with the right to make namespaces and mounts.
+    Root,
+    /// User namespaces, `newuidmap` and `newgidmap`.
+    Userns,
+    /// The memory, pids and cpu controllers of cgroup version 1.
+    Cgroup1,
+    /// A cgroup2 tree, with or without controllers.
+    Cgroup2,
+    /// The overlay filesystem.
+    Overlay,
+    /// The `nft` program and the kernel's nf_tables.
+    Nft,
+    /// A /dev/kvm that opens.
+    Kvm,
+    /// The `criu` program.
+    Criu,
+    /// A host whose pid 1 is systemd.
+    Systemd,
+    /// qemu, for tests in a virtual machine.
+    Vm,
+    /// A program on the search path.
+    Program(&'static str),
+    /// Something that tests/fixtures/NAME makes; it is made when a test first asks.
+    Fixture(&'static str),
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Need::Program(name) => write!(f, "program {name}"),
+            Need::Fixture(name) => write!(f, "fixture {name}"),
+            other => f.write_str(&format!("{other:?}").to_lowercase()),
+        }
+    }
+}
+
+impl Need {
+    /// Why this machine does not have it; none where it does.
+    #[must_use]
+    pub fn missing(self) -> Option<String> {
+        match self {
+            Need::Root => (!geteuid().is_root()).then(|| "not root".to_owned()),
+            Need::Userns => first([
+                no_file("/proc/self/ns/user"),
+                no_program("newuidmap"),
+                no_program("newgidmap"),
+            ]),
+            Need::Cgroup1 => ["memory", "pids", "cpu"].iter().find_map(|name| {
+                let bound = lines("/proc/self/cgroup").any(|line| {
+                    line.split(':')
+                        .nth(1)
+                        .is_some_and(|l| l.split(',').any(|c| c == *name))
+                });
+                (!bound).then(|| format!("the {name} controller is not on a cgroup v1 hierarchy"))
+            }),
+            Need::Cgroup2 => {
+                let mounted = lines("/proc/self/mountinfo").any(|line| line.contains(" - cgroup2 "));
+                (!mounted).then(|| "no cgroup2 is mounted".to_owned())
+            }
+            Need::Overlay => (!lines("/proc/filesystems").any(|line| line.ends_with("\toverlay")))
+                .then(|| "the kernel has no overlay filesystem loaded".to_owned()),
+            Need::Nft => no_program("nft"),
+            Need::Kvm => std::fs::File::options()
+                .read(true)
+                .write(true)
+                .open("/dev/kvm")
+                .err()
+                .map(|e| format!("/dev/kvm: {e}")),
+            Need::Criu => no_program("criu"),
+            Need::Systemd => no_file("/run/systemd/system"),
+            Need::Vm => no_program("qemu-system-x86_64"),
+            Need::Program(name) => no_program(name),
+            Need::Fixture(name) => Fixture::named(name).missing(),
+        }
+    }
+}
+
+fn first<const N: usize>(reasons: [Option<String>; N]) -> Option<String> {
+    reasons.into_iter().flatten().next()
+}
+
+fn lines(path: &str) -> impl Iterator<Item = String> {
+    std::fs::read_to_string(path)
+        .unwrap_or_default()
+        .lines()
+        .map(str::to_owned)
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+fn no_file(path: &str) -> Option<String> {
+    (!Path::new(path).exists()).then(|| format!("there is no {path}"))
+}
+
+fn no_program(name: &str) -> Option<String> {
+    program(name)
+        .is_none()
+        .then(|| format!("there is no program {name}"))
+}
+
+/// Where the search path has this program; /sbin and /usr/sbin are always looked into.
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    path.split(':')
+        .chain(["/usr/sbin", "/sbin"])
+        .map(|folder| Path::new(folder).join(name))
+        .find(|p| p.is_file())
+}
+
+/// Says and counts that a test was skipped. `make test` names a file for the count.
+pub(crate) fn skip(test: &str, need: Need, reason: &str) {
+    eprintln!("SKIPPED {test}: needs {need}: {reason}");
+    let Some(path) = std::env::var_os("TARE_KIT_SKIPS") else {
+        return;
+    };
+    let mut file = std::fs::File::options()
+        .append(true)
+        .create(true)
+        .open(&path)
+        .expect("open the list of skipped tests");
+    // One write per line: tests of several processes append at the same time.
+    file.write_all(format!("{need}\t{test}: {reason}\n").as_bytes())
+        .expect("write the list of skipped tests");
+}

@@ -1,0 +1,182 @@
+//! The three processes in which one test runs; see the crate page.
+
+use crate::cgroups::Groups;
+use crate::leaks;
+use crate::need::{Need, skip};
+use crate::world::World;
+use crate::{command, namespace};
+use rustix::process::{Pid, WaitOptions, getpid, wait};
+use std::any::type_name;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// Which of the three this process is; unset outside.
+const STAGE: &str = "TARE_KIT_STAGE";
+
+/// How long one test may take before it is killed.
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// Runs `body` in a world of its own, or says which of `needs` is missing. Called from a `#[test]` function with a
+/// closure written there: the closure's type is named after that function.
+///
+/// # Panics
+/// When the body panics, leaves something behind, or takes longer than four minutes; the message has its output.
+pub fn test<F: FnOnce(&World)>(needs: &[Need], body: F) {
+    let name = test_name(type_name::<F>());
+    match std::env::var(STAGE).as_deref() {
+        Ok("inside") => inside(body),
+        Ok("init") => init(name),
+        _ => {
+            let everywhere = [Need::Root, Need::Program("unshare"), Need::Program("ip")];
+            for need in everywhere.iter().chain(needs) {
+                if let Some(reason) = need.missing() {
+                    return skip(name, *need, &reason);
+                }
+            }
+            outside(name);
+        }
+    }
+}
+
+/// True in the process that libtest started, where the verdict on a test comes together.
+#[must_use]
+pub fn is_outside() -> bool {
+    std::env::var_os(STAGE).is_none()
+}
+
+/// `run::memory::limit_holds::{{closure}}` → `memory::limit_holds`, as libtest calls it.
+fn test_name(closure: &'static str) -> &'static str {
+    let function = closure
+        .strip_suffix("::{{closure}}")
+        .expect("the body is a closure, written in the test function");
+    function
+        .split_once("::")
+        .expect("a path of a crate and a function")
+        .1
+}
+
+fn outside(name: &str) {
+    let label = format!("{}-{}", std::process::id(), name.replace("::", "-"));
+    let scratch = Scratch::make(&label);
+    let groups = Groups::make(&label);
+    let log = scratch.0.join("output");
+    // One open file for both streams, so that they keep their order.
+    let output = File::options()
+        .append(true)
+        .create(true)
+        .open(&log)
+        .expect("make the output file");
+    let child = Command::new("sh")
+        .args(["-c", ENTER, "sh"])
+        .arg(std::env::current_exe().expect("this program's path"))
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
+        .env("KIT_GROUPS", groups.procs_files())
+        .env("TARE_KIT_SCRATCH", &scratch.0)
+        .env("TARE_KIT_SKIPS", "/dev/null")
+        .env(STAGE, "init")
+        // The line that panicked is in the message; the frames below it are libtest's and the kit's.
+        .env("RUST_BACKTRACE", "0")
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().expect("dup"))
+        .stderr(output)
+        .spawn()
+        .expect("start unshare");
+    let outcome = command::wait_at_most(child, LIMIT);
+    let output = std::fs::read(&log)
+        .map(|b| String::from_utf8_lossy(&b).into_owned())
+        .unwrap_or_default();
+    let groups_left = groups.remove();
+    match outcome {
+        Some(status) if status.success() && groups_left.is_empty() => {}
+        Some(status) if status.success() => panic!("control groups cannot be removed: {groups_left:?}"),
+        Some(status) => panic!("{name} failed ({status}):\n{output}"),
+        None => panic!("{name} did not end within {LIMIT:?} and was killed:\n{output}"),
+    }
+}
+
+/// Joins the groups first, so that they are the root of the new cgroup namespace. `--kill-child` ends the whole
+/// pid namespace with unshare, which the outer process kills when time is up.
+const ENTER: &str = r#"for f in $KIT_GROUPS; do echo $$ > "$f" || exit 97; done; unset KIT_GROUPS
+exec unshare --mount --propagation private --pid --fork --kill-child --mount-proc --net --ipc --uts --cgroup -- "$@""#;
+
+fn init(name: &str) {
+    assert_eq!(getpid(), Pid::INIT, "stage init runs as pid 1");
+    namespace::furnish();
+    let before = leaks::Picture::take();
+    #[expect(
+        clippy::zombie_processes,
+        reason = "waited for below, among all that pid 1 inherits"
+    )]
+    let child = Command::new(std::env::current_exe().expect("this program's path"))
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
+        .env(STAGE, "inside")
+        .spawn()
+        .expect("start the test again");
+    let id = Pid::from_child(&child);
+    // As pid 1 this process inherits every orphan: it reaps all until the test itself has ended.
+    let status = loop {
+        match wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) if pid == id => break status,
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(e) => panic!("wait: {e}"),
+        }
+    };
+    let leaks = leaks::after(&before);
+    assert!(leaks.is_empty(), "left behind:\n  {}", leaks.join("\n  "));
+    assert!(status.exit_status() == Some(0), "the test itself failed");
+}
+
+fn inside<F: FnOnce(&World)>(body: F) {
+    let world = World::enter();
+    let before = leaks::open_files();
+    body(&world);
+    let mut leaks = leaks::new_open_files(&before);
+    leaks.extend(world.left_behind());
+    assert!(leaks.is_empty(), "left behind:\n  {}", leaks.join("\n  "));
+}
+
+/// The folder of one test on the disk, removed with its owner.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn make(label: &str) -> Self {
+        let path = target_folder().join("scratch").join(label);
+        std::fs::create_dir_all(&path).expect("make a scratch folder");
+        Scratch(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(e) = std::fs::remove_dir_all(&self.0) {
+            eprintln!("kit: cannot remove {}: {e}", self.0.display());
+        }
+    }
+}
+
+/// Cargo's target folder: this program is `target[/TRIPLE]/PROFILE/deps/NAME`.
+pub(crate) fn target_folder() -> PathBuf {
+    let exe = std::env::current_exe().expect("this program's path");
+    let found = exe
+        .ancestors()
+        .find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    found
+        .map(Path::to_path_buf)
+        .expect("a cargo target folder above this program")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::test_name;
+
+    #[test]
+    fn names_are_libtests() {
+        assert_eq!(
+            test_name("run::memory::limit_holds::{{closure}}"),
+            "memory::limit_holds"
+        );
+        assert_eq!(test_name("run::limit_holds::{{closure}}"), "limit_holds");
+    }
+}
