@@ -6,7 +6,7 @@
 //! relative is the same. *Entry*: a held parent directory and one final name.
 //!
 //! **Life.** [`Root::open_host`] or [`Root::from_fd`] → [`Root::open`] (follows links inside the root) or
-//! [`Root::entry`] (parent resolved, final name untouched) → use of the fd.
+//! [`Root::entry`] (parent resolved, final name untouched) → use of the fd. [`remove_tree`] ends a tree.
 //!
 //! **Rules.** Resolution is one `openat2(2)` (Linux 5.6) with `RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS`: `..` and
 //! absolute links stop at the root, `/proc/*/fd` links are refused. What was opened is used by fd; a second look-up
@@ -14,8 +14,10 @@
 //! except where a function says so.
 
 mod entry;
+mod tree;
 
 pub use entry::Entry;
+pub use tree::remove_tree;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};

@@ -85,3 +85,29 @@ fn missing_directories_are_made_and_dangling_links_are_not_followed() {
         Errno::NOTDIR
     );
 }
+
+#[test]
+fn a_tree_goes_however_deep_and_nothing_beside_it() {
+    let s = Scratch::new("tree");
+    let top = s.0.join("root/tree");
+    fs::create_dir(&top).unwrap();
+    let mut at = rustix::fs::open(&top, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+    // Deeper than PATH_MAX allows a path to be, and than any limit on descriptors.
+    for _ in 0..3000 {
+        rustix::fs::mkdirat(&at, "deeper", Mode::from(0o700)).unwrap();
+        rustix::fs::symlinkat("/etc", &at, "link").unwrap();
+        at = rustix::fs::openat(&at, "deeper", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+    }
+    drop(at);
+    for n in 0..500 {
+        fs::write(top.join(n.to_string()), "x").unwrap();
+        fs::create_dir_all(top.join(format!("d{n}/e"))).unwrap();
+    }
+    symlink("../../secret", top.join("up")).unwrap();
+    let root = s.root();
+    super::remove_tree(rustix::fd::AsFd::as_fd(&root), c"tree").unwrap();
+    super::remove_tree(rustix::fd::AsFd::as_fd(&root), c"tree").unwrap();
+    assert!(!top.exists());
+    assert_eq!(s.read("etc/passwd").unwrap(), "inside");
+    assert!(s.0.join("secret").exists());
+}
