@@ -1,0 +1,203 @@
+//! Where a mount goes: a directory or file inside a held root, found or made without ever leaving it.
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, StatxFlags};
+use rustix::io::{Errno, Result};
+use rustix::mount::MoveMountFlags;
+use std::ffi::{CStr, CString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path};
+
+/// How often a look-up is tried again when a rename elsewhere disturbed it.
+const ATTEMPTS: usize = 32;
+
+/// A path inside a root with all that is needed to make what is missing, prepared so that nothing allocates later.
+#[derive(Debug)]
+pub struct Target {
+    path: CString,
+    steps: Vec<Step>,
+}
+
+/// One component: the path up to it, and its name.
+#[derive(Debug)]
+struct Step {
+    prefix: CString,
+    name: CString,
+}
+
+impl Target {
+    /// Prepares an inside path; `.` and doubled slashes vanish.
+    ///
+    /// # Errors
+    /// `EINVAL` for `..` or a NUL byte: a destination names a place, not a way to it.
+    pub fn prepare(path: &Path) -> Result<Target> {
+        let mut so_far = Vec::new();
+        let mut steps = Vec::new();
+        for component in path.components() {
+            match component {
+                Component::Normal(name) => {
+                    so_far.push(b'/');
+                    so_far.extend_from_slice(name.as_bytes());
+                    steps.push(Step {
+                        prefix: CString::new(so_far.clone()).map_err(|_| Errno::INVAL)?,
+                        name: CString::new(name.as_bytes()).map_err(|_| Errno::INVAL)?,
+                    });
+                }
+                Component::ParentDir => return Err(Errno::INVAL),
+                Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+            }
+        }
+        let path = steps.last().map_or_else(|| c"/".to_owned(), |s| s.prefix.clone());
+        Ok(Target { path, steps })
+    }
+
+    /// The path inside.
+    pub fn path(&self) -> &CStr {
+        &self.path
+    }
+
+    /// Opens what is there, following links inside the root.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn open(&self, root: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd> {
+        open_in_root(root, &self.path, flags, ResolveFlags::empty())
+    }
+
+    /// Opens what is there, refusing every link on the way.
+    ///
+    /// # Errors
+    /// `ELOOP` for a link, else the kernel's.
+    pub fn open_no_links(&self, root: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd> {
+        open_in_root(root, &self.path, flags, ResolveFlags::NO_SYMLINKS)
+    }
+
+    /// Opens the directory (`O_PATH`), making what is missing with mode 0755.
+    ///
+    /// # Errors
+    /// `ENOTDIR` for a file at the place, `EEXIST` for a dangling link or a file on the way, else the kernel's.
+    pub fn directory(&self, root: BorrowedFd<'_>) -> Result<OwnedFd> {
+        make_directories(root, &self.path, &self.steps)
+    }
+
+    /// Opens the file (`O_PATH`), making it empty, and the directories above it, where it is missing.
+    ///
+    /// # Errors
+    /// `EISDIR` for a directory at the place, `EEXIST` for a dangling link, else the kernel's.
+    pub fn file(&self, root: BorrowedFd<'_>) -> Result<OwnedFd> {
+        match self.open(root, OFlags::PATH) {
+            Err(Errno::NOENT) => {}
+            done => return not_directory(done?),
+        }
+        let (parent, last) = self.parent(root)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::openat(&parent, last, flags, Mode::from_raw_mode(0o755)) {
+            // Somebody else made it meanwhile, or a link leads to nothing: the look-up below tells.
+            Ok(_) | Err(Errno::EXIST) => {}
+            Err(e) => return Err(e),
+        }
+        match self.open(root, OFlags::PATH) {
+            Err(Errno::NOENT) => Err(Errno::EXIST),
+            done => not_directory(done?),
+        }
+    }
+
+    /// Opens the parent directory, making what is missing, and names the last component.
+    ///
+    /// # Errors
+    /// `EINVAL` for the root itself, else as [`Target::directory`].
+    pub fn parent(&self, root: BorrowedFd<'_>) -> Result<(OwnedFd, &CStr)> {
+        let (last, above) = self.steps.split_last().ok_or(Errno::INVAL)?;
+        let parent = above.last().map_or(c"/", |s| s.prefix.as_c_str());
+        Ok((make_directories(root, parent, above)?, &last.name))
+    }
+}
+
+/// Makes the directories of `steps` where they are missing and opens the last.
+fn make_directories(root: BorrowedFd<'_>, path: &CStr, steps: &[Step]) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    match open_in_root(root, path, flags, ResolveFlags::empty()) {
+        Err(Errno::NOENT) => {}
+        done => return done,
+    }
+    let mut at = open_in_root(root, c"/", flags, ResolveFlags::empty())?;
+    for step in steps {
+        at = match open_in_root(root, &step.prefix, flags, ResolveFlags::empty()) {
+            Err(Errno::NOENT) => make_directory(at.as_fd(), &step.name)?,
+            done => done?,
+        };
+    }
+    Ok(at)
+}
+
+/// Makes one directory in an open one and opens it; a link at the name is not followed.
+fn make_directory(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+    match rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755)) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(e) => return Err(e),
+    }
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rustix::fs::openat(parent, name, flags, Mode::empty()) {
+        Err(Errno::NOTDIR | Errno::LOOP) => Err(Errno::EXIST),
+        done => done,
+    }
+}
+
+fn not_directory(fd: OwnedFd) -> Result<OwnedFd> {
+    match FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode) {
+        FileType::Directory => Err(Errno::ISDIR),
+        _ => Ok(fd),
+    }
+}
+
+/// One `openat2(2)` (Linux 5.6) below a root: `..` and absolute links stop there, magic links are refused.
+///
+/// # Errors
+/// The kernel's; `ENOSYS` where a filter hides the call, for which there is no safe substitute.
+pub fn open_in_root(root: BorrowedFd<'_>, path: &CStr, flags: OFlags, how: ResolveFlags) -> Result<OwnedFd> {
+    let how = how | ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    for _ in 0..ATTEMPTS {
+        match rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), how) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            done => return done,
+        }
+    }
+    Err(Errno::AGAIN)
+}
+
+/// Attaches a detached mount onto what is open at `target`.
+///
+/// # Errors
+/// `ENOTDIR` for a directory onto a file or a file onto a directory, else the kernel's.
+pub fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    rustix::mount::move_mount(mount, c"", target, c"", flags)
+}
+
+/// The id of the mount that holds what is open at `fd` (`STATX_MNT_ID`, Linux 5.8).
+///
+/// # Errors
+/// The kernel's.
+pub fn mount_id(fd: BorrowedFd<'_>) -> Result<u64> {
+    let statx = rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
+    if !StatxFlags::from_bits_retain(statx.stx_mask).contains(StatxFlags::MNT_ID) {
+        return Err(Errno::NOSYS);
+    }
+    Ok(statx.stx_mnt_id)
+}
+
+/// Asks whether `target` now leads to the mount open at `mount`.
+///
+/// # Errors
+/// `ESTALE` where it leads elsewhere: somebody moved the place while it was mounted on.
+pub fn verify(root: BorrowedFd<'_>, target: &Target, mount: BorrowedFd<'_>) -> Result<()> {
+    let found = target.open(root, OFlags::PATH)?;
+    if mount_id(found.as_fd())? == mount_id(mount)? {
+        Ok(())
+    } else {
+        Err(Errno::STALE)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! What happens to fds between a fork and an exec. Nothing here allocates.
+
+use rustix::fd::{AsFd, BorrowedFd, RawFd};
+use rustix::fs::{CWD, Mode, OFlags, RawDir};
+use rustix::io::{Errno, Result};
+use std::mem::MaybeUninit;
+
+/// Closes every fd of this process but those in `keep`, which is sorted.
+///
+/// Meant for a forked child: whatever its parent held is not its business. Where `close_range` (Linux 5.9) is denied,
+/// `/proc/self/fd` is walked instead.
+///
+/// # Errors
+/// The kernel's, of the fallback.
+pub fn close_all_but(keep: &[u32]) -> Result<()> {
+    let mut first = 0;
+    for kept in keep.iter().copied().chain([u32::MAX]) {
+        if let Some(last) = kept.checked_sub(1).filter(|last| *last >= first) {
+            // SAFETY: this is a child about to exec, or about to run a body that was promised only the kept fds; the
+            // frames that own the others are never returned to.
+            match unsafe { tare_sys::close_range(first, last) } {
+                Err(Errno::NOSYS) => return walk_and_close(keep),
+                done => done?,
+            }
+        }
+        first = kept.saturating_add(1);
+    }
+    Ok(())
+}
+
+/// The fallback: closes what `/proc/self/fd` lists, some at a time, until only the kept are left.
+fn walk_and_close(keep: &[u32]) -> Result<()> {
+    const SOME: usize = 128;
+    loop {
+        let mut found = [0; SOME];
+        let mut count = 0;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let listing = rustix::fs::openat(CWD, c"/proc/self/fd", flags, Mode::empty())?;
+        let own = rustix::fd::AsRawFd::as_raw_fd(&listing).unsigned_abs();
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut entries = RawDir::new(&listing, &mut buffer);
+        while let Some(entry) = entries.next() {
+            let number = entry?
+                .file_name()
+                .to_str()
+                .ok()
+                .and_then(|name| name.parse::<u32>().ok());
+            if let Some(number) = number.filter(|n| *n != own && keep.binary_search(n).is_err())
+                && count < SOME
+            {
+                found[count] = number;
+                count += 1;
+            }
+        }
+        if count == 0 {
+            return Ok(());
+        }
+        for number in found.iter().take(count) {
+            let number = RawFd::try_from(*number).map_err(|_| Errno::BADF)?;
+            // SAFETY: as in close_all_but; the listing itself is not among them and is closed by its owner.
+            unsafe { rustix::io::close(number) };
+        }
+    }
+}
+
+/// Makes three fds the standard ones of this process, in whatever order they come.
+///
+/// # Errors
+/// `EMFILE`, `EBADF`.
+pub fn set_stdio(stdin: BorrowedFd<'_>, stdout: BorrowedFd<'_>, stderr: BorrowedFd<'_>) -> Result<()> {
+    // Above the standard ones first, so that none is overwritten before it was used.
+    let high = |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, 3);
+    let (input, output, errors) = (high(stdin)?, high(stdout)?, high(stderr)?);
+    rustix::stdio::dup2_stdin(input.as_fd())?;
+    rustix::stdio::dup2_stdout(output.as_fd())?;
+    rustix::stdio::dup2_stderr(errors.as_fd())
+}

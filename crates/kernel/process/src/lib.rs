@@ -1,0 +1,34 @@
+//! **What.** Processes: forked children that inherit nothing by accident, capability sets, user-namespace maps,
+//! terminals, verified writes to procfs, and a program's own image made read-only.
+//!
+//! **Not.** What a container's process is to look like is `tare-container`'s plan.
+//!
+//! **Words.** *Child*: made by [`spawn`]; a copy of this process with the namespaces asked for. *Seal*: to run from an
+//! image that nobody can open for writing (CVE-2019-5736). *Enter*: to re-execute inside a user namespace.
+//!
+//! **Life.** `rootless::enter` → `seal::enter` → work; each re-executes the program at most once and then returns.
+//!
+//! **Rules.** [`spawn`] needs a process of one thread and closes every fd in the child but those named. Functions meant
+//! for children say that they allocate nothing.
+#![expect(
+    unsafe_code,
+    reason = "fds are closed by number here, in children only; see spawn and handover"
+)]
+
+mod capabilities;
+mod handover;
+mod procfs;
+pub mod seal;
+mod spawn;
+mod terminal;
+mod user_namespace;
+
+pub use capabilities::{
+    CapabilitySet, drop_from_bounding, parse_capabilities, set_ambient, set_thread_capabilities,
+};
+pub use handover::{close_all_but, set_stdio};
+pub use procfs::Procfs;
+pub use spawn::{Child, Fork, spawn};
+pub use tare_sys::CloneFlags;
+pub use terminal::{Terminal, set_window_size};
+pub use user_namespace::{map_text, write_maps};

@@ -1,0 +1,109 @@
+//! Running from an image that nobody can open for writing (architecture, invariant 6; CVE-2019-5736).
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, SealFlags, StatVfsMountFlags};
+use rustix::io::Errno;
+use rustix::mount::{MountAttrFlags, OpenTreeFlags};
+use rustix::process::DumpableBehavior;
+use std::ffi::{CString, OsString};
+use std::os::unix::ffi::OsStringExt;
+use tare_error::{Context, Error, Kind, Result};
+use tare_sys::{CStrings, MountAttributes, exec_fd, mount_setattr};
+
+/// The path under which the kernel shows this process's image.
+const OWN_IMAGE: &std::ffi::CStr = c"/proc/self/exe";
+
+/// All seals that keep a memfd as it is.
+const SEALS: SealFlags = SealFlags::SEAL
+    .union(SealFlags::SHRINK)
+    .union(SealFlags::GROW)
+    .union(SealFlags::WRITE);
+
+/// Returns in a process that runs from a read-only image and is not dumpable; re-executes this program once, with
+/// the same arguments and environment, where it does not.
+///
+/// The image is a read-only detached clone of its own mount (`open_tree`, `mount_setattr`: Linux 5.12), or a sealed
+/// copy in memory where that is denied. Afterwards `/proc/self/exe` still leads to the program; its path does not.
+/// Call it first in `main`, after `rootless::enter`, before threads, files or output.
+///
+/// # Errors
+/// `Internal` where neither way works.
+pub fn enter() -> Result<()> {
+    if is_sealed().op("look at", "/proc/self/exe")? {
+        let off = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+        return off.op("forbid tracing of", "this process");
+    }
+    let image = match read_only_clone() {
+        Ok(image) if is_read_only(image.as_fd()).unwrap_or(false) => image,
+        _ => sealed_copy().op("copy into memory", "/proc/self/exe")?,
+    };
+    let arguments = c_strings(std::env::args_os())?;
+    let environment = c_strings(std::env::vars_os().map(|(mut name, value)| {
+        name.push("=");
+        name.push(value);
+        name
+    }))?;
+    let errno = exec_fd(image.as_fd(), &arguments, &environment);
+    Err(Error::os("execute again", "/proc/self/exe", errno))
+}
+
+/// Whether this process's image cannot be opened for writing: its mount is read-only, or it is a sealed memfd.
+///
+/// # Errors
+/// The kernel's.
+pub fn is_sealed() -> rustix::io::Result<bool> {
+    let image = rustix::fs::openat(CWD, OWN_IMAGE, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    if is_read_only(image.as_fd())? {
+        return Ok(true);
+    }
+    // EINVAL: not a file of memory.
+    Ok(rustix::fs::fcntl_get_seals(&image).is_ok_and(|seals| seals.contains(SEALS)))
+}
+
+fn is_read_only(image: BorrowedFd<'_>) -> rustix::io::Result<bool> {
+    let flags = rustix::fs::fstatvfs(image)?.f_flag;
+    Ok(flags.contains(StatVfsMountFlags::RDONLY))
+}
+
+/// A detached, read-only mount of this image alone; it lives as long as something runs from it.
+fn read_only_clone() -> rustix::io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let image = rustix::mount::open_tree(CWD, OWN_IMAGE, flags)?;
+    let read_only = MountAttributes {
+        set: u64::from(MountAttrFlags::MOUNT_ATTR_RDONLY.bits()),
+        ..MountAttributes::default()
+    };
+    mount_setattr(image.as_fd(), false, &read_only)?;
+    Ok(image)
+}
+
+/// The fallback: a copy of this image in memory, sealed.
+fn sealed_copy() -> rustix::io::Result<OwnedFd> {
+    let image = rustix::fs::openat(CWD, OWN_IMAGE, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    // Linux 6.3 wants to be told that it will be executed; older ones do not know the flag.
+    let copy = match rustix::fs::memfd_create(c"tare", flags | MemfdFlags::EXEC) {
+        Err(Errno::INVAL) => rustix::fs::memfd_create(c"tare", flags)?,
+        done => done?,
+    };
+    let mut left = u64::try_from(rustix::fs::fstat(&image)?.st_size).map_err(|_| Errno::FBIG)?;
+    while left > 0 {
+        match rustix::fs::sendfile(&copy, &image, None, usize::try_from(left).unwrap_or(usize::MAX))? {
+            0 => return Err(Errno::IO),
+            n => left = left.saturating_sub(n as u64),
+        }
+    }
+    rustix::fs::fcntl_add_seals(&copy, SEALS)?;
+    Ok(copy)
+}
+
+/// C strings for exec.
+fn c_strings(strings: impl Iterator<Item = OsString>) -> Result<CStrings> {
+    let strings: Result<Vec<CString>> = strings
+        .map(|s| {
+            CString::new(s.into_vec())
+                .map_err(|_| Error::new(Kind::Invalid, "read", "arguments").because("a NUL byte"))
+        })
+        .collect();
+    Ok(CStrings::new(strings?))
+}

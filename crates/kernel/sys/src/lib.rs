@@ -1,0 +1,33 @@
+//! **What.** The few system calls a container stack needs and rustix lacks, each as a safe function.
+//!
+//! **Not.** No policy, no paths, no sequences of calls: those are `tare-mount`, `tare-process` and above. What
+//! rustix has is taken from rustix.
+//!
+//! **Words.** *Child*: the process that [`fork_with`] makes; it shares no memory with its parent.
+//!
+//! **Life.** Plain functions; nothing is kept.
+//!
+//! **Rules.** Nothing here allocates or takes a lock, so all of it may be used between a fork and an exec. A call
+//! the kernel does not have says `ENOSYS`; the caller names the fallback.
+#![expect(unsafe_code, reason = "this crate is where system calls are made safe")]
+
+mod call;
+mod exec;
+mod fd;
+mod filter;
+mod fork;
+mod interface;
+mod keyring;
+mod mount;
+mod namespace;
+mod signal;
+
+pub use exec::{CStrings, exec, exec_fd, exit_now};
+pub use fd::{close_range, close_range_on_exec};
+pub use filter::{FilterFlags, load_filter};
+pub use fork::{CloneFlags, Forked, fork_with};
+pub use interface::bring_up;
+pub use keyring::join_session_keyring;
+pub use mount::{MountAttributes, mount_setattr};
+pub use namespace::{is_single_threaded, unshare};
+pub use signal::reset_signals;
