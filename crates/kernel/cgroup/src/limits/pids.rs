@@ -1,0 +1,15 @@
+//! The number of tasks.
+
+use super::{Draft, Setting, or_max};
+use crate::host::Controller;
+use tare_spec_oci::Pids;
+
+/// A negative limit is none; 0 is a limit (spec 1.3, and runc since 1.4).
+pub(super) fn plan(pids: &Pids, draft: &mut Draft<'_>) {
+    let what = "pids limit";
+    if let Some(limit) = pids.limit
+        && draft.home(Controller::Pids, what).is_some()
+    {
+        draft.step([Setting::new(Controller::Pids, what, "pids.max", &or_max(limit))]);
+    }
+}

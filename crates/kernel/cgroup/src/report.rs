@@ -1,0 +1,255 @@
+//! Memory as the kernel counted it, for a group and all groups above it: which limit was hit, and who was killed.
+
+use crate::dir::{Dir, find_key};
+use crate::group::{Group, Member};
+use crate::host::{Controller, Version};
+use tare_error::{Context, Result};
+
+/// Version 1 says "no limit" by the largest number of whole pages; page sizes go up to 64 KiB.
+const V1_NO_LIMIT: u64 = 0x7fff_ffff_ffff_0000;
+
+/// A group and those above it, nearest first, as far as the mount shows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemoryReport {
+    /// The group itself first, the root of the mount last.
+    pub groups: Vec<GroupMemory>,
+}
+
+/// The memory of one group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupMemory {
+    /// Its path below the mount; `/` is the root of the mount.
+    pub group: String,
+    /// Its own limit in bytes; none where it has none.
+    pub limit: Option<u64>,
+    /// Its own limit in bytes of memory and swap together, where there is one.
+    pub swap_limit: Option<u64>,
+    /// Bytes in use now.
+    pub usage: Option<u64>,
+    /// The most that was ever in use (version 2: Linux 5.19).
+    pub peak: Option<u64>,
+    /// How often its own limit stood in the way: version 1 `memory.failcnt` (memory was then found by reclaim, or
+    /// not), version 2 `oom` of `memory.events.local` (it was not).
+    pub limit_hits: u64,
+    /// Processes killed for memory in this group; of the group reported on, in groups below it too.
+    pub kills: u64,
+}
+
+/// A kill for lack of memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OomKill {
+    /// How many processes were killed in the group.
+    pub kills: u64,
+    /// The group whose limit was hit; none where it was no limit we can see, but the machine or a group outside.
+    pub group: Option<String>,
+    /// That limit in bytes.
+    pub limit: Option<u64>,
+}
+
+impl MemoryReport {
+    /// What was killed in the group since `before`, and by whose limit. An older count blames nobody.
+    ///
+    /// With no earlier report, everything counts since the group was made.
+    pub fn since(&self, before: Option<&MemoryReport>) -> Option<OomKill> {
+        let earlier = |group: &GroupMemory| {
+            let known = before?.groups.iter().find(|other| other.group == group.group);
+            known.map(|other| (other.kills, other.limit_hits))
+        };
+        let own = self.groups.first()?;
+        let (old_kills, _) = earlier(own).unwrap_or_default();
+        let kills = own.kills.checked_sub(old_kills).filter(|kills| *kills > 0)?;
+        let was_hit = |group: &&GroupMemory| {
+            // Without an earlier report the hits of groups above may be of any age: only our own count then.
+            let old = match earlier(group) {
+                Some((_, hits)) => hits,
+                None if group.group == own.group => 0,
+                None => group.limit_hits,
+            };
+            group.limit_hits > old && (group.limit.is_some() || group.swap_limit.is_some())
+        };
+        let holder = self.groups.iter().find(was_hit);
+        Some(OomKill {
+            kills,
+            group: holder.map(|group| group.group.clone()),
+            limit: holder.and_then(|group| group.limit.or(group.swap_limit)),
+        })
+    }
+}
+
+impl Group {
+    /// Reads limits and counts of the group and of all groups above it. Read it once before the group's first
+    /// process starts and once after its last has ended, and compare ([`MemoryReport::since`]).
+    ///
+    /// A report without groups says that nothing accounts memory here.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn memory_report(&self) -> Result<MemoryReport> {
+        let mut report = MemoryReport { groups: Vec::new() };
+        let v2 = || self.v2().filter(|member| member.dir.has("memory.current"));
+        let Some(member) = self.v1(Controller::Memory).or_else(v2) else {
+            return Ok(report);
+        };
+        let subject = "the memory counts of";
+        let mut path = Some(self.path.clone());
+        let mut above: Option<Dir> = None;
+        loop {
+            let dir = above.as_ref().unwrap_or(&member.dir);
+            let shown = path.as_ref().map_or_else(|| "/".to_owned(), ToString::to_string);
+            let mut group = read(dir, member.version);
+            group.group = shown;
+            if report.groups.is_empty() {
+                group.kills = kills_below(member).op("read", subject)?.unwrap_or(group.kills);
+            }
+            report.groups.push(group);
+            let Some(here) = path else {
+                return Ok(report);
+            };
+            path = here.parent();
+            above = Some(dir.above().op("read", subject)?);
+        }
+    }
+}
+
+fn read(dir: &Dir, version: Version) -> GroupMemory {
+    let number = |file: &str| dir.read(file).ok()?.trim().parse::<u64>().ok();
+    let key = |file: &str, key: &str| dir.read_key(file, key).ok().flatten();
+    match version {
+        Version::V1 => {
+            let limit = |file: &str| number(file).filter(|bytes| *bytes < V1_NO_LIMIT);
+            GroupMemory {
+                group: String::new(),
+                limit: limit("memory.limit_in_bytes"),
+                swap_limit: limit("memory.memsw.limit_in_bytes"),
+                usage: number("memory.usage_in_bytes"),
+                peak: number("memory.max_usage_in_bytes"),
+                limit_hits: number("memory.failcnt").unwrap_or(0)
+                    + number("memory.memsw.failcnt").unwrap_or(0),
+                kills: key("memory.oom_control", "oom_kill").unwrap_or(0),
+            }
+        }
+        Version::V2 => {
+            let limit = number("memory.max");
+            GroupMemory {
+                group: String::new(),
+                limit,
+                swap_limit: limit
+                    .zip(number("memory.swap.max"))
+                    .map(|(memory, swap)| memory.saturating_add(swap)),
+                usage: number("memory.current"),
+                peak: number("memory.peak"),
+                limit_hits: key("memory.events.local", "oom").unwrap_or(0),
+                kills: key("memory.events", "oom_kill").unwrap_or(0),
+            }
+        }
+    }
+}
+
+/// Version 1 counts a kill in the victim's own group alone; version 2 in all groups above it too.
+fn kills_below(member: &Member) -> rustix::io::Result<Option<u64>> {
+    if member.version == Version::V2 {
+        return Ok(None);
+    }
+    let count = |text: &str| find_key(text, "oom_kill").unwrap_or(0);
+    let mut kills = member
+        .dir
+        .read("memory.oom_control")
+        .map_or(0, |text| count(&text));
+    for path in member.descendants()? {
+        if let Ok(text) = member
+            .dir
+            .open_below(&path)
+            .and_then(|dir| dir.read("memory.oom_control"))
+        {
+            kills += count(&text);
+        }
+    }
+    Ok(Some(kills))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(group: &str, limit: Option<u64>, limit_hits: u64, kills: u64) -> GroupMemory {
+        GroupMemory {
+            group: group.to_owned(),
+            limit,
+            limit_hits,
+            kills,
+            ..GroupMemory::default()
+        }
+    }
+
+    fn report(groups: [GroupMemory; 3]) -> MemoryReport {
+        MemoryReport {
+            groups: groups.into(),
+        }
+    }
+
+    /// Limits 64 of the group, 128 of the one above; hits and kills as given for group, above, root.
+    fn counts(own: (u64, u64), above: (u64, u64), root: (u64, u64)) -> MemoryReport {
+        report([
+            group("/tare/web", Some(64), own.0, own.1),
+            group("/tare", Some(128), above.0, above.1),
+            group("/", None, root.0, root.1),
+        ])
+    }
+
+    #[test]
+    fn no_kill_no_blame() {
+        assert_eq!(counts((9, 0), (9, 9), (9, 9)).since(None), None);
+        let before = counts((9, 2), (0, 0), (0, 0));
+        assert_eq!(counts((12, 2), (5, 7), (5, 7)).since(Some(&before)), None);
+    }
+
+    #[test]
+    fn the_nearest_limit_that_was_hit_is_named() {
+        let before = counts((1, 1), (50, 3), (0, 0));
+        let kill = counts((2, 3), (51, 3), (0, 0)).since(Some(&before)).unwrap();
+        assert_eq!(
+            kill,
+            OomKill {
+                kills: 2,
+                group: Some("/tare/web".to_owned()),
+                limit: Some(64)
+            }
+        );
+
+        let kill = counts((1, 2), (51, 4), (0, 0)).since(Some(&before)).unwrap();
+        assert_eq!(
+            kill,
+            OomKill {
+                kills: 1,
+                group: Some("/tare".to_owned()),
+                limit: Some(128)
+            }
+        );
+    }
+
+    #[test]
+    fn an_old_count_above_is_not_blamed() {
+        let before = counts((0, 0), (50, 3), (0, 0));
+        let kill = counts((0, 1), (50, 4), (3, 4)).since(Some(&before)).unwrap();
+        assert_eq!(
+            kill,
+            OomKill {
+                kills: 1,
+                group: None,
+                limit: None
+            }
+        );
+        let kill = counts((0, 1), (50, 4), (0, 0)).since(None).unwrap();
+        assert_eq!(kill.group, None);
+        let kill = counts((1, 1), (50, 4), (0, 0)).since(None).unwrap();
+        assert_eq!(kill.group.as_deref(), Some("/tare/web"));
+    }
+
+    #[test]
+    fn a_swap_limit_alone_is_a_limit() {
+        let mut own = group("/web", None, 1, 1);
+        own.swap_limit = Some(96);
+        let kill = MemoryReport { groups: vec![own] }.since(None).unwrap();
+        assert_eq!(kill.limit, Some(96));
+    }
+}
