@@ -201,3 +201,75 @@ unsafe fn bpf<T>(command: libc::c_int, attributes: &mut T) -> Result<libc::c_lon
     }
     Err(Errno::AGAIN)
 }
+
+#[cfg(test)]
+mod tests {
+    //! How several programs in one group work together, observed; the reason for [`attach_only`].
+
+    use super::*;
+    use crate::devices::Policy;
+    use crate::devices::program::assemble;
+    use crate::{Group, GroupPath, Host};
+    use std::os::unix::process::CommandExt as _;
+    use std::process::Command;
+    use tare_kit::{Need, test};
+    use tare_spec_oci::{DeviceKind, DeviceRule, Resources};
+
+    fn program(allow: bool) -> OwnedFd {
+        let rule = DeviceRule {
+            allow,
+            kind: DeviceKind::All,
+            ..DeviceRule::default()
+        };
+        load(&assemble(&Policy::of(&[rule]).unwrap())).unwrap()
+    }
+
+    fn can_open(group: &Group) -> bool {
+        let entrance = group.entrance().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", ": < /dev/zero"]);
+        command.stderr(std::process::Stdio::null());
+        // SAFETY: entering is write(2) on open files, which a forked child may do.
+        unsafe { command.pre_exec(move || entrance.enter().map_err(Into::into)) };
+        command.status().unwrap().success()
+    }
+
+    #[test]
+    fn several_programs_in_one_group() {
+        test(&[Need::Root, Need::Cgroup2], |_world| {
+            let host = Host::current().unwrap();
+            let path = GroupPath::parse("/tare/bpf").unwrap();
+            let fresh = || Group::create(&host, &path, &Resources::default()).unwrap();
+            let fd = |group: &Group| rustix::io::dup(group.clone_into().unwrap()).unwrap();
+
+            // Exclusive first: a second one with ALLOW_MULTI is refused, and the first goes on alone. This is how
+            // a denial gets lost whose attaching nobody checks.
+            let group = fresh();
+            attach(fd(&group).as_fd(), program(true).as_fd(), 0, None).unwrap();
+            let second = attach(fd(&group).as_fd(), program(false).as_fd(), ALLOW_MULTI, None);
+            assert_eq!(second, Err(Errno::PERM));
+            assert!(can_open(&group));
+            // Without flags it takes the first one's place.
+            attach_only(fd(&group).as_fd(), &program(false)).unwrap();
+            assert_eq!(attached(fd(&group).as_fd()).unwrap().1.len(), 1);
+            assert!(!can_open(&group));
+
+            // Several: all must allow, in whichever order they came; one replacement ends the crowd.
+            let group = fresh();
+            for allow in [true, false, true] {
+                attach(fd(&group).as_fd(), program(allow).as_fd(), ALLOW_MULTI, None).unwrap();
+            }
+            assert_eq!(
+                attached(fd(&group).as_fd()).unwrap(),
+                (ALLOW_MULTI, attached(fd(&group).as_fd()).unwrap().1)
+            );
+            assert!(!can_open(&group));
+            for allow in [true, false, true] {
+                attach_only(fd(&group).as_fd(), &program(allow)).unwrap();
+                assert_eq!(attached(fd(&group).as_fd()).unwrap().1.len(), 1);
+                assert_eq!(can_open(&group), allow);
+            }
+            group.remove().unwrap();
+        });
+    }
+}

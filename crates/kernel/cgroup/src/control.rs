@@ -194,6 +194,13 @@ impl Group {
             Err(e) if is_gone(e) => return Ok(()),
             above => above.op("remove cgroup", &self.path)?,
         };
+        // A removed directory still knows its parent, where a new group may have taken the name (kernel 6.18).
+        match above.is_parent_of(self.path.name(), &member.dir) {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(e) if is_gone(e) => return Ok(()),
+            Err(e) => return Err(self.file_error("remove cgroup", "", e)),
+        }
         loop {
             match remove_tree(member, &above, self.path.name()) {
                 Ok(()) => return Ok(()),

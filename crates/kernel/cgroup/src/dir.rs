@@ -53,6 +53,13 @@ impl Dir {
         })
     }
 
+    /// Whether `name` in here is this very `group`, and not a later one of the same name.
+    pub(crate) fn is_parent_of(&self, name: &str, group: &Dir) -> Result<bool> {
+        let there = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let ours = rustix::fs::fstat(&group.fd)?;
+        Ok((there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino))
+    }
+
     pub(crate) fn make(&self, name: &str) -> Result<()> {
         rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o755))
     }

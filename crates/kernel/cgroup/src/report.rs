@@ -8,9 +8,14 @@ use tare_error::{Context, Result};
 /// Version 1 says "no limit" by the largest number of whole pages; page sizes go up to 64 KiB.
 const V1_NO_LIMIT: u64 = 0x7fff_ffff_ffff_0000;
 
+/// How close to a limit a peak stands when the limit was hit: the kernel charges up to 64 pages at once.
+const NEAR: u64 = 64 * 4096;
+
 /// A group and those above it, nearest first, as far as the mount shows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemoryReport {
+    /// The version that accounts memory here; none where nothing does.
+    pub version: Option<Version>,
     /// The group itself first, the root of the mount last.
     pub groups: Vec<GroupMemory>,
 }
@@ -28,8 +33,8 @@ pub struct GroupMemory {
     pub usage: Option<u64>,
     /// The most that was ever in use (version 2: Linux 5.19).
     pub peak: Option<u64>,
-    /// How often its own limit stood in the way: version 1 `memory.failcnt` (memory was then found by reclaim, or
-    /// not), version 2 `oom` of `memory.events.local` (it was not).
+    /// How often its own limit stood in the way: version 2 `oom` of `memory.events.local`, which is exact; version 1
+    /// `memory.failcnt`, which also counts where reclaim then found memory, and stays 0 on Linux 6.18 (observed).
     pub limit_hits: u64,
     /// Processes killed for memory in this group; of the group reported on, in groups below it too.
     pub kills: u64,
@@ -49,23 +54,27 @@ pub struct OomKill {
 impl MemoryReport {
     /// What was killed in the group since `before`, and by whose limit. An older count blames nobody.
     ///
-    /// With no earlier report, everything counts since the group was made.
+    /// With no earlier report, everything counts since the group was made, and no group above is blamed.
+    ///
+    /// Version 2 says exactly whose limit it was. Version 1 does not: there a limit counts as hit when its fail count
+    /// rose, or when the group's peak came to stand at it since `before`; of the group itself, when it stands there
+    /// at all. So a kill by a group above that had stood at its limit before is reported without a group.
     pub fn since(&self, before: Option<&MemoryReport>) -> Option<OomKill> {
-        let earlier = |group: &GroupMemory| {
-            let known = before?.groups.iter().find(|other| other.group == group.group);
-            known.map(|other| (other.kills, other.limit_hits))
-        };
         let own = self.groups.first()?;
-        let (old_kills, _) = earlier(own).unwrap_or_default();
+        let earlier = |group: &GroupMemory| before?.groups.iter().find(|other| other.group == group.group);
+        let old_kills = earlier(own).map_or(0, |earlier| earlier.kills);
         let kills = own.kills.checked_sub(old_kills).filter(|kills| *kills > 0)?;
+        let peaks_tell = self.version == Some(Version::V1);
         let was_hit = |group: &&GroupMemory| {
-            // Without an earlier report the hits of groups above may be of any age: only our own count then.
-            let old = match earlier(group) {
-                Some((_, hits)) => hits,
-                None if group.group == own.group => 0,
-                None => group.limit_hits,
+            let is_own = group.group == own.group;
+            let rose = match earlier(group) {
+                Some(earlier) => {
+                    group.limit_hits > earlier.limit_hits
+                        || peaks_tell && group.stood_at_limit() && (is_own || !earlier.stood_at_limit())
+                }
+                None => is_own && (group.limit_hits > 0 || peaks_tell && group.stood_at_limit()),
             };
-            group.limit_hits > old && (group.limit.is_some() || group.swap_limit.is_some())
+            rose && group.lowest_limit().is_some()
         };
         let holder = self.groups.iter().find(was_hit);
         Some(OomKill {
@@ -73,6 +82,17 @@ impl MemoryReport {
             group: holder.map(|group| group.group.clone()),
             limit: holder.and_then(|group| group.limit.or(group.swap_limit)),
         })
+    }
+}
+
+impl GroupMemory {
+    fn lowest_limit(&self) -> Option<u64> {
+        self.limit.into_iter().chain(self.swap_limit).min()
+    }
+
+    fn stood_at_limit(&self) -> bool {
+        let peak = self.peak.zip(self.lowest_limit());
+        peak.is_some_and(|(peak, limit)| peak.saturating_add(NEAR) >= limit)
     }
 }
 
@@ -85,11 +105,15 @@ impl Group {
     /// # Errors
     /// The kernel's.
     pub fn memory_report(&self) -> Result<MemoryReport> {
-        let mut report = MemoryReport { groups: Vec::new() };
+        let mut report = MemoryReport {
+            version: None,
+            groups: Vec::new(),
+        };
         let v2 = || self.v2().filter(|member| member.dir.has("memory.current"));
         let Some(member) = self.v1(Controller::Memory).or_else(v2) else {
             return Ok(report);
         };
+        report.version = Some(member.version);
         let subject = "the memory counts of";
         let mut path = Some(self.path.clone());
         let mut above: Option<Dir> = None;
@@ -181,19 +205,31 @@ mod tests {
         }
     }
 
-    fn report(groups: [GroupMemory; 3]) -> MemoryReport {
+    /// Limits 64 of the group, 128 of the one above; hits and kills as given for group, above, root.
+    fn counts(own: (u64, u64), above: (u64, u64), root: (u64, u64)) -> MemoryReport {
         MemoryReport {
-            groups: groups.into(),
+            version: Some(Version::V2),
+            groups: vec![
+                group("/tare/web", Some(64), own.0, own.1),
+                group("/tare", Some(128), above.0, above.1),
+                group("/", None, root.0, root.1),
+            ],
         }
     }
 
-    /// Limits 64 of the group, 128 of the one above; hits and kills as given for group, above, root.
-    fn counts(own: (u64, u64), above: (u64, u64), root: (u64, u64)) -> MemoryReport {
-        report([
-            group("/tare/web", Some(64), own.0, own.1),
-            group("/tare", Some(128), above.0, above.1),
-            group("/", None, root.0, root.1),
-        ])
+    /// As version 1 of a kernel that counts no hits: limits of 1 and 2 MiB, and peaks.
+    fn peaks(own: u64, above: u64, kills: u64) -> MemoryReport {
+        let mut groups = vec![
+            group("/tare/web", Some(1 << 20), 0, kills),
+            group("/tare", Some(2 << 20), 0, 0),
+        ];
+        for (group, peak) in groups.iter_mut().zip([own, above]) {
+            group.peak = Some(peak);
+        }
+        MemoryReport {
+            version: Some(Version::V1),
+            groups,
+        }
     }
 
     #[test]
@@ -201,6 +237,7 @@ mod tests {
         assert_eq!(counts((9, 0), (9, 9), (9, 9)).since(None), None);
         let before = counts((9, 2), (0, 0), (0, 0));
         assert_eq!(counts((12, 2), (5, 7), (5, 7)).since(Some(&before)), None);
+        assert_eq!(peaks(1 << 20, 2 << 20, 0).since(None), None);
     }
 
     #[test]
@@ -246,10 +283,36 @@ mod tests {
     }
 
     #[test]
+    fn without_counts_of_hits_the_peaks_tell() {
+        let holder =
+            |after: MemoryReport, before: Option<MemoryReport>| after.since(before.as_ref()).unwrap().group;
+        let (low, own, above) = (1 << 18, (1 << 20) - 4096, 2 << 20);
+        assert_eq!(holder(peaks(own, low, 1), None).as_deref(), Some("/tare/web"));
+        assert_eq!(
+            holder(peaks(own, low, 2), Some(peaks(own, low, 1))).as_deref(),
+            Some("/tare/web")
+        );
+        assert_eq!(
+            holder(peaks(low, above, 1), Some(peaks(low, low, 0))).as_deref(),
+            Some("/tare")
+        );
+        // The one above stood there before: not certain, so not said.
+        assert_eq!(holder(peaks(low, above, 1), Some(peaks(low, above, 0))), None);
+        assert_eq!(holder(peaks(low, above, 1), None), None);
+        // Version 2 counts exactly, and a peak of page cache alone is no hit.
+        let mut after = peaks(own, low, 1);
+        after.version = Some(Version::V2);
+        assert_eq!(holder(after, None), None);
+    }
+
+    #[test]
     fn a_swap_limit_alone_is_a_limit() {
         let mut own = group("/web", None, 1, 1);
         own.swap_limit = Some(96);
-        let kill = MemoryReport { groups: vec![own] }.since(None).unwrap();
-        assert_eq!(kill.limit, Some(96));
+        let report = MemoryReport {
+            version: Some(Version::V2),
+            groups: vec![own],
+        };
+        assert_eq!(report.since(None).unwrap().limit, Some(96));
     }
 }
