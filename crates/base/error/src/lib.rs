@@ -106,6 +106,16 @@ impl Error {
         &self.0.subject
     }
 
+    /// Why, where this error itself says it.
+    pub fn reason(&self) -> Option<&str> {
+        self.0.reason.as_deref()
+    }
+
+    /// The hint of this error alone; see [`Error::first_hint`] for the one a reader should see.
+    pub fn own_hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
     /// The hint of this error, or of the first error below it that has one.
     pub fn first_hint(&self) -> Option<&str> {
         self.chain()
