@@ -1,5 +1,4 @@
 //! The ground: a test has a world of its own, and what it leaves behind is found.
 
-mod fixtures;
 mod isolation;
 mod leaks;

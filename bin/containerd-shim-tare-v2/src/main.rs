@@ -1,0 +1,62 @@
+//! **What.** The supervisor as a program: `supervise` for its life, `copy` for the short-lived child that writes to disk.
+//!
+//! **Not.** Nothing but arguments and exit codes: all else is `tare-shim`'s. No registry, no TLS, no database.
+//!
+//! **Words.** The name is containerd's for a shim v2 binary of the runtime `io.containerd.tare.v2`.
+//!
+//! **Life.** Started by a client with its control connection as stdin → supervises → ends with its pod.
+//!
+//! **Rules.** It is started by tare, not by hand, and says so.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tare_error::{Context, Error, Kind, Report, Result};
+use tare_shim::{Copy, Supervise};
+
+fn main() -> ExitCode {
+    match run(std::env::args_os().skip(1)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "this is the program's one place to print")]
+fn report(error: &Error) {
+    eprintln!("containerd-shim-tare-v2: {}", Report::new(error).with_hint());
+}
+
+fn run(mut arguments: impl Iterator<Item = std::ffi::OsString>) -> Result<()> {
+    let verb = arguments.next().unwrap_or_default();
+    match verb.to_str() {
+        Some("supervise") => supervise(&value(&mut arguments, "--pod")?),
+        Some("copy") => tare_shim::copy(&Copy {
+            from: value(&mut arguments, "--from")?,
+            to: value(&mut arguments, "--to")?,
+        }),
+        _ => Err(Error::new(Kind::Invalid, "understand", verb.display())
+            .because("expected supervise or copy")
+            .hint("this program is started by tare, not by hand")),
+    }
+}
+
+/// Seals this process, by which every descriptor but the standard ones is closed, and supervises.
+fn supervise(pod: &std::path::Path) -> Result<()> {
+    if !tare_process::seal::is_sealed().op("look at", "/proc/self/exe")? {
+        // Before Linux 5.11 what was inherited stays open: it does no harm but stay.
+        let _ = tare_sys::close_range_on_exec(3, u32::MAX);
+    }
+    tare_process::seal::enter()?;
+    tare_shim::supervise(&Supervise { pod: pod.to_owned() })
+}
+
+/// The value of the option that must come next.
+fn value(arguments: &mut impl Iterator<Item = std::ffi::OsString>, option: &'static str) -> Result<PathBuf> {
+    match (arguments.next(), arguments.next()) {
+        (Some(name), Some(value)) if name == option => Ok(PathBuf::from(value)),
+        _ => Err(Error::new(Kind::Invalid, "understand", "the arguments")
+            .because(format!("expected {option} and its value"))),
+    }
+}

@@ -1,0 +1,273 @@
+//! A pod's directory in the run folder: what the supervisor writes there, and what a later command reads.
+//!
+//! ```text
+//! <run>/pods/<id>/          0700
+//!   supervisor.json         while a supervisor lives: pid, start time, boot, version
+//!   sock                    0600; further clients (peer credentials are checked)
+//!   init.json               from before the container's first process runs: pid, start time, boot, cgroup
+//!   stdin stdout stderr     FIFOs; stdout and stderr are open read-write in the container
+//!   exit.json               how it ended; written before anyone is told
+//!   log                     what the supervisor found odd, at most 16 KiB
+//! ```
+
+use crate::client::wait_readable;
+use crate::protocol::Exit;
+use crate::record::{InitRecord, SupervisorRecord};
+use rustix::fd::OwnedFd;
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tare_error::{Context, Error, Kind, Result};
+use tare_store::Durability;
+
+/// The longest record that is read.
+const LONGEST: u64 = 64 * 1024;
+
+/// A file of a pod's directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    Supervisor,
+    Socket,
+    Init,
+    Exit,
+    Log,
+    Stdin,
+    Stdout,
+    Stderr,
+}
+
+impl Entry {
+    /// What the supervisor makes and removes; the exit record stays for whoever cleans up.
+    const OF_SUPERVISOR: [Entry; 6] = [
+        Entry::Socket,
+        Entry::Stdin,
+        Entry::Stdout,
+        Entry::Stderr,
+        Entry::Init,
+        Entry::Supervisor,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Entry::Supervisor => "supervisor.json",
+            Entry::Socket => "sock",
+            Entry::Init => "init.json",
+            Entry::Exit => "exit.json",
+            Entry::Log => "log",
+            Entry::Stdin => "stdin",
+            Entry::Stdout => "stdout",
+            Entry::Stderr => "stderr",
+        }
+    }
+}
+
+/// A pod's directory.
+#[derive(Clone, Debug)]
+pub struct PodDir {
+    path: PathBuf,
+}
+
+impl PodDir {
+    /// A directory that exists.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` where it is not a directory.
+    pub fn open(path: impl Into<PathBuf>) -> Result<PodDir> {
+        let path = path.into();
+        let found = std::fs::symlink_metadata(&path).op("open the pod's folder", path.display())?;
+        if found.is_dir() {
+            return Ok(PodDir { path });
+        }
+        Err(Error::new(Kind::Invalid, "open the pod's folder", path.display()).because("it is not a folder"))
+    }
+
+    /// Makes the directory, 0700; one that exists already is taken as it is.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn create(path: impl Into<PathBuf>) -> Result<PodDir> {
+        let path = path.into();
+        match rustix::fs::mkdir(&path, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => PodDir::open(path),
+            Err(e) => Err(Error::os("make the pod's folder", path.display(), e)),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The supervisor that wrote its record here last, whether or not it still lives.
+    ///
+    /// # Errors
+    /// `Corrupt` where the record is not one, else the kernel's.
+    pub fn supervisor(&self) -> Result<Option<SupervisorRecord>> {
+        self.read(Entry::Supervisor)
+    }
+
+    /// A handle on the living supervisor.
+    ///
+    /// # Errors
+    /// As [`PodDir::supervisor`].
+    pub fn living_supervisor(&self) -> Result<Option<OwnedFd>> {
+        let Some(record) = self.supervisor()? else {
+            return Ok(None);
+        };
+        // A zombie is found as well, and looks after nothing.
+        let found = record.stamp.find()?;
+        Ok(found.filter(|process| !has_ended(process)))
+    }
+
+    /// Whether a supervisor looks after this pod: by pid, start time and boot.
+    ///
+    /// # Errors
+    /// As [`PodDir::supervisor`].
+    pub fn supervisor_alive(&self) -> Result<bool> {
+        Ok(self.living_supervisor()?.is_some())
+    }
+
+    /// The container's first process as it was recorded before it ran.
+    ///
+    /// # Errors
+    /// As [`PodDir::supervisor`].
+    pub fn init(&self) -> Result<Option<InitRecord>> {
+        self.read(Entry::Init)
+    }
+
+    /// How the container ended, where that is known or known to be unknown.
+    ///
+    /// # Errors
+    /// As [`PodDir::supervisor`].
+    pub fn exit_record(&self) -> Result<Option<Exit>> {
+        self.read(Entry::Exit)
+    }
+
+    /// What the supervisor found odd; empty where nothing was.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.file(Entry::Log)).unwrap_or_default()
+    }
+
+    /// Removes everything a supervisor ever makes here, then the directory if nothing of others is left in it.
+    ///
+    /// # Errors
+    /// The kernel's; a directory that is gone already is none, one that still holds something is `Conflict`.
+    pub fn remove(&self) -> Result<()> {
+        self.remove_entries(&Entry::OF_SUPERVISOR)?;
+        self.remove_entries(&[Entry::Exit, Entry::Log])?;
+        if self.path.is_dir() {
+            tare_store::sweep_temporaries(&self.path, Duration::ZERO)?;
+        }
+        match std::fs::remove_dir(&self.path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(e).op("remove the pod's folder", self.path.display())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes what only makes sense while a supervisor lives.
+    pub(crate) fn remove_living(&self) -> Result<()> {
+        self.remove_entries(&Entry::OF_SUPERVISOR)
+    }
+
+    fn remove_entries(&self, entries: &[Entry]) -> Result<()> {
+        for entry in entries {
+            let path = self.file(*entry);
+            match std::fs::remove_file(&path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(e).op("remove", path.display());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn file(&self, entry: Entry) -> PathBuf {
+        self.path.join(entry.name())
+    }
+
+    /// Writes a record atomically, without waiting for a disk.
+    pub(crate) fn write(&self, entry: Entry, record: &impl Serialize) -> Result<()> {
+        let path = self.file(entry);
+        let bytes = serde_json::to_vec(record)
+            .map_err(|e| Error::new(Kind::Internal, "write", path.display()).from_source(e))?;
+        tare_store::replace(&path, Durability::Volatile, 0o600, &bytes)
+    }
+
+    fn read<T: DeserializeOwned>(&self, entry: Entry) -> Result<Option<T>> {
+        let path = self.file(entry);
+        let file = match std::fs::File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e).op("open", path.display()),
+        };
+        let reader = std::io::Read::take(std::io::BufReader::new(file), LONGEST);
+        let record = serde_json::from_reader(reader)
+            .map_err(|e| Error::new(Kind::Corrupt, "read", path.display()).from_source(e))?;
+        Ok(Some(record))
+    }
+}
+
+/// Whether a process that is held by its pidfd has ended, perhaps not been reaped.
+pub(crate) fn has_ended(process: &OwnedFd) -> bool {
+    wait_readable(process, Some(Instant::now())).unwrap_or(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Stamp;
+
+    fn scratch(name: &str) -> PodDir {
+        let path = std::env::temp_dir().join(format!("tare-shim-pod-{name}-{}", std::process::id()));
+        PodDir::create(path).unwrap()
+    }
+
+    #[test]
+    fn records_come_back_and_absent_ones_are_none() {
+        let pod = scratch("records");
+        assert_eq!(pod.exit_record().unwrap(), None);
+        assert!(!pod.supervisor_alive().unwrap());
+        let exit = Exit {
+            code: 137,
+            signal: Some(9),
+            at: 1,
+            oom: None,
+            unknown: None,
+        };
+        pod.write(Entry::Exit, &exit).unwrap();
+        assert_eq!(pod.exit_record().unwrap(), Some(exit));
+        let record = SupervisorRecord {
+            stamp: Stamp::of(i32::try_from(std::process::id()).unwrap()).unwrap(),
+            version: "0".into(),
+        };
+        pod.write(Entry::Supervisor, &record).unwrap();
+        assert!(pod.supervisor_alive().unwrap());
+        pod.remove().unwrap();
+        assert!(PodDir::open(pod.path()).is_err());
+    }
+
+    #[test]
+    fn a_torn_record_is_corrupt_not_absent() {
+        let pod = scratch("torn");
+        std::fs::write(pod.file(Entry::Exit), "{\"code\":1").unwrap();
+        assert_eq!(pod.exit_record().unwrap_err().kind(), Kind::Corrupt);
+        pod.remove().unwrap();
+    }
+
+    #[test]
+    fn what_others_left_keeps_the_directory() {
+        let pod = scratch("others");
+        let other = pod.path().join("intent.json");
+        std::fs::write(&other, "{}").unwrap();
+        assert_eq!(pod.remove().unwrap_err().kind(), Kind::Conflict);
+        std::fs::remove_file(other).unwrap();
+        pod.remove().unwrap();
+        pod.remove().unwrap();
+    }
+}

@@ -1,0 +1,120 @@
+//! What is known of a process across the death of whoever knew it: pid, start time and boot.
+
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use serde::{Deserialize, Serialize};
+use tare_error::{Context, Error, Kind, Result};
+use tare_store::BootId;
+
+/// A process that cannot be mistaken for a later one with the same number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Its id in the pid namespace of the machine that wrote the record.
+    pub pid: i32,
+    /// When it started, in clock ticks after boot: field 22 of `/proc/PID/stat` (proc_pid_stat(5)).
+    pub start: u64,
+    /// The boot in which this was.
+    pub boot: String,
+}
+
+/// What `supervisor.json` holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SupervisorRecord {
+    /// The supervisor's process.
+    #[serde(flatten)]
+    pub stamp: Stamp,
+    /// The version of its program.
+    pub version: String,
+}
+
+/// What `init.json` holds: written without a process before the cgroup is made, and again before the process runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InitRecord {
+    /// The container's first process; absent before it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Stamp>,
+    /// The container's cgroup, where it has one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+impl Stamp {
+    /// The stamp of a process that lives or is a zombie.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such process.
+    pub fn of(pid: i32) -> Result<Stamp> {
+        let path = format!("/proc/{pid}/stat");
+        let stat = std::fs::read(&path).op("read", &path)?;
+        let start = start_time(&stat)
+            .ok_or_else(|| Error::new(Kind::Corrupt, "read", &path).because("it has no start time"))?;
+        Ok(Stamp {
+            pid,
+            start,
+            boot: BootId::current()?.to_string(),
+        })
+    }
+
+    /// A handle on the process where it still lives (or is a zombie), `None` where it is gone.
+    ///
+    /// # Errors
+    /// The kernel's, other than that there is no such process.
+    pub fn find(&self) -> Result<Option<OwnedFd>> {
+        if BootId::current()?.to_string() != self.boot {
+            return Ok(None);
+        }
+        let Some(pid) = Pid::from_raw(self.pid) else {
+            return Ok(None);
+        };
+        // The handle first, then the look at the start time: what was looked at is what is held.
+        let handle = match pidfd_open(pid, PidfdFlags::empty()) {
+            Err(Errno::SRCH | Errno::INVAL) => return Ok(None),
+            other => other.op("open a handle on process", self.pid)?,
+        };
+        match std::fs::read(format!("/proc/{}/stat", self.pid)) {
+            Ok(stat) if start_time(&stat) == Some(self.start) => Ok(Some(handle)),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Field 22 of `/proc/PID/stat`; the name in field 2 may hold spaces and parentheses.
+fn start_time(stat: &[u8]) -> Option<u64> {
+    let after_name = stat.iter().rposition(|b| *b == b')')? + 2;
+    let fields = std::str::from_utf8(stat.get(after_name..)?).ok()?;
+    fields.split(' ').nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_time_is_found_whatever_the_name_is() {
+        let rest = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20 21";
+        for name in ["sh", "a b", "x) S 1 (", ")"] {
+            let stat = format!("77 ({name}) {rest}");
+            assert_eq!(start_time(stat.as_bytes()), Some(4711), "{name}");
+        }
+        assert_eq!(start_time(b"77 (sh"), None);
+        assert_eq!(start_time(b""), None);
+    }
+
+    #[test]
+    fn a_living_process_is_found_and_an_impostor_is_not() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let stamp = Stamp::of(own).unwrap();
+        assert!(stamp.find().unwrap().is_some());
+        let older = Stamp {
+            start: stamp.start - 1,
+            ..stamp.clone()
+        };
+        assert!(older.find().unwrap().is_none());
+        let other_boot = Stamp {
+            boot: "00000000-0000-0000-0000-000000000000".into(),
+            ..stamp
+        };
+        assert!(other_boot.find().unwrap().is_none());
+    }
+}

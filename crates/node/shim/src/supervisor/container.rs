@@ -1,0 +1,346 @@
+//! One container's state machine, from its set-up to the record of its end.
+
+use super::creation::{self, Creation};
+use super::death;
+use super::group::{ContainerGroup, group_path};
+use super::poller::{Interest, Source};
+use super::streams::{Output, Pumped, Streams};
+use crate::pod::{Entry, PodDir};
+use crate::protocol::{CreateCall, Exit, Hangup, Phase, State};
+use crate::record::{InitRecord, Stamp};
+use rustix::event::epoll::EventFlags;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::process::{Pid, Signal};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tare_error::{Context, Error, Kind, Result};
+use tare_spec_oci::{NamespaceKind, Spec};
+
+/// How long a client may take to clean up after it was told, before the supervisor has it done.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long killed processes may take to end, before the rest goes on without them.
+const EMPTYING: Duration = Duration::from_secs(10);
+/// How long a cgroup without processes may take to be removed: the kernel buries its dead a little later.
+const REMOVING: Duration = Duration::from_millis(500);
+/// How often a group that is being emptied is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// A request that is answered later: which client, which request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pending {
+    pub(super) peer: u32,
+    pub(super) request: u32,
+}
+
+/// Where in its life a container is.
+#[derive(Debug)]
+enum Stage {
+    /// Its process is being set up; whoever asked waits for the answer.
+    Creating { creation: Creation, asked: Pending },
+    /// Its first process runs.
+    Running { pid: i32, handle: OwnedFd },
+    /// Its first process has ended and the record is written; other processes of its group are being killed.
+    Emptying { exit: Exit, until: Instant },
+    /// Nothing of it lives; what it wrote is on its way.
+    Draining { exit: Exit },
+    /// The client was told and cleans up.
+    Told { exit: Exit, until: Instant },
+}
+
+/// A container.
+#[derive(Debug)]
+pub(super) struct Container {
+    id: String,
+    stage: Stage,
+    group: Option<ContainerGroup>,
+    /// Its first process is not alone in its pid namespace by nature: others outlive it.
+    shares_pids: bool,
+    /// We sent the signal that ends everything.
+    killed: bool,
+    pub(super) streams: Option<Streams>,
+    pub(super) on_hangup: Hangup,
+    pub(super) reap: Vec<String>,
+    pub(super) record_to: Option<PathBuf>,
+    /// The client that gets the output.
+    pub(super) attached: Option<u32>,
+}
+
+/// What came of a step of the set-up.
+#[derive(Debug)]
+pub(super) enum SetUp {
+    /// More steps follow.
+    Goes,
+    /// The process runs.
+    Runs {
+        /// Who asked.
+        asked: Pending,
+        /// Its id.
+        pid: i32,
+    },
+    /// It failed; nothing is left of it.
+    Failed {
+        /// Who asked.
+        asked: Pending,
+        /// What failed.
+        error: Error,
+    },
+}
+
+impl Container {
+    /// Begins the set-up. The record of what is to be made is written first; what failed leaves neither.
+    pub(super) fn begin(call: CreateCall, pod: &PodDir, asked: Pending) -> Result<Container> {
+        let mut record = InitRecord {
+            process: None,
+            group: group_path(&call.spec)?.map(|path| path.to_string()),
+        };
+        pod.write(Entry::Init, &record)?;
+        let group = ContainerGroup::create(&call.spec)?;
+        let begun = Container::begin_in(group.as_ref(), &call, pod);
+        let (streams, creation) = match begun {
+            Ok(begun) => begun,
+            Err(e) => return Err(undo(group, e)),
+        };
+        record.process = Some(Stamp::of(creation.pid())?);
+        pod.write(Entry::Init, &record)?;
+        Ok(Container {
+            id: call.id,
+            stage: Stage::Creating { creation, asked },
+            group,
+            shares_pids: !has_own_pids(&call.spec),
+            killed: false,
+            streams: Some(streams),
+            on_hangup: call.on_hangup,
+            reap: call.reap,
+            record_to: call.record_to,
+            attached: None,
+        })
+    }
+
+    fn begin_in(
+        group: Option<&ContainerGroup>,
+        call: &CreateCall,
+        pod: &PodDir,
+    ) -> Result<(Streams, Creation)> {
+        let (streams, ends) = Streams::fifos(pod, call.stdin_open)?;
+        let creation = Creation::begin(&call.spec, ends)?;
+        if let Some(group) = group {
+            let pid = Pid::from_raw(creation.pid()).ok_or(rustix::io::Errno::SRCH);
+            group.group().attach(pid.op("attach", &call.id)?)?;
+        }
+        Ok((streams, creation))
+    }
+
+    /// Makes the next step of the set-up, after its descriptor was ready.
+    pub(super) fn advance(mut self) -> (Option<Container>, SetUp) {
+        let Stage::Creating { mut creation, asked } = self.stage else {
+            return (Some(self), SetUp::Goes);
+        };
+        match creation.advance() {
+            Ok(creation::Stage::SettingUp | creation::Stage::Created) => {
+                self.stage = Stage::Creating { creation, asked };
+                (Some(self), SetUp::Goes)
+            }
+            Ok(creation::Stage::Running) => {
+                let pid = creation.pid();
+                let handle = creation.into_handle();
+                self.stage = Stage::Running { pid, handle };
+                (Some(self), SetUp::Runs { asked, pid })
+            }
+            Err(error) => {
+                drop(creation);
+                let error = undo(self.group, error);
+                (None, SetUp::Failed { asked, error })
+            }
+        }
+    }
+
+    /// Looks whether the first process has ended; if so writes the record, and returns it once.
+    pub(super) fn look_at_init(&mut self, pod: &PodDir) -> Result<Option<Exit>> {
+        let Stage::Running { handle, .. } = &self.stage else {
+            return Ok(None);
+        };
+        let Some(status) = death::collect(handle.as_fd())? else {
+            return Ok(None);
+        };
+        let mut exit = death::exit_of(&status);
+        if let Some(group) = &self.group {
+            let killed = exit.signal == Some(Signal::KILL.as_raw()) && !self.killed;
+            exit.oom = group.oom(killed);
+        }
+        let written = pod.write(Entry::Exit, &exit);
+        self.stage = Stage::Emptying {
+            exit: exit.clone(),
+            until: Instant::now() + EMPTYING,
+        };
+        written.map(|()| Some(exit))
+    }
+
+    /// Kills what is left after the first process; how long until the next look, where something still is.
+    pub(super) fn empty(&mut self) -> Result<()> {
+        let Stage::Emptying { exit, until } = &self.stage else {
+            return Ok(());
+        };
+        let group = self.group.as_ref().filter(|group| !group.is_empty());
+        let over = *until <= Instant::now();
+        if let Some(group) = group.filter(|_| !over) {
+            return group.group().kill();
+        }
+        let left = group.is_some();
+        self.stage = Stage::Draining { exit: exit.clone() };
+        if left {
+            return Err(Error::new(Kind::Unavailable, "end all processes of", &self.id)
+                .because("some are still there"));
+        }
+        Ok(())
+    }
+
+    /// Sends a signal to the first process, or kills all.
+    pub(super) fn kill(&mut self, signal: i32, all: bool) -> Result<()> {
+        let Stage::Running { handle, .. } = &self.stage else {
+            return Err(Error::new(Kind::NotFound, "signal", &self.id).because("it does not run"));
+        };
+        let kill = signal == Signal::KILL.as_raw();
+        if all && !kill {
+            return Err(
+                Error::new(Kind::Invalid, "signal", &self.id).because("only KILL can go to all processes")
+            );
+        }
+        tare_signal::send(handle, signal).op("signal", &self.id)?;
+        self.killed |= kill;
+        // With the first process of a pid namespace the kernel ends all others.
+        match &self.group {
+            Some(group) if all && self.shares_pids => group.group().kill(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes what only the container needed, after its end.
+    pub(super) fn remove(self) -> Result<()> {
+        drop(self.stage);
+        match self.group {
+            Some(group) => group.group().remove_within(REMOVING),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether its process is still being set up: dropping it then undoes the set-up.
+    pub(super) fn is_being_made(&self) -> bool {
+        matches!(self.stage, Stage::Creating { .. })
+    }
+
+    /// How it is.
+    pub(super) fn state(&self) -> State {
+        let (phase, pid, exit) = match &self.stage {
+            Stage::Creating { .. } => (Phase::Creating, None, None),
+            Stage::Running { pid, .. } => (Phase::Running, Some(*pid), None),
+            Stage::Emptying { exit, .. } | Stage::Draining { exit } | Stage::Told { exit, .. } => {
+                (Phase::Stopped, None, Some(exit.clone()))
+            }
+        };
+        State { phase, pid, exit }
+    }
+
+    /// The record, once the first process has ended and every byte was handed on.
+    pub(super) fn ready_to_tell(&self) -> Option<&Exit> {
+        let drained = |streams: &Streams| streams.outputs.iter().all(|output| output.drained);
+        match &self.stage {
+            Stage::Draining { exit } if self.streams.as_ref().is_none_or(drained) => Some(exit),
+            _ => None,
+        }
+    }
+
+    /// The client was told: from now on its time runs.
+    pub(super) fn told(&mut self) {
+        if let Stage::Draining { exit } = &self.stage {
+            self.stage = Stage::Told {
+                exit: exit.clone(),
+                until: Instant::now() + PATIENCE,
+            };
+            self.streams = None;
+        }
+    }
+
+    /// Whether a client that was told takes too long to clean up.
+    pub(super) fn is_overdue(&self) -> bool {
+        matches!(&self.stage, Stage::Told { until, .. } if *until <= Instant::now())
+    }
+
+    /// Whether nothing of it lives, so that an empty stream stays empty.
+    pub(super) fn is_drainable(&self) -> bool {
+        matches!(self.stage, Stage::Draining { .. })
+    }
+
+    /// It has ended, and its record is written.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Emptying { .. } | Stage::Draining { .. } | Stage::Told { .. }
+        )
+    }
+
+    /// When it must be looked at again: the kernel has no event for an empty group of version 1.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match &self.stage {
+            Stage::Emptying { .. } => Some(Instant::now() + LOOK_AGAIN),
+            Stage::Told { until, .. } => Some(*until),
+            _ => None,
+        }
+    }
+
+    /// Reads once from an output; an empty one of an ended container is drained.
+    pub(super) fn pump(output: &mut Output, ended: bool, buffer: &mut Vec<u8>) -> Result<Pumped> {
+        let pumped = output.pump(buffer)?;
+        if ended && pumped == Pumped::Empty {
+            output.drained = true;
+        }
+        Ok(pumped)
+    }
+
+    /// What to wait for.
+    pub(super) fn interests<'a>(&'a self, into: &mut Vec<Interest<'a>>) {
+        match &self.stage {
+            Stage::Creating { creation, .. } => into.push(Interest {
+                source: Source::Creation,
+                fd: creation.fd(),
+                flags: EventFlags::IN,
+            }),
+            Stage::Running { handle, .. } => into.push(Interest {
+                source: Source::Init,
+                fd: handle.as_fd(),
+                flags: EventFlags::IN,
+            }),
+            Stage::Emptying { .. } | Stage::Draining { .. } | Stage::Told { .. } => {}
+        }
+        let Some(streams) = &self.streams else {
+            return;
+        };
+        if let Some(fd) = streams.input.fd() {
+            into.push(Interest {
+                source: Source::Stdin,
+                fd,
+                flags: streams.input.flags(),
+            });
+        }
+        for output in &streams.outputs {
+            into.push(Interest {
+                source: Source::of_output(output.stream),
+                fd: output.as_fd(),
+                flags: output.flags(self.attached.is_some()),
+            });
+        }
+    }
+}
+
+/// Undoes what was made before the failure.
+fn undo(group: Option<ContainerGroup>, error: Error) -> Error {
+    match group.map(|group| group.group().remove_within(REMOVING)) {
+        None | Some(Ok(())) => error,
+        Some(Err(also)) => error.also(also),
+    }
+}
+
+/// Whether the container's first process is pid 1 of a namespace of its own.
+fn has_own_pids(spec: &Spec) -> bool {
+    let mut namespaces = spec.linux.iter().flat_map(|linux| &linux.namespaces);
+    namespaces.any(|namespace| namespace.kind == NamespaceKind::Pid && namespace.path.is_none())
+}
