@@ -1,16 +1,34 @@
 //! Signal state that a new program must not inherit.
 
+use crate::call::done;
+
+/// Bytes of the kernel's signal set.
+const SET: usize = 8;
+
 /// Sets every signal to its default action and unblocks all, as a program expects at its start.
 ///
-/// exec resets handlers by itself, but what was ignored (Rust ignores `SIGPIPE`) or blocked stays so.
+/// exec resets handlers by itself, but what was ignored (Rust ignores `SIGPIPE`) or blocked stays so. The kernel is
+/// asked directly, as C libraries keep some signals for themselves.
 pub fn reset_signals() {
+    // `struct sigaction` of the kernel: handler, flags, restorer, set; all zero is SIG_DFL.
+    let default = [0_u64; 4];
     for signal in 1..=64 {
-        // SAFETY: SIG_DFL is a valid action for every signal number; SIGKILL, SIGSTOP and those the C library keeps
-        // for itself are refused without effect.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // SAFETY: the kernel reads a struct sigaction, which the array holds with room to spare, and writes nothing;
+        // SIGKILL and SIGSTOP are refused without effect.
+        let set = unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &raw const default, 0_usize, SET) };
+        // Refused ones are as they always are.
+        let _ = done(set);
     }
-    // SAFETY: a zeroed sigset_t is a valid, empty set on Linux.
-    let none: libc::sigset_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the set is a live local; the old set is not asked for.
-    unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) };
+    let none = 0_u64;
+    // SAFETY: the kernel reads a set of 8 bytes, and writes nothing.
+    let unblocked = unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const none,
+            0_usize,
+            SET,
+        )
+    };
+    let _ = done(unblocked);
 }

@@ -1,0 +1,233 @@
+//! The child, between fork and exec: executes the plan from memory that was prepared before.
+//!
+//! Nothing here, in the modules below, or in what they call allocates or takes a lock: the forked copy of the
+//! parent's heap is read, never changed. Handles live in this struct's fixed fields and in slots made before the fork.
+
+mod devices;
+mod identity;
+mod mounts;
+mod program;
+
+use crate::plan::Plan;
+use crate::report::{self, Detail, Failure};
+use crate::step::{Action, Signal};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
+use rustix::process::DumpableBehavior;
+use rustix::thread::{Gid, Uid};
+use tare_process::Procfs;
+use tare_sys::exit_now;
+
+/// The result of a step.
+pub(crate) type Done = std::result::Result<(), Failure>;
+
+/// The child and all it holds.
+pub(crate) struct Child<'a> {
+    pub(crate) plan: &'a Plan,
+    /// The socket to the parent.
+    pub(crate) channel: BorrowedFd<'a>,
+    /// Namespaces to join.
+    pub(crate) joined: &'a [OwnedFd],
+    /// Standard input, output and error; none for a terminal.
+    pub(crate) stdio: Option<[BorrowedFd<'a>; 3]>,
+    /// Sources that were opened, by slot; made with their full length before the fork.
+    pub(crate) slots: Vec<Option<OwnedFd>>,
+    pub(crate) handles: Handles,
+}
+
+/// What is opened on the way and closed before the gate.
+#[derive(Default)]
+pub(crate) struct Handles {
+    root: Option<OwnedFd>,
+    procfs: Option<Procfs>,
+    null: Option<OwnedFd>,
+    cover: Option<OwnedFd>,
+    terminal: Option<OwnedFd>,
+    directory_as_user: bool,
+}
+
+impl Child<'_> {
+    /// Executes the plan; returns only where a step failed, with an exit code for nobody.
+    pub(crate) fn run(mut self) -> i32 {
+        let plan = self.plan;
+        // Until exec no process of a container may trace or inspect this one (CVE-2016-9962).
+        let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+        for (number, step) in plan.steps.iter().enumerate() {
+            if let Action::Exec {
+                candidates,
+                arguments,
+                environment,
+            } = &step.action
+            {
+                let (failure, head) = self.execute(candidates, arguments, environment);
+                report::send_failure(self.channel, number, failure, head.as_bytes());
+                return 1;
+            }
+            if let Err(failure) = self.take(&step.action) {
+                report::send_failure(self.channel, number, failure, &[]);
+                return 1;
+            }
+        }
+        1
+    }
+
+    /// Executes one step.
+    fn take(&mut self, action: &Action) -> Done {
+        match action {
+            Action::Await(signal) => self.wait_for(*signal),
+            Action::BecomeRoot => become_root(),
+            Action::Join { namespace } => self.join(*namespace),
+            Action::Session { keyring } => session(keyring),
+            Action::OpenHandles => self.open_handles(),
+            Action::HostPropagation(propagation) => mounts::host_propagation(*propagation),
+            Action::OpenSource {
+                slot,
+                path,
+                recursive,
+            } => self.open_source(*slot, path, *recursive),
+            Action::Root(source) => self.mount_root(source),
+            Action::Unshare(flags) => Ok(tare_sys::unshare(*flags)?),
+            Action::Mount(step) => self.mount(step),
+            Action::Remount { target, attributes } => self.remount(target, attributes),
+            Action::Node(node) => self.make_node(node),
+            Action::Link { text, at } => self.make_link(text, at),
+            Action::Terminal {
+                devpts,
+                console,
+                rows,
+                columns,
+                owner,
+            } => self.open_terminal(devpts, console, (*rows, *columns), *owner),
+            Action::MakeDirectory(target) => self.make_directory(target),
+            Action::Parameter { path, value } => Ok(self.procfs()?.write(path, value)?),
+            Action::HostName(name) => Ok(rustix::system::sethostname(name)?),
+            Action::DomainName(name) => Ok(rustix::system::setdomainname(name)?),
+            Action::Loopback => Ok(tare_sys::bring_up(c"lo")?),
+            Action::ReadOnlyPath(target) => self.make_read_only(target),
+            Action::Mask(target) => self.mask(target),
+            Action::RootReadOnly => self.make_root_read_only(),
+            Action::Pivot => self.pivot(),
+            Action::RootPropagation(propagation, recursive) => {
+                mounts::root_propagation(*propagation, *recursive)
+            }
+            Action::WriteOwn {
+                file,
+                data,
+                only_if_changed,
+            } => self.write_own(file, data, *only_if_changed),
+            Action::Stdio { owner } => self.set_up_stdio(*owner),
+            Action::Limit { resource, soft, hard } => identity::limit(*resource, *soft, *hard),
+            Action::Bounding(keep) => Ok(tare_process::drop_from_bounding(*keep)?),
+            Action::Directory { path, as_user } => self.enter_directory(path, *as_user),
+            Action::User {
+                uid,
+                gid,
+                groups,
+                groups_may_stay,
+                umask,
+            } => identity::become_user(*uid, *gid, groups, *groups_may_stay, *umask),
+            Action::NoNewPrivileges => Ok(rustix::thread::set_no_new_privs(true)?),
+            Action::Capabilities {
+                effective,
+                permitted,
+                inheritable,
+                ambient,
+            } => identity::set_capabilities(*effective, *permitted, *inheritable, *ambient),
+            Action::Filter { program, flags } => Ok(tare_sys::load_filter(program, *flags)?),
+            // Executed by `run`, which does not come back.
+            Action::Exec { .. } => Err(Errno::INVAL.into()),
+        }
+    }
+
+    /// Waits for a word of the parent; where the parent is gone, so is the reason to be here.
+    fn wait_for(&mut self, signal: Signal) -> Done {
+        if signal == Signal::Start {
+            self.release();
+            report::send_created(self.channel)?;
+        }
+        let mut word = [0];
+        loop {
+            match rustix::net::recv(self.channel, &mut word, RecvFlags::empty()) {
+                Ok((1.., _)) if word == [signal as u8] => return Ok(()),
+                Ok((1.., _)) => return Err(Errno::PROTO.into()),
+                Err(Errno::INTR) => {}
+                Ok((0, _)) | Err(_) => exit_now(1),
+            }
+        }
+    }
+
+    /// Closes what was opened on the way: a created container that waits holds nothing of the host.
+    fn release(&mut self) {
+        self.handles = Handles::default();
+        for slot in &mut self.slots {
+            *slot = None;
+        }
+    }
+
+    fn join(&self, namespace: usize) -> Done {
+        let namespace = self.joined.get(namespace).ok_or(Errno::BADF)?;
+        Ok(rustix::thread::move_into_link_name_space(
+            namespace.as_fd(),
+            None,
+        )?)
+    }
+
+    fn open_handles(&mut self) -> Done {
+        self.handles.procfs = Some(Procfs::open()?);
+        let null = rustix::fs::openat(CWD, c"/dev/null", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        let found = rustix::fs::fstat(&null)?;
+        // A null device of our own, and nothing that was put in its place (CVE-2025-31133).
+        let is_device =
+            rustix::fs::FileType::from_raw_mode(found.st_mode) == rustix::fs::FileType::CharacterDevice;
+        if !is_device || found.st_rdev != rustix::fs::makedev(1, 3) {
+            return Err(Failure {
+                errno: Errno::NODEV,
+                detail: Detail::OtherDevice,
+            });
+        }
+        self.handles.null = Some(null);
+        Ok(())
+    }
+
+    fn procfs(&self) -> std::result::Result<&Procfs, Errno> {
+        self.handles.procfs.as_ref().ok_or(Errno::BADF)
+    }
+
+    fn root(&self) -> std::result::Result<BorrowedFd<'_>, Errno> {
+        self.handles.root.as_ref().map(AsFd::as_fd).ok_or(Errno::BADF)
+    }
+
+    fn write_own(&self, file: &std::ffi::CStr, data: &[u8], only_if_changed: bool) -> Done {
+        let procfs = self.procfs()?;
+        if only_if_changed {
+            // Setting what is there already may need a right that is missing (CAP_SYS_RESOURCE).
+            let mut now = [0; 32];
+            let length = procfs.read_own(file, &mut now)?;
+            if now.get(..length).is_some_and(|now| now.trim_ascii() == data) {
+                return Ok(());
+            }
+        }
+        Ok(procfs.write_own(file, data)?)
+    }
+}
+
+/// Becomes uid and gid 0 of the new user namespace, with all of its capabilities.
+fn become_root() -> Done {
+    rustix::thread::set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT)?;
+    rustix::thread::set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT)?;
+    Ok(())
+}
+
+/// A session and a keyring of its own; modes are set as given from here on.
+fn session(keyring: &std::ffi::CStr) -> Done {
+    rustix::process::setsid()?;
+    rustix::process::umask(Mode::empty());
+    match tare_sys::join_session_keyring(keyring) {
+        // No keyrings, a filter around us, or a full quota: then there is none of ours to leak either, or it is
+        // covered by the filter of the container.
+        Ok(()) | Err(Errno::NOSYS | Errno::PERM | Errno::ACCESS | Errno::DQUOT) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}

@@ -1,0 +1,263 @@
+//! Mount steps. Nothing here allocates; see [`crate::child`].
+
+use crate::child::{Child, Done};
+use crate::report::{Detail, Failure};
+use crate::step::{MountStep, Source};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{MountAttrFlags, UnmountFlags};
+use std::ffi::CStr;
+use tare_mount::{
+    Applied, Attributes, Propagation, Refused, Target, attach, clone_tree, clone_tree_at, verify,
+};
+
+/// The longest path that the kernel takes, with its end.
+const LONGEST_PATH: usize = 4096;
+
+const READ_ONLY: Attributes = Attributes {
+    set: MountAttrFlags::MOUNT_ATTR_RDONLY,
+    clear: MountAttrFlags::empty(),
+};
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Failure {
+        let index = refused.parameter.and_then(|p| u32::try_from(p).ok());
+        Failure {
+            errno: refused.errno,
+            detail: index.map_or(Detail::None, Detail::Parameter),
+        }
+    }
+}
+
+/// Makes mounts from here on invisible to the host, and lets those of the host that come later in, as far as asked.
+pub(super) fn host_propagation(propagation: Propagation) -> Done {
+    let root = directory(c"/")?;
+    match propagation {
+        // The tree stays shared, so that mounts can go out; but pivot_root wants its own parent private.
+        Propagation::Shared => Ok(Propagation::Private.apply(root.as_fd(), false)?),
+        Propagation::Slave => Ok(Propagation::Slave.apply(root.as_fd(), true)?),
+        Propagation::Private | Propagation::Unbindable => Ok(Propagation::Private.apply(root.as_fd(), true)?),
+    }
+}
+
+/// Sets the propagation of the container's root, once it is the root.
+pub(super) fn root_propagation(propagation: Propagation, recursive: bool) -> Done {
+    Ok(propagation.apply(directory(c"/")?.as_fd(), recursive)?)
+}
+
+fn directory(path: &CStr) -> Result<OwnedFd, Errno> {
+    rustix::fs::openat(
+        CWD,
+        path,
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+}
+
+impl Child<'_> {
+    pub(super) fn open_source(&mut self, slot: usize, path: &CStr, recursive: bool) -> Done {
+        let source = clone_tree_at(CWD, path, recursive).map_err(|errno| Failure {
+            errno,
+            detail: match errno {
+                Errno::NOENT | Errno::NOTDIR => Detail::Missing(existing_length(path)),
+                _ => Detail::None,
+            },
+        })?;
+        *self.slots.get_mut(slot).ok_or(Errno::BADF)? = Some(source);
+        Ok(())
+    }
+
+    /// Mounts the root over `/`, so that it is attached, and the host's paths stay reachable below it: look-ups start
+    /// at the directory that is covered.
+    pub(super) fn mount_root(&mut self, source: &Source) -> Done {
+        let host = directory(c"/")?;
+        let root = match source {
+            Source::Overlay { overlay, append } => match make_overlay(overlay, *append)? {
+                Some(mount) => mount,
+                None => {
+                    overlay.make_old(host.as_fd())?;
+                    // `..` of the root is the root, and from there the walk steps onto what covers it.
+                    self.handles.root = Some(directory(c"/..")?);
+                    return Ok(());
+                }
+            },
+            Source::New(file_system) => file_system.make()?,
+            Source::Tree { slot } => self.taken(*slot)?,
+        };
+        attach(root.as_fd(), host.as_fd())?;
+        self.handles.root = Some(root);
+        Ok(())
+    }
+
+    fn taken(&mut self, slot: usize) -> Result<OwnedFd, Errno> {
+        self.slots.get_mut(slot).and_then(Option::take).ok_or(Errno::BADF)
+    }
+
+    pub(super) fn mount(&mut self, step: &MountStep) -> Done {
+        let (mount, tree) = match &step.source {
+            Source::New(file_system) => (file_system.make()?, false),
+            Source::Tree { slot } => (self.taken(*slot)?, true),
+            Source::Overlay { overlay, append } => match make_overlay(overlay, *append)? {
+                Some(mount) => (mount, false),
+                None => return Ok(overlay.make_old(step.target.directory(self.root()?)?.as_fd())?),
+            },
+        };
+        let changed = if tree {
+            step.attributes.apply(mount.as_fd(), false)?
+        } else {
+            Applied::Yes
+        };
+        if tree {
+            let _: Applied = step.recursive.apply(mount.as_fd(), true)?;
+        }
+        let target = self.mount_target(step, mount.as_fd())?;
+        attach(mount.as_fd(), target.as_fd())?;
+        if changed == Applied::AfterAttach {
+            step.attributes.remount(mount.as_fd())?;
+        }
+        for (propagation, recursive) in &step.propagation {
+            propagation.apply(mount.as_fd(), *recursive)?;
+        }
+        Ok(verify(self.root()?, &step.target, mount.as_fd())?)
+    }
+
+    /// Finds or makes the target: a file for a file, a directory for a directory, no link where none may be.
+    fn mount_target(&self, step: &MountStep, mount: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+        let root = self.root()?;
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(mount)?.st_mode);
+        if kind != FileType::Directory {
+            return step.target.file(root).map_err(|errno| match errno {
+                Errno::ISDIR => Failure {
+                    errno,
+                    detail: Detail::FileOntoDirectory,
+                },
+                errno => errno.into(),
+            });
+        }
+        let found = step.target.directory(root).map_err(|errno| match errno {
+            Errno::NOTDIR => Failure {
+                errno,
+                detail: Detail::DirectoryOntoFile,
+            },
+            errno => errno.into(),
+        });
+        if !step.strict {
+            return found;
+        }
+        // A link at /proc or /sys would have every later user of them deceived (CVE-2023-27561).
+        step.target
+            .open_no_links(root, OFlags::PATH | OFlags::DIRECTORY)
+            .map_err(|errno| match errno {
+                Errno::LOOP | Errno::NOTDIR => Failure {
+                    errno,
+                    detail: Detail::Link,
+                },
+                errno => found.err().unwrap_or_else(|| errno.into()),
+            })
+    }
+
+    pub(super) fn remount(&self, target: &Target, attributes: &Attributes) -> Done {
+        let mount = target.open(self.root()?, OFlags::PATH)?;
+        change(mount.as_fd(), attributes)
+    }
+
+    pub(super) fn make_root_read_only(&self) -> Done {
+        change(self.root()?, &READ_ONLY)
+    }
+
+    /// Covers a path with a read-only copy of itself; what is missing needs no cover.
+    pub(super) fn make_read_only(&self, target: &Target) -> Done {
+        let found = match target.open(self.root()?, OFlags::PATH) {
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
+            done => done?,
+        };
+        let copy = clone_tree(found.as_fd(), true)?;
+        let changed = match READ_ONLY.apply(copy.as_fd(), true) {
+            // Without mount_setattr the top alone; mounts of ours below it have been made read-only by themselves.
+            Err(Errno::NOSYS) => Applied::AfterAttach,
+            done => done?,
+        };
+        attach(copy.as_fd(), found.as_fd())?;
+        if changed == Applied::AfterAttach {
+            READ_ONLY.remount(copy.as_fd())?;
+        }
+        Ok(verify(self.root()?, target, copy.as_fd())?)
+    }
+
+    /// Covers a file with the null device, a directory with an empty one; what is missing needs no cover.
+    pub(super) fn mask(&mut self, target: &Target) -> Done {
+        let found = match target.open(self.root()?, OFlags::PATH) {
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
+            done => done?,
+        };
+        let is_directory = FileType::from_raw_mode(rustix::fs::fstat(&found)?.st_mode) == FileType::Directory;
+        let cover = if is_directory {
+            match &self.handles.cover {
+                // One tmpfs for all: tearing one down is not cheap (runc 1.5's finding).
+                Some(first) => clone_tree(first.as_fd(), false)?,
+                None => self.plan.cover.make()?,
+            }
+        } else {
+            clone_tree(self.handles.null.as_ref().ok_or(Errno::BADF)?.as_fd(), false)?
+        };
+        attach(cover.as_fd(), found.as_fd())?;
+        verify(self.root()?, target, cover.as_fd())?;
+        if is_directory && self.handles.cover.is_none() {
+            self.handles.cover = Some(cover);
+        }
+        Ok(())
+    }
+
+    /// Makes the container's root the root, and lets go of the host's (pivot_root(2), "new_root and put_old may be
+    /// the same directory").
+    pub(super) fn pivot(&self) -> Done {
+        let host = directory(c"/")?;
+        rustix::process::fchdir(self.root()?)?;
+        rustix::process::pivot_root(c".", c".")?;
+        // Where the tree was left shared, unmounting it must not reach the host.
+        let _ = Propagation::Slave.apply(host.as_fd(), true);
+        rustix::mount::unmount(c".", UnmountFlags::DETACH)?;
+        Ok(rustix::process::chdir(c"/")?)
+    }
+}
+
+/// Makes an overlay layer by layer; nothing where this kernel needs the old way.
+fn make_overlay(overlay: &tare_mount::Overlay, append: bool) -> Result<Option<OwnedFd>, Failure> {
+    if !append {
+        return Ok(None);
+    }
+    match overlay.make() {
+        Err(refused) if refused.errno == Errno::NOSYS => Ok(None),
+        done => Ok(Some(done?)),
+    }
+}
+
+/// Changes an attached mount, by whichever call there is.
+fn change(mount: BorrowedFd<'_>, attributes: &Attributes) -> Done {
+    if attributes.apply(mount, false)? == Applied::AfterAttach {
+        attributes.remount(mount)?;
+    }
+    Ok(())
+}
+
+/// How many bytes of a path exist: up to the end of the last component that is there.
+fn existing_length(path: &CStr) -> u32 {
+    let bytes = path.to_bytes();
+    let mut prefix = [0; LONGEST_PATH];
+    let mut existing = 0;
+    for end in (1..=bytes.len()).filter(|end| bytes.get(*end).is_none_or(|b| *b == b'/')) {
+        let Some(room) = prefix.get_mut(..end) else {
+            break;
+        };
+        room.copy_from_slice(&bytes[..end]);
+        let Ok(text) = CStr::from_bytes_until_nul(&prefix) else {
+            break;
+        };
+        if rustix::fs::stat(text).is_err() {
+            break;
+        }
+        existing = end;
+    }
+    u32::try_from(existing).unwrap_or(0)
+}

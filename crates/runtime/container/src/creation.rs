@@ -1,0 +1,300 @@
+//! The parent's side: a container on its way from request to running process, without ever waiting.
+
+use crate::child::{Child, Handles};
+use crate::failure;
+use crate::plan::{Plan, plan};
+use crate::report::{self, Message, Received};
+use crate::request::{HostFacts, Request, Stdio};
+use crate::step::Signal;
+use rustix::event::{PollFd, PollFlags};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
+use rustix::process::Pid;
+use tare_error::{Context, Error, Kind, Result};
+use tare_process::{Fork, spawn, write_maps};
+use tare_spec_oci::NamespaceKind;
+
+/// Where a container is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Steps are being executed.
+    SettingUp,
+    /// Everything is ready; [`Creation::start`] starts it.
+    Created,
+    /// The program was executed.
+    Running,
+}
+
+/// A container on its way. Dropped before it runs, its process is killed and reaped.
+#[derive(Debug)]
+pub struct Creation {
+    plan: Plan,
+    child: Option<tare_process::Child>,
+    pid: Pid,
+    channel: OwnedFd,
+    terminal: Option<OwnedFd>,
+    stage: Stage,
+}
+
+/// A container's process, which is the caller's to wait for.
+#[derive(Debug)]
+pub struct Running {
+    /// Its first process.
+    pub process: tare_process::Child,
+    /// The other end of its terminal, where it has one that was not taken before.
+    pub terminal: Option<OwnedFd>,
+}
+
+impl Creation {
+    /// Makes the plan and the process that executes it.
+    ///
+    /// `attach` is called once with the new process's pid, before anything is mounted that depends on its cgroup, and
+    /// moves it into groups that it could not be born into (cgroup v1). Nothing here waits for the child.
+    ///
+    /// # Errors
+    /// Those of [`plan`], of a namespace that cannot be joined, of the fork, the id maps and of `attach`; nothing is
+    /// left then.
+    pub fn begin(
+        request: &Request<'_>,
+        facts: &HostFacts,
+        attach: impl FnOnce(Pid) -> Result<()>,
+    ) -> Result<Creation> {
+        let plan = plan(request, facts)?;
+        let joined = open_namespaces(&plan)?;
+        let (channel, theirs) = rustix::net::socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .op("make a channel to", request.id)?;
+        let process = fork(request, &plan, &joined, theirs.as_fd())?;
+        drop(theirs);
+        let creation = Creation {
+            pid: process.pid,
+            child: Some(process),
+            plan,
+            channel,
+            terminal: None,
+            stage: Stage::SettingUp,
+        };
+        if let Some((uids, gids)) = &creation.plan.maps {
+            write_maps(creation.pid, uids, gids)?;
+            creation.say(Signal::Mapped)?;
+        }
+        attach(creation.pid)?;
+        creation.say(Signal::Grouped)?;
+        Ok(creation)
+    }
+
+    /// Takes in what the child has said since, without waiting. Call it whenever the fd is readable.
+    ///
+    /// # Errors
+    /// The step that failed, with what is known of the reason. The process is gone then.
+    pub fn advance(&mut self) -> Result<Stage> {
+        loop {
+            match report::receive(&self.channel).op("hear from", "the container's process")? {
+                Received::Nothing => return Ok(self.stage),
+                Received::Message(Message::Created) => self.stage = Stage::Created,
+                Received::Message(Message::Terminal(fd)) => self.terminal = Some(fd),
+                Received::Message(Message::Failed { step, failure, head }) => {
+                    self.end();
+                    return Err(failure::describe(&self.plan, step, failure, &head));
+                }
+                Received::End if self.stage == Stage::Running => return Ok(Stage::Running),
+                Received::End => return Err(self.died()),
+            }
+        }
+    }
+
+    /// Starts a created container: from now on the end of the channel means that the program runs.
+    ///
+    /// # Errors
+    /// `Conflict` where it is not created, else the kernel's.
+    pub fn start(&mut self) -> Result<()> {
+        if self.stage != Stage::Created {
+            return Err(Error::new(Kind::Conflict, "start", "the container")
+                .because("it is not created, or started already"));
+        }
+        self.say(Signal::Start)?;
+        self.stage = Stage::Running;
+        Ok(())
+    }
+
+    /// The process's pid in the caller's pid namespace.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// The process's pidfd.
+    pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.child.as_ref().map(|c| c.pidfd.as_fd())
+    }
+
+    /// The plan that is executed.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The other end of the terminal, once; there when the stage is [`Stage::Created`].
+    pub fn take_terminal(&mut self) -> Option<OwnedFd> {
+        self.terminal.take()
+    }
+
+    /// Waits until the container is created. For callers that may wait.
+    ///
+    /// # Errors
+    /// As [`Creation::advance`].
+    pub fn wait_created(&mut self) -> Result<()> {
+        while self.advance()? == Stage::SettingUp {
+            self.wait_readable()?;
+        }
+        Ok(())
+    }
+
+    /// Starts a created container, waits until its program runs, and hands the process over.
+    ///
+    /// # Errors
+    /// As [`Creation::start`] and [`Creation::advance`].
+    pub fn run(mut self) -> Result<Running> {
+        self.wait_created()?;
+        self.start()?;
+        self.wait_readable()?;
+        self.advance()?;
+        self.finish()
+    }
+
+    /// Hands the process over, once [`Creation::advance`] has said that the program runs.
+    ///
+    /// # Errors
+    /// `Conflict` where it was not started.
+    pub fn finish(mut self) -> Result<Running> {
+        let terminal = self.terminal.take();
+        match self.child.take_if(|_| self.stage == Stage::Running) {
+            Some(process) => Ok(Running { process, terminal }),
+            None => {
+                Err(Error::new(Kind::Conflict, "hand over", "the container").because("it is not running"))
+            }
+        }
+    }
+
+    fn wait_readable(&self) -> Result<()> {
+        let mut fds = [PollFd::new(&self.channel, PollFlags::IN)];
+        match rustix::event::poll(&mut fds, None) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(e) => Err(Error::os("wait for", "the container's process", e)),
+        }
+    }
+
+    fn say(&self, signal: Signal) -> Result<()> {
+        match rustix::net::send(&self.channel, &[signal as u8], SendFlags::NOSIGNAL) {
+            // It is gone; what it said before tells why, when it is read.
+            Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
+            Err(e) => Err(Error::os("speak to", "the container's process", e)),
+        }
+    }
+
+    /// The child ended without a word: something killed it.
+    fn died(&mut self) -> Error {
+        let status = self.child.take().and_then(|child| {
+            let _ = child.signal(rustix::process::Signal::KILL);
+            child.wait().ok()
+        });
+        let how = status
+            .and_then(|s| s.terminating_signal())
+            .map_or_else(String::new, |n| format!(" by signal {n}"));
+        Error::new(Kind::Internal, "set up", "the container").because(format!("its process was ended{how}"))
+    }
+
+    /// Kills and reaps the process.
+    fn end(&mut self) {
+        if let Some(child) = self.child.take() {
+            child.kill_and_reap();
+        }
+    }
+}
+
+impl Drop for Creation {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl AsFd for Creation {
+    /// The fd to poll: readable when [`Creation::advance`] has something to say.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.channel.as_fd()
+    }
+}
+
+/// Forks the child that executes the plan.
+fn fork(
+    request: &Request<'_>,
+    plan: &Plan,
+    joined: &[OwnedFd],
+    channel: BorrowedFd<'_>,
+) -> Result<tare_process::Child> {
+    let stdio = match request.stdio {
+        Stdio::Fds {
+            stdin,
+            stdout,
+            stderr,
+        } => Some([stdin, stdout, stderr]),
+        Stdio::Terminal => None,
+    };
+    let mut keep = vec![channel];
+    keep.extend(joined.iter().map(AsFd::as_fd));
+    keep.extend(stdio.iter().flatten());
+    let child = Child {
+        plan,
+        channel,
+        joined,
+        stdio,
+        slots: (0..plan.slots).map(|_| None).collect(),
+        handles: Handles::default(),
+    };
+    let fork = Fork {
+        flags: plan.flags,
+        group: request.group,
+        keep: &keep,
+    };
+    let made = in_pid_namespace(plan, joined, || spawn(&fork, || child.run()))?;
+    made.map_err(|errno| match errno {
+        Errno::DEADLK => Error::new(Kind::Internal, "make a process for", request.id)
+            .because("the calling process has several threads"),
+        errno => Error::os("make a process for", request.id, errno),
+    })
+}
+
+/// Runs `make` while children are born into the pid namespace that the plan joins, if it joins one.
+fn in_pid_namespace<T>(plan: &Plan, joined: &[OwnedFd], make: impl FnOnce() -> T) -> Result<T> {
+    let mut namespaces = plan.joined.iter().zip(joined);
+    let Some((_, namespace)) = namespaces.find(|(n, _)| n.kind == NamespaceKind::Pid) else {
+        return Ok(make());
+    };
+    let own = open_namespace("/proc/self/ns/pid")?;
+    let enter = |to: &OwnedFd| {
+        rustix::thread::move_into_link_name_space(
+            to.as_fd(),
+            Some(rustix::thread::LinkNameSpaceType::ProcessID),
+        )
+        .op("join namespace", "pid")
+    };
+    enter(namespace)?;
+    let made = make();
+    enter(&own)?;
+    Ok(made)
+}
+
+fn open_namespaces(plan: &Plan) -> Result<Vec<OwnedFd>> {
+    let paths = plan.joined.iter().filter_map(|n| n.path.as_deref());
+    paths.map(open_namespace).collect()
+}
+
+fn open_namespace(path: impl AsRef<std::path::Path>) -> Result<OwnedFd> {
+    let path = path.as_ref();
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, path, flags, Mode::empty()).op("open namespace", path.display())
+}

@@ -1,0 +1,102 @@
+//! From a failed step to an error that a person understands.
+
+use crate::plan::Plan;
+use crate::report::{Detail, Failure};
+use crate::step::{Action, Source, Step};
+use rustix::io::Errno;
+use std::ffi::CString;
+use tare_error::{Error, Kind};
+
+mod program;
+
+/// The error of a step that failed.
+pub(crate) fn describe(plan: &Plan, step: usize, failure: Failure, head: &[u8]) -> Error {
+    let Some(step) = plan.steps.get(step) else {
+        return Error::os("set up", "the container", failure.errno);
+    };
+    let os = || Error::os(step.name, &step.subject, failure.errno);
+    let because = |kind, reason: String| Error::new(kind, step.name, &step.subject).because(reason);
+    match failure.detail {
+        Detail::None => hinted(step, os(), failure.errno),
+        Detail::Missing(length) => match missing(step, length) {
+            Some(reason) => because(Kind::NotFound, reason),
+            None => os(),
+        },
+        Detail::FileOntoDirectory => because(
+            Kind::Invalid,
+            "the source is a file, but there is a directory".to_owned(),
+        )
+        .hint("mount it onto a file, or mount the directory that holds it"),
+        Detail::DirectoryOntoFile => because(
+            Kind::Invalid,
+            "the source is a directory, but there is a file".to_owned(),
+        )
+        .hint("mount it onto a directory, or mount one file of it"),
+        Detail::Parameter(index) => match parameter(step, index) {
+            Some(name) => os().hint(format!("the file system refused {name}")),
+            None => os(),
+        },
+        Detail::Link => because(
+            Kind::Invalid,
+            "a link, or something else than a directory, stands there in the image".to_owned(),
+        ),
+        Detail::OtherDevice => because(
+            Kind::Invalid,
+            "the host's file of this name is another device".to_owned(),
+        ),
+        Detail::Program(index) => program::not_executable(step, candidate(step, index), failure.errno, head),
+        Detail::NoProgram => program::not_found(plan, step),
+    }
+}
+
+/// Hints for error numbers that mislead.
+fn hinted(step: &Step, error: Error, errno: Errno) -> Error {
+    match (&step.action, errno) {
+        (Action::Mount(_), Errno::STALE) => error.hint("the place was moved while it was being mounted on"),
+        (Action::Terminal { .. }, Errno::NOENT | Errno::STALE) => {
+            error.hint("a terminal needs devpts mounted on /dev/pts")
+        }
+        (Action::Pivot, Errno::INVAL) => error.hint("the host's / must be a mount, not a chroot directory"),
+        (Action::Limit { .. }, Errno::PERM) => error.hint("raising a hard limit needs CAP_SYS_RESOURCE"),
+        (_, Errno::NOSYS) => {
+            error.hint("a seccomp filter or an old kernel denies a system call that this needs")
+        }
+        _ => error,
+    }
+}
+
+/// Which component of a source's path is the first that is missing.
+fn missing(step: &Step, existing: u32) -> Option<String> {
+    let Action::OpenSource { path, .. } = &step.action else {
+        return None;
+    };
+    let path = path.to_str().ok()?;
+    let existing = usize::try_from(existing).ok()?;
+    let rest = path.get(existing..)?.trim_start_matches('/');
+    let first = rest.split('/').next().filter(|c| !c.is_empty())?;
+    let start = path.len() - rest.len();
+    Some(format!("{} does not exist", path.get(..start + first.len())?))
+}
+
+/// The name of a refused parameter, or the path of a refused layer.
+fn parameter(step: &Step, index: u32) -> Option<String> {
+    let index = usize::try_from(index).ok()?;
+    let source = match &step.action {
+        Action::Mount(mount) => &mount.source,
+        Action::Root(source) => source,
+        _ => return None,
+    };
+    let name = match source {
+        Source::New(file_system) => file_system.parameters().nth(index)?,
+        Source::Overlay { overlay, .. } => overlay.directories().nth(index)?,
+        Source::Tree { .. } => return None,
+    };
+    Some(format!("{:?}", name.to_string_lossy()))
+}
+
+fn candidate(step: &Step, index: u32) -> Option<&CString> {
+    match &step.action {
+        Action::Exec { candidates, .. } => candidates.get(usize::try_from(index).ok()?),
+        _ => None,
+    }
+}

@@ -1,0 +1,35 @@
+//! **What.** From an OCI configuration to a running process: a plan of small typed steps, computed purely, executed in a
+//! forked child that allocates nothing, watched by a parent that never waits.
+//!
+//! **Not.** No images, networks, state on disk, hooks or supervision; no cgroup is made here (the caller makes it, and
+//! hands in its directory or a function that attaches). The process is the caller's child: the caller reaps it.
+//!
+//! **Words.** *Plan*: steps in the order of one table ([`plan()`], [`Plan`]). *Step*: an operation with a name and a
+//! subject, by which a failure is told (`mount /proc`). *Gate*: where the child waits for the caller to start it.
+//!
+//! **Life.**
+//! ```text
+//!            begin                 advance...               start                advance
+//! Request ----------> Setting up -------------> Created ------------> (exec) --------------> Running
+//!                          |                       |                     |
+//!                          +-----------------------+---------------------+----> Error{step name, subject, cause}
+//! ```
+//! [`Creation`] is an fd to poll: readable means that [`Creation::advance`] has something to say.
+//!
+//! **Rules.** All mounts are made in the child's own mount namespace, so nothing is left in the host's. A path of the
+//! container is only ever resolved below a held root, without magic links. The child keeps the fds it was given and
+//! closes every one of its own before exec. The calling process has one thread, and runs sealed
+//! (`tare_process::seal`). Members of the configuration that are not served yet are refused by name, never ignored.
+
+mod child;
+mod creation;
+mod failure;
+mod plan;
+mod report;
+mod request;
+mod step;
+
+pub use creation::{Creation, Running, Stage};
+pub use plan::{Plan, plan};
+pub use request::{Cgroups, Filter, HostFacts, Request, Stdio};
+pub use tare_sys::FilterFlags;

@@ -1,0 +1,207 @@
+//! The plan: all steps of one container, from its configuration and facts of the host, without touching anything.
+
+mod devices;
+mod mounts;
+mod namespaces;
+mod paths;
+mod process;
+mod refuse;
+
+use crate::request::{HostFacts, Request};
+use crate::step::{Action, Place, Step};
+use std::ffi::CString;
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use tare_error::{Context, Error, Kind, Result};
+use tare_mount::{FileSystem, Options};
+use tare_process::CloneFlags;
+use tare_spec_oci::{IdMapping, Linux, Namespace, NamespaceKind, Process};
+
+/// All steps of one container in the order in which they run. Printed, it is one line a step.
+#[derive(Debug)]
+pub struct Plan {
+    pub(crate) steps: Vec<Step>,
+    pub(crate) flags: CloneFlags,
+    /// Namespaces to join, in the order of their numbers.
+    pub(crate) joined: Vec<Namespace>,
+    /// How many slots for opened sources are used.
+    pub(crate) slots: usize,
+    /// Maps to write, where the user namespace is new.
+    pub(crate) maps: Option<(Vec<IdMapping>, Vec<IdMapping>)>,
+    /// The empty read-only directory that covers masked ones.
+    pub(crate) cover: FileSystem,
+    /// Directories in which the command is looked for, for errors.
+    pub(crate) searched: Vec<String>,
+}
+
+impl Plan {
+    /// The steps.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, step) in self.steps.iter().enumerate() {
+            writeln!(f, "{number:3} {step}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Plans a container. Pure: reads nothing but its arguments.
+///
+/// # Errors
+/// `Invalid` for a configuration that means nothing, `Unsupported` for members not served yet, each named.
+pub fn plan(request: &Request<'_>, facts: &HostFacts) -> Result<Plan> {
+    let mut draft = Draft::new(request, facts)?;
+    for contribute in CONTRIBUTORS {
+        contribute(&mut draft)?;
+    }
+    draft.plan.steps.sort_by_key(|step| step.place);
+    Ok(draft.plan)
+}
+
+/// Who adds steps; their order here does not matter beyond steps of one place.
+const CONTRIBUTORS: &[fn(&mut Draft<'_>) -> Result<()>] = &[
+    refuse::what_is_not_served,
+    namespaces::contribute,
+    mounts::contribute,
+    devices::contribute,
+    paths::contribute,
+    process::contribute,
+];
+
+/// A plan being made, with all that its contributors may look at.
+pub(crate) struct Draft<'a> {
+    pub(crate) request: &'a Request<'a>,
+    pub(crate) facts: &'a HostFacts,
+    pub(crate) linux: &'a Linux,
+    pub(crate) process: &'a Process,
+    pub(crate) plan: Plan,
+}
+
+impl<'a> Draft<'a> {
+    fn new(request: &'a Request<'a>, facts: &'a HostFacts) -> Result<Draft<'a>> {
+        let missing =
+            |what: &str| Error::new(Kind::Invalid, "read configuration of", request.id).because(what);
+        Ok(Draft {
+            request,
+            facts,
+            linux: request
+                .spec
+                .linux
+                .as_ref()
+                .ok_or_else(|| missing("no \"linux\""))?,
+            process: request
+                .spec
+                .process
+                .as_ref()
+                .ok_or_else(|| missing("no \"process\""))?,
+            plan: Plan {
+                steps: Vec::new(),
+                flags: CloneFlags::empty(),
+                joined: Vec::new(),
+                slots: 0,
+                maps: None,
+                cover: cover()?,
+                searched: Vec::new(),
+            },
+        })
+    }
+
+    /// Adds a step.
+    pub(crate) fn push(
+        &mut self,
+        place: Place,
+        name: &'static str,
+        subject: impl fmt::Display,
+        action: Action,
+    ) {
+        let subject = subject.to_string();
+        self.plan.steps.push(Step {
+            place,
+            name,
+            subject,
+            action,
+        });
+    }
+
+    /// Adds a step that opens a source of the host, and gives its slot.
+    pub(crate) fn open_source(
+        &mut self,
+        path: &Path,
+        recursive: bool,
+        subject: impl fmt::Display,
+    ) -> Result<usize> {
+        let slot = self.plan.slots;
+        self.plan.slots += 1;
+        let path = c_path(path)?;
+        self.push(
+            Place::Sources,
+            "open",
+            subject,
+            Action::OpenSource {
+                slot,
+                path,
+                recursive,
+            },
+        );
+        Ok(slot)
+    }
+
+    /// The namespace of `kind`, where the configuration names one.
+    pub(crate) fn namespace(&self, kind: NamespaceKind) -> Option<&'a Namespace> {
+        self.linux.namespaces.iter().find(|n| n.kind == kind)
+    }
+
+    /// Whether the container gets a namespace of `kind` other than the host's.
+    pub(crate) fn has_namespace(&self, kind: NamespaceKind) -> bool {
+        self.namespace(kind).is_some()
+    }
+
+    /// Whether the container gets a new namespace of `kind`.
+    pub(crate) fn is_new(&self, kind: NamespaceKind) -> bool {
+        self.namespace(kind).is_some_and(|n| n.path.is_none())
+    }
+
+    /// Whether device nodes cannot be made: a user namespace, ours or the container's.
+    pub(crate) fn without_mknod(&self) -> bool {
+        self.facts.user_namespace || self.has_namespace(NamespaceKind::User)
+    }
+
+    /// A path of the configuration on the host: relative ones start at the bundle.
+    pub(crate) fn on_host(&self, path: &Path) -> PathBuf {
+        self.request.bundle.join(path)
+    }
+}
+
+/// A tmpfs that holds nothing and never will.
+fn cover() -> Result<FileSystem> {
+    let options = ["ro", "nosuid", "nodev", "noexec", "nr_blocks=1", "nr_inodes=1"].map(str::to_owned);
+    FileSystem::prepare("tmpfs", Some("tmpfs"), &Options::parse(&options))
+        .op("prepare", "the cover of masked paths")
+}
+
+/// A target inside the root.
+pub(crate) fn target(path: &Path) -> Result<tare_mount::Target> {
+    tare_mount::Target::prepare(path).map_err(|_| {
+        Error::new(Kind::Invalid, "use", path.display())
+            .because("a path inside the container may hold neither \"..\" nor a NUL byte")
+    })
+}
+
+/// A C string; a NUL byte is the configuration's mistake.
+pub(crate) fn c_string(text: impl Into<Vec<u8>>, what: &str) -> Result<CString> {
+    CString::new(text).map_err(|_| Error::new(Kind::Invalid, "use", what).because("it holds a NUL byte"))
+}
+
+/// A path as a C string.
+pub(crate) fn c_path(path: &Path) -> Result<CString> {
+    c_string(path.as_os_str().as_bytes(), "a path")
+}
+
+#[cfg(test)]
+mod tests;

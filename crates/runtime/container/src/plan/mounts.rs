@@ -1,0 +1,238 @@
+//! The root and the mounts in it.
+
+use crate::plan::{Draft, c_path, target};
+use crate::request::Cgroups;
+use crate::step::{Action, MountStep, Place, Source};
+use rustix::mount::MountAttrFlags;
+use std::path::Path;
+use tare_error::{Error, Kind, Result};
+use tare_mount::{Attributes, Bind, FileSystem, Options, Overlay, Propagation};
+use tare_spec_oci::{Mount, NamespaceKind};
+
+/// Where a link in an image must not lead a mount elsewhere: programs trust these places.
+const STRICT: &[&str] = &["/proc", "/sys", "/dev"];
+
+/// Adds the root, the mounts, and leaving the host's tree.
+pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
+    let propagation = propagation(draft)?;
+    let host = propagation.unwrap_or(Propagation::Slave);
+    draft.push(
+        Place::Handles,
+        "open",
+        "/proc and /dev/null of the host",
+        Action::OpenHandles,
+    );
+    draft.push(
+        Place::Propagation,
+        "make propagation private of",
+        "/",
+        Action::HostPropagation(host),
+    );
+    root(draft)?;
+    let mounts = &draft.request.spec.mounts;
+    for mount in mounts {
+        one(draft, mount)?;
+    }
+    if draft.request.spec.root.as_ref().is_some_and(|r| r.readonly) {
+        draft.push(Place::RootReadOnly, "make read-only", "/", Action::RootReadOnly);
+    }
+    draft.push(Place::Pivot, "pivot into", "the root", Action::Pivot);
+    if let Some(propagation) = propagation {
+        let recursive = draft
+            .linux
+            .rootfs_propagation
+            .as_deref()
+            .is_some_and(|p| p.starts_with('r'));
+        let action = Action::RootPropagation(propagation, recursive);
+        draft.push(Place::RootPropagation, "set propagation of", "/", action);
+    }
+    Ok(())
+}
+
+fn propagation(draft: &Draft<'_>) -> Result<Option<Propagation>> {
+    let Some(word) = draft
+        .linux
+        .rootfs_propagation
+        .as_deref()
+        .filter(|w| !w.is_empty())
+    else {
+        return Ok(None);
+    };
+    match *Options::parse(&[word.to_owned()]).propagation {
+        [(propagation, _)] => Ok(Some(propagation)),
+        _ => Err(Error::new(Kind::Invalid, "use rootfsPropagation", word)
+            .hint("shared, slave, private, unbindable, or one of them with an r in front")),
+    }
+}
+
+/// The root: the last mount of the list that the caller gave, or the bundle's directory.
+fn root(draft: &mut Draft<'_>) -> Result<()> {
+    if let [mount] = draft.request.rootfs {
+        let options = Options::parse(&mount.options);
+        let source = source(draft, mount, &options)?;
+        let kind = mount.kind.as_deref().unwrap_or("bind").to_owned();
+        draft.push(Place::Root, "mount root of type", kind, Action::Root(source));
+        if options.attributes.set.contains(MountAttrFlags::MOUNT_ATTR_RDONLY) && options.bind.is_some() {
+            draft.push(Place::RootReadOnly, "make read-only", "/", Action::RootReadOnly);
+        }
+        return Ok(());
+    }
+    if !draft.request.rootfs.is_empty() {
+        return Err(Error::new(Kind::Unsupported, "mount root of", draft.request.id)
+            .because("a root made of several mounts is not supported yet"));
+    }
+    let root = draft.request.spec.root.as_ref().ok_or_else(|| {
+        Error::new(Kind::Invalid, "read configuration of", draft.request.id)
+            .because("no \"root\" and no root mounts")
+    })?;
+    let path = draft.on_host(&root.path);
+    let slot = draft.open_source(&path, true, path.display())?;
+    draft.push(
+        Place::Root,
+        "mount root",
+        path.display(),
+        Action::Root(Source::Tree { slot }),
+    );
+    Ok(())
+}
+
+/// One mount of the configuration.
+fn one(draft: &mut Draft<'_>, mount: &Mount) -> Result<()> {
+    let options = Options::parse(&mount.options);
+    let at = mount.destination.display();
+    if options.idmap || !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
+        return Err(
+            Error::new(Kind::Unsupported, "mount", at).because("idmapped mounts are not supported yet")
+        );
+    }
+    if options.copy_up {
+        return Err(Error::new(Kind::Unsupported, "mount", at).because("tmpcopyup is not supported yet"));
+    }
+    let kind = mount.kind.as_deref().unwrap_or("none");
+    if let (None, "cgroup", Cgroups::V1(hierarchies)) = (options.bind, kind, &draft.facts.cgroups) {
+        return cgroup_v1(draft, mount, &options, hierarchies);
+    }
+    let source = source(draft, mount, &options)?;
+    let name = if matches!(source, Source::Tree { .. }) {
+        "bind mount"
+    } else {
+        "mount"
+    };
+    push(draft, name, &mount.destination, source, &options)
+}
+
+/// Adds a mount step.
+fn push(
+    draft: &mut Draft<'_>,
+    name: &'static str,
+    at: &Path,
+    source: Source,
+    options: &Options,
+) -> Result<()> {
+    let target = target(at)?;
+    let strict = STRICT.iter().any(|s| target.path().to_bytes() == s.as_bytes());
+    let step = MountStep {
+        source,
+        target,
+        strict,
+        attributes: options.attributes,
+        recursive: options.recursive,
+        propagation: options.propagation.clone(),
+    };
+    draft.push(Place::Mounts, name, at.display(), Action::Mount(Box::new(step)));
+    Ok(())
+}
+
+/// Where a mount comes from, by its type.
+fn source(draft: &mut Draft<'_>, mount: &Mount, options: &Options) -> Result<Source> {
+    let at = mount.destination.display();
+    let kind = mount.kind.as_deref().unwrap_or("none");
+    if let Some(bind) = options.bind.or((kind == "bind").then_some(Bind::Single)) {
+        let source = mount
+            .source
+            .as_deref()
+            .ok_or_else(|| invalid(mount, "a bind mount needs a source"))?;
+        let path = draft.on_host(source);
+        let subject = format!("{} for {at}", path.display());
+        let slot = draft.open_source(&path, bind == Bind::Recursive, subject)?;
+        return Ok(Source::Tree { slot });
+    }
+    // A new sysfs shows the network namespace it is made in, and wants that to be ours: a user namespace has only
+    // the devices of its own.
+    if kind == "sysfs" && draft.without_mknod() && !draft.is_new(NamespaceKind::Network) {
+        let slot = draft.open_source(Path::new("/sys"), true, "/sys of the host")?;
+        return Ok(Source::Tree { slot });
+    }
+    if kind == "overlay" {
+        let overlay = Overlay::prepare(options).map_err(|_| {
+            invalid(
+                mount,
+                "an overlay needs 1 to 500 lower directories, and a work directory beside an upper one",
+            )
+        })?;
+        let append = draft.facts.overlay_append;
+        return Ok(Source::Overlay { overlay, append });
+    }
+    let kind = match (kind, &draft.facts.cgroups) {
+        ("cgroup", Cgroups::V2) => "cgroup2",
+        ("none" | "", _) => return Err(invalid(mount, "it has neither a type nor the option bind")),
+        (kind, _) => kind,
+    };
+    let name = mount.source.as_ref().and_then(|s| s.to_str()).unwrap_or(kind);
+    let file_system =
+        FileSystem::prepare(kind, Some(name), options).map_err(|_| invalid(mount, "a NUL byte"))?;
+    Ok(Source::New(file_system))
+}
+
+fn invalid(mount: &Mount, reason: &str) -> Error {
+    Error::new(Kind::Invalid, "mount", mount.destination.display()).because(reason)
+}
+
+/// The view of cgroup v1 as docker makes it: a tmpfs, in it each hierarchy, and a link per joined controller.
+fn cgroup_v1(draft: &mut Draft<'_>, mount: &Mount, options: &Options, hierarchies: &[String]) -> Result<()> {
+    let base = &mount.destination;
+    let tmpfs = Options::parse(&["nosuid", "nodev", "noexec", "mode=755"].map(str::to_owned));
+    let prepared =
+        FileSystem::prepare("tmpfs", Some("tmpfs"), &tmpfs).map_err(|_| invalid(mount, "a NUL byte"))?;
+    push(draft, "mount", base, Source::New(prepared), &tmpfs)?;
+    // In a user namespace the kernel refuses version 1; the empty tmpfs says that there is nothing.
+    let shown = if draft.without_mknod() { &[] } else { hierarchies };
+    for hierarchy in shown {
+        let directory = base.join(hierarchy.strip_prefix("name=").unwrap_or(hierarchy));
+        let mut of_this = Options {
+            attributes: options.attributes,
+            ..Options::default()
+        };
+        let flags = if hierarchy.starts_with("name=") {
+            vec!["none", hierarchy]
+        } else {
+            hierarchy.split(',').collect()
+        };
+        of_this.parameters =
+            Options::parse(&flags.iter().map(|f| (*f).to_owned()).collect::<Vec<_>>()).parameters;
+        let prepared = FileSystem::prepare("cgroup", Some("cgroup"), &of_this)
+            .map_err(|_| invalid(mount, "a NUL byte"))?;
+        push(draft, "mount", &directory, Source::New(prepared), &of_this)?;
+        if let (Some(_), Some(joined)) = (hierarchy.find(','), directory.file_name()) {
+            for controller in hierarchy.split(',') {
+                let action = Action::Link {
+                    text: c_path(Path::new(joined))?,
+                    at: target(&base.join(controller))?,
+                };
+                draft.push(Place::Mounts, "link", base.join(controller).display(), action);
+            }
+        }
+    }
+    if options.attributes.set.contains(MountAttrFlags::MOUNT_ATTR_RDONLY) || shown.is_empty() {
+        let attributes = Attributes {
+            set: MountAttrFlags::MOUNT_ATTR_RDONLY,
+            ..Attributes::default()
+        };
+        let action = Action::Remount {
+            target: target(base)?,
+            attributes,
+        };
+        draft.push(Place::Mounts, "make read-only", base.display(), action);
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! Namespaces: made at birth, joined, or entered later; and the names and devices that belong to new ones.
+
+use crate::plan::{Draft, c_string};
+use crate::step::{Action, Place, Signal};
+use tare_error::{Error, Kind, Result};
+use tare_process::CloneFlags;
+use tare_spec_oci::{Namespace, NamespaceKind};
+
+/// Adds what namespaces need.
+pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
+    for (index, namespace) in draft.linux.namespaces.iter().enumerate() {
+        if draft.linux.namespaces[..index]
+            .iter()
+            .any(|n| n.kind == namespace.kind)
+        {
+            return Err(invalid(
+                draft,
+                format!("namespace {} is given twice", namespace.kind),
+            ));
+        }
+        match &namespace.path {
+            Some(_) => join(draft, namespace),
+            None => make(draft, namespace.kind),
+        }
+    }
+    if draft.is_new(NamespaceKind::User) {
+        user(draft)?;
+    }
+    draft.push(
+        Place::Group,
+        "await",
+        "the cgroup",
+        Action::Await(Signal::Grouped),
+    );
+    let keyring = c_string(format!("_tare.{}", draft.request.id), "the id")?;
+    draft.push(Place::Session, "start a session", "", Action::Session { keyring });
+    names(draft)
+}
+
+fn make(draft: &mut Draft<'_>, kind: NamespaceKind) {
+    match kind {
+        // The namespace begins at the group of whoever makes it, so it is made once the child is in its own.
+        NamespaceKind::Cgroup => {
+            let action = Action::Unshare(CloneFlags::NEWCGROUP);
+            draft.push(Place::CgroupNamespace, "make", "a cgroup namespace", action);
+        }
+        NamespaceKind::Network => {
+            draft.plan.flags |= CloneFlags::NEWNET;
+            draft.push(Place::Loopback, "bring up", "lo", Action::Loopback);
+        }
+        NamespaceKind::Pid => draft.plan.flags |= CloneFlags::NEWPID,
+        NamespaceKind::Mount => draft.plan.flags |= CloneFlags::NEWNS,
+        NamespaceKind::Ipc => draft.plan.flags |= CloneFlags::NEWIPC,
+        NamespaceKind::Uts => draft.plan.flags |= CloneFlags::NEWUTS,
+        NamespaceKind::User => draft.plan.flags |= CloneFlags::NEWUSER,
+        // Refused before.
+        NamespaceKind::Time => {}
+    }
+}
+
+fn join(draft: &mut Draft<'_>, namespace: &Namespace) {
+    let index = draft.plan.joined.len();
+    draft.plan.joined.push(namespace.clone());
+    // A process cannot change its own pid namespace: the parent makes the child in it.
+    if namespace.kind != NamespaceKind::Pid {
+        let action = Action::Join { namespace: index };
+        draft.push(Place::Join, "join namespace", namespace.kind, action);
+    }
+}
+
+fn user(draft: &mut Draft<'_>) -> Result<()> {
+    let (uids, gids) = (&draft.linux.uid_mappings, &draft.linux.gid_mappings);
+    if uids.is_empty() || gids.is_empty() {
+        return Err(invalid(
+            draft,
+            "a new user namespace needs uidMappings and gidMappings",
+        ));
+    }
+    draft.plan.maps = Some((uids.clone(), gids.clone()));
+    draft.push(Place::Maps, "await", "the id maps", Action::Await(Signal::Mapped));
+    draft.push(
+        Place::BecomeRoot,
+        "become",
+        "root of the user namespace",
+        Action::BecomeRoot,
+    );
+    Ok(())
+}
+
+fn names(draft: &mut Draft<'_>) -> Result<()> {
+    let spec = draft.request.spec;
+    let given = [
+        (
+            "hostname",
+            &spec.hostname,
+            Action::HostName as fn(Vec<u8>) -> Action,
+        ),
+        ("domainname", &spec.domainname, Action::DomainName),
+    ];
+    for (what, name, action) in given {
+        let Some(name) = name.as_deref().filter(|n| !n.is_empty()) else {
+            continue;
+        };
+        if !draft.has_namespace(NamespaceKind::Uts) {
+            return Err(invalid(
+                draft,
+                format!("{what} is given, but no uts namespace: it would be the host's"),
+            ));
+        }
+        draft.push(
+            Place::Names,
+            "set host name",
+            name,
+            action(name.as_bytes().to_vec()),
+        );
+    }
+    Ok(())
+}
+
+fn invalid(draft: &Draft<'_>, reason: impl std::fmt::Display) -> Error {
+    Error::new(Kind::Invalid, "plan", draft.request.id).because(reason)
+}

@@ -1,0 +1,40 @@
+//! Members of the configuration that are not served yet: refused by name, so that nothing is silently ignored.
+
+use crate::plan::Draft;
+use tare_error::{Error, Kind, Result};
+use tare_spec_oci::{Hooks, NamespaceKind};
+
+/// Refuses what the steps cannot do (issue 3 serves them).
+pub(crate) fn what_is_not_served(draft: &mut Draft<'_>) -> Result<()> {
+    let (linux, process) = (draft.linux, draft.process);
+    let hooks = draft.request.spec.hooks.as_ref();
+    let time = draft.has_namespace(NamespaceKind::Time) || !linux.time_offsets.is_empty();
+    let members = [
+        ("hooks", hooks.is_some_and(|h| *h != Hooks::default())),
+        ("linux.netDevices", !linux.net_devices.is_empty()),
+        ("linux.intelRdt", linux.intel_rdt.is_some()),
+        ("linux.memoryPolicy", linux.memory_policy.is_some()),
+        ("linux.personality", linux.personality.is_some()),
+        ("linux.mountLabel", linux.mount_label.is_some()),
+        ("a time namespace", time),
+        ("process.scheduler", process.scheduler.is_some()),
+        ("process.ioPriority", process.io_priority.is_some()),
+        ("process.execCPUAffinity", process.exec_cpu_affinity.is_some()),
+    ];
+    for (member, present) in members {
+        if present {
+            return Err(unsupported(draft, member));
+        }
+    }
+    if !draft.is_new(NamespaceKind::Mount) {
+        return Err(unsupported(draft, "a container without a new mount namespace"));
+    }
+    if draft.has_namespace(NamespaceKind::User) && !draft.is_new(NamespaceKind::User) {
+        return Err(unsupported(draft, "joining a user namespace"));
+    }
+    Ok(())
+}
+
+fn unsupported(draft: &Draft<'_>, member: &str) -> Error {
+    Error::new(Kind::Unsupported, "plan", draft.request.id).because(format!("{member} is not supported yet"))
+}

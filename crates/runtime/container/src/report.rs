@@ -1,0 +1,267 @@
+//! What the child tells: fixed-size records on a socket of records, each written at once from memory on its stack.
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::{Errno, Result};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags,
+};
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+
+/// How much of a file that could not be executed is sent along: enough for an ELF header, its program headers and
+/// the name of its interpreter.
+pub(crate) const HEAD: usize = 1024;
+
+/// Bytes before the head: kind, detail, step, error number, number, length of the head.
+const FIXED: usize = 16;
+
+/// Bytes of a record.
+const RECORD: usize = FIXED + HEAD;
+
+/// Why a step failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) errno: Errno,
+    pub(crate) detail: Detail,
+}
+
+impl From<Errno> for Failure {
+    fn from(errno: Errno) -> Failure {
+        Failure {
+            errno,
+            detail: Detail::None,
+        }
+    }
+}
+
+/// What is known besides the error number; some carry a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Detail {
+    None,
+    /// The source's path ends to exist after the component that ends at this byte.
+    Missing(u32),
+    /// The source is a file, the target a directory.
+    FileOntoDirectory,
+    /// The source is a directory, the target a file.
+    DirectoryOntoFile,
+    /// The file system refused its parameter of this index.
+    Parameter(u32),
+    /// A link stands where a directory must be.
+    Link,
+    /// The device of the host is another one.
+    OtherDevice,
+    /// The candidate of this index exists and could not be executed; the head of the file follows.
+    Program(u32),
+    /// All of a program's places were tried; none has it.
+    NoProgram,
+}
+
+impl Detail {
+    fn encode(self) -> (u8, u32) {
+        match self {
+            Detail::None => (0, 0),
+            Detail::Missing(n) => (1, n),
+            Detail::FileOntoDirectory => (2, 0),
+            Detail::DirectoryOntoFile => (3, 0),
+            Detail::Parameter(n) => (4, n),
+            Detail::Link => (5, 0),
+            Detail::OtherDevice => (6, 0),
+            Detail::Program(n) => (7, n),
+            Detail::NoProgram => (8, 0),
+        }
+    }
+
+    fn decode(code: u8, number: u32) -> Detail {
+        match code {
+            1 => Detail::Missing(number),
+            2 => Detail::FileOntoDirectory,
+            3 => Detail::DirectoryOntoFile,
+            4 => Detail::Parameter(number),
+            5 => Detail::Link,
+            6 => Detail::OtherDevice,
+            7 => Detail::Program(number),
+            8 => Detail::NoProgram,
+            _ => Detail::None,
+        }
+    }
+}
+
+/// One message of the child.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// The step of this index failed.
+    Failed {
+        step: usize,
+        failure: Failure,
+        head: Vec<u8>,
+    },
+    /// Everything is ready.
+    Created,
+    /// The other end of the terminal.
+    Terminal(OwnedFd),
+}
+
+const FAILED: u8 = 1;
+const CREATED: u8 = 2;
+const TERMINAL: u8 = 3;
+
+/// Tells that a step failed. Allocates nothing.
+pub(crate) fn send_failure(channel: BorrowedFd<'_>, step: usize, failure: Failure, head: &[u8]) {
+    let mut record = [0; RECORD];
+    let (code, number) = failure.detail.encode();
+    let head = &head[..head.len().min(HEAD)];
+    record[0] = FAILED;
+    record[1] = code;
+    record[2..4].copy_from_slice(&u16::try_from(step).unwrap_or(u16::MAX).to_ne_bytes());
+    record[4..8].copy_from_slice(&failure.errno.raw_os_error().to_ne_bytes());
+    record[8..12].copy_from_slice(&number.to_ne_bytes());
+    record[12..16].copy_from_slice(&u32::try_from(head.len()).unwrap_or(0).to_ne_bytes());
+    record[FIXED..FIXED + head.len()].copy_from_slice(head);
+    // Nobody is left to hear of an error here.
+    let _ = rustix::net::send(channel, &record, SendFlags::NOSIGNAL);
+}
+
+/// Tells that everything is ready. Allocates nothing.
+pub(crate) fn send_created(channel: BorrowedFd<'_>) -> Result<()> {
+    rustix::net::send(channel, &[CREATED], SendFlags::NOSIGNAL).map(|_| ())
+}
+
+/// Hands over the other end of the terminal. Allocates nothing.
+pub(crate) fn send_terminal(channel: BorrowedFd<'_>, master: BorrowedFd<'_>) -> Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let fds = [master];
+    if !ancillary.push(SendAncillaryMessage::ScmRights(&fds)) {
+        return Err(Errno::NOBUFS);
+    }
+    rustix::net::sendmsg(
+        channel,
+        &[IoSlice::new(&[TERMINAL])],
+        &mut ancillary,
+        SendFlags::NOSIGNAL,
+    )
+    .map(|_| ())
+}
+
+/// What [`receive`] found.
+#[derive(Debug)]
+pub(crate) enum Received {
+    /// A message.
+    Message(Message),
+    /// Nothing yet.
+    Nothing,
+    /// The other end is closed.
+    End,
+}
+
+/// Takes the next message, without waiting.
+pub(crate) fn receive(channel: &OwnedFd) -> Result<Received> {
+    let mut record = [0; RECORD];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    let received = rustix::net::recvmsg(
+        channel.as_fd(),
+        &mut [IoSliceMut::new(&mut record)],
+        &mut ancillary,
+        flags,
+    );
+    let length = match received {
+        Ok(message) => message.bytes,
+        Err(Errno::AGAIN | Errno::INTR) => return Ok(Received::Nothing),
+        Err(Errno::CONNRESET) => 0,
+        Err(e) => return Err(e),
+    };
+    let mut fds = ancillary.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(fds) => Some(fds),
+        _ => None,
+    });
+    let fd = fds.next().and_then(|mut fds| fds.next());
+    match (record.first().filter(|_| length > 0), fd) {
+        (None, _) => Ok(Received::End),
+        (Some(&FAILED), _) => Ok(Received::Message(decode_failure(&record))),
+        (Some(&CREATED), _) => Ok(Received::Message(Message::Created)),
+        (Some(&TERMINAL), Some(fd)) => Ok(Received::Message(Message::Terminal(fd))),
+        _ => Err(Errno::PROTO),
+    }
+}
+
+fn decode_failure(record: &[u8; RECORD]) -> Message {
+    let four = |at: usize| [record[at], record[at + 1], record[at + 2], record[at + 3]];
+    let head = usize::try_from(u32::from_ne_bytes(four(12)))
+        .unwrap_or(0)
+        .min(HEAD);
+    Message::Failed {
+        step: usize::from(u16::from_ne_bytes([record[2], record[3]])),
+        failure: Failure {
+            errno: Errno::from_raw_os_error(i32::from_ne_bytes(four(4))),
+            detail: Detail::decode(record[1], u32::from_ne_bytes(four(8))),
+        },
+        head: record[FIXED..FIXED + head].to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    fn channel() -> (OwnedFd, OwnedFd) {
+        socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn failures_survive_the_way() {
+        for detail in [
+            Detail::None,
+            Detail::Missing(7),
+            Detail::FileOntoDirectory,
+            Detail::DirectoryOntoFile,
+            Detail::Parameter(499),
+            Detail::Link,
+            Detail::OtherDevice,
+            Detail::Program(3),
+            Detail::NoProgram,
+        ] {
+            let (parent, child) = channel();
+            let sent = Failure {
+                errno: Errno::ACCESS,
+                detail,
+            };
+            send_failure(child.as_fd(), 41, sent, b"#!/bin/x");
+            let Received::Message(Message::Failed { step, failure, head }) = receive(&parent).unwrap() else {
+                panic!("no failure");
+            };
+            assert_eq!(
+                (step, failure, head.as_slice()),
+                (41, sent, b"#!/bin/x".as_slice())
+            );
+        }
+    }
+
+    #[test]
+    fn terminal_end_and_nothing() {
+        let (parent, child) = channel();
+        assert!(matches!(receive(&parent).unwrap(), Received::Nothing));
+        send_terminal(child.as_fd(), std::io::stdin().as_fd()).unwrap();
+        send_created(child.as_fd()).unwrap();
+        assert!(matches!(
+            receive(&parent).unwrap(),
+            Received::Message(Message::Terminal(_))
+        ));
+        assert!(matches!(
+            receive(&parent).unwrap(),
+            Received::Message(Message::Created)
+        ));
+        drop(child);
+        assert!(matches!(receive(&parent).unwrap(), Received::End));
+    }
+}

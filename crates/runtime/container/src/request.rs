@@ -1,0 +1,129 @@
+//! What the caller asks for, and what the plan must know about the host.
+
+use rustix::fd::BorrowedFd;
+use std::path::Path;
+use tare_error::{Context, Result};
+use tare_spec_oci::{Mount, Spec};
+use tare_sys::FilterFlags;
+
+/// One container to make.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Its id; names its keyring and appears in errors.
+    pub id: &'a str,
+    /// Its configuration.
+    pub spec: &'a Spec,
+    /// The directory that relative paths of the configuration start from; absolute.
+    pub bundle: &'a Path,
+    /// The mounts that make its root, in order (one overlay, say); empty means a bind of `spec.root.path`.
+    pub rootfs: &'a [Mount],
+    /// Its standard input, output and error.
+    pub stdio: Stdio<'a>,
+    /// A cgroup v2 directory to be born into.
+    pub group: Option<BorrowedFd<'a>>,
+    /// Its system call filter, compiled; `spec.linux.seccomp` itself is not read here.
+    pub seccomp: Option<Filter<'a>>,
+}
+
+/// Where a container's standard input, output and error lead.
+#[derive(Clone, Copy, Debug)]
+pub enum Stdio<'a> {
+    /// To these.
+    Fds {
+        /// Standard input.
+        stdin: BorrowedFd<'a>,
+        /// Standard output.
+        stdout: BorrowedFd<'a>,
+        /// Standard error.
+        stderr: BorrowedFd<'a>,
+    },
+    /// To a terminal of the container's own devpts; [`crate::Creation::take_terminal`] gives its other end.
+    Terminal,
+}
+
+/// A compiled system call filter.
+#[derive(Clone, Copy, Debug)]
+pub struct Filter<'a> {
+    /// Classic BPF in the kernel's layout, 8 bytes an instruction.
+    pub program: &'a [u8],
+    /// How it is loaded.
+    pub flags: FilterFlags,
+}
+
+/// What the plan must know about the host. Pure data, so that plans can be made for any host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostFacts {
+    /// Whether this process already is in a user namespace of limited ids (rootless): then device nodes are bound
+    /// from the host, sysfs of the host's network namespace is bound, overlay marks are `user.` attributes.
+    pub user_namespace: bool,
+    /// How cgroups are mounted.
+    pub cgroups: Cgroups,
+    /// Whether overlay takes layers one by one (`lowerdir+`, Linux 6.7). Where this turns out wrong, the child falls
+    /// back by itself.
+    pub overlay_append: bool,
+}
+
+/// How cgroups are mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cgroups {
+    /// One hierarchy, version 2.
+    V2,
+    /// Several of version 1 (perhaps with an unlimited version 2 beside them); each by what `/proc/self/cgroup` calls
+    /// it: `cpu,cpuacct`, `name=systemd`.
+    V1(Vec<String>),
+}
+
+impl HostFacts {
+    /// Reads them from `/proc`.
+    ///
+    /// # Errors
+    /// Where `/proc` cannot be read.
+    pub fn read() -> Result<HostFacts> {
+        let read = |path: &str| std::fs::read_to_string(path).op("read", path);
+        Ok(HostFacts {
+            user_namespace: is_limited(&read("/proc/self/uid_map")?),
+            cgroups: Cgroups::parse(&read("/proc/self/cgroup")?),
+            overlay_append: true,
+        })
+    }
+}
+
+impl Cgroups {
+    /// Reads the text of `/proc/self/cgroup` (`7:blkio:/path`; `0::/path` is version 2).
+    pub fn parse(text: &str) -> Cgroups {
+        let named = text.lines().filter_map(|line| line.split(':').nth(1));
+        let hierarchies: Vec<String> = named.filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        if hierarchies.is_empty() {
+            Cgroups::V2
+        } else {
+            Cgroups::V1(hierarchies)
+        }
+    }
+}
+
+/// Whether a `uid_map` maps less than everything.
+fn is_limited(uid_map: &str) -> bool {
+    let fields: Vec<&str> = uid_map.split_whitespace().collect();
+    fields != ["0", "0", "4294967295"]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cgroup_lines_tell_the_layout() {
+        assert_eq!(Cgroups::parse("0::/user.slice\n"), Cgroups::V2);
+        let text = "9:name=systemd:/\n4:memory:/a:b\n3:cpu,cpuacct:/\n0::/\n";
+        let hierarchies = ["name=systemd", "memory", "cpu,cpuacct"]
+            .map(str::to_owned)
+            .to_vec();
+        assert_eq!(Cgroups::parse(text), Cgroups::V1(hierarchies));
+    }
+
+    #[test]
+    fn only_the_whole_map_is_unlimited() {
+        assert!(!is_limited("         0          0 4294967295\n"));
+        assert!(is_limited("0 1000 1\n1 100000 65536\n"));
+    }
+}

@@ -1,0 +1,261 @@
+//! The steps: what each does is data, prepared in the parent so that the child allocates nothing.
+
+use rustix::fs::FileType;
+use rustix::process::Resource;
+use rustix::thread::{Gid, Uid};
+use std::ffi::CString;
+use std::fmt;
+use tare_mount::{Attributes, FileSystem, Overlay, Propagation, Target};
+use tare_process::{CapabilitySet, CloneFlags};
+use tare_sys::{CStrings, FilterFlags};
+
+/// The order of steps: they run as they stand here. This is the only place that decides it; the reason of each place
+/// stands with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// First: nothing may be done with ids that mean nobody.
+    Maps,
+    /// As the root of the user namespace, before anything is made that root should own.
+    BecomeRoot,
+    /// Namespaces that exist already are entered before anything in them is changed.
+    Join,
+    /// A session of its own, so that a terminal can become its controlling one.
+    Session,
+    /// Handles on the host's procfs and null device, while `/` is still the host's.
+    Handles,
+    /// No mount made from here on reaches the host.
+    Propagation,
+    /// Sources are opened while nothing of the container hides the host's paths.
+    Sources,
+    /// The root, before what is mounted in it.
+    Root,
+    /// Ready to be limited: the rest of the work waits for the group, as the cgroup namespace starts where it is.
+    Group,
+    /// Before cgroups are mounted, so that they show the container's own.
+    CgroupNamespace,
+    /// Mounts, in the order of the configuration.
+    Mounts,
+    /// Nodes in `/dev`, once what is mounted there is.
+    Devices,
+    /// Links in `/dev`, beside the nodes.
+    Links,
+    /// The terminal, once its devpts is mounted.
+    Terminal,
+    /// The working directory is made while the root can still be written.
+    MakeDirectory,
+    /// Kernel parameters, before their files become read-only.
+    Parameters,
+    /// Names of the host.
+    Names,
+    /// The loopback device of a new network namespace.
+    Loopback,
+    /// Read-only paths, after everything that is mounted or written below them.
+    ReadOnlyPaths,
+    /// Masks, after read-only paths: a mask below one stays on top.
+    Masks,
+    /// The root turns read-only last of all mounts, as targets are made in it.
+    RootReadOnly,
+    /// Leaving the host's tree; afterwards no path of the host exists.
+    Pivot,
+    /// Propagation of the new root, now that it is the root.
+    RootPropagation,
+    /// Own priorities and labels, by the handle on procfs.
+    OwnFiles,
+    /// Standard input, output and error.
+    Stdio,
+    /// Limits, after everything that could need more.
+    Limits,
+    /// The bounding set, while the right to change it is still there.
+    Bounding,
+    /// The working directory, as root: a user may lack the way there, or root may.
+    Directory,
+    /// The user, after all that needs root.
+    User,
+    /// The working directory again, where root was not let in.
+    DirectoryAsUser,
+    /// What the process may never gain.
+    NoNewPrivileges,
+    /// The remaining sets.
+    Capabilities,
+    /// Everything is ready: the container is created, and waits.
+    Gate,
+    /// The filter comes last, so that it need not allow anything above.
+    Filter,
+    /// The last right, kept for loading the filter, goes.
+    CapabilitiesAfterFilter,
+    /// The program.
+    Exec,
+}
+
+/// One step: where it stands, how it is called, what it does.
+#[derive(Debug)]
+pub struct Step {
+    pub(crate) place: Place,
+    pub(crate) name: &'static str,
+    pub(crate) subject: String,
+    pub(crate) action: Action,
+}
+
+impl Step {
+    /// What it is called in errors: `mount`.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What it works on: `/proc`.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)?;
+        if !self.subject.is_empty() {
+            write!(f, " {}", self.subject)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a step does.
+#[derive(Debug)]
+pub(crate) enum Action {
+    Await(Signal),
+    BecomeRoot,
+    Join {
+        namespace: usize,
+    },
+    Session {
+        keyring: CString,
+    },
+    OpenHandles,
+    HostPropagation(Propagation),
+    OpenSource {
+        slot: usize,
+        path: CString,
+        recursive: bool,
+    },
+    Root(Source),
+    Unshare(CloneFlags),
+    Mount(Box<MountStep>),
+    Remount {
+        target: Target,
+        attributes: Attributes,
+    },
+    Node(Node),
+    Link {
+        text: CString,
+        at: Target,
+    },
+    Terminal {
+        devpts: Target,
+        console: Target,
+        rows: u16,
+        columns: u16,
+        owner: Uid,
+    },
+    MakeDirectory(Target),
+    Parameter {
+        path: CString,
+        value: Vec<u8>,
+    },
+    HostName(Vec<u8>),
+    DomainName(Vec<u8>),
+    Loopback,
+    ReadOnlyPath(Target),
+    Mask(Target),
+    RootReadOnly,
+    Pivot,
+    RootPropagation(Propagation, bool),
+    WriteOwn {
+        file: &'static std::ffi::CStr,
+        data: Vec<u8>,
+        only_if_changed: bool,
+    },
+    Stdio {
+        owner: Uid,
+    },
+    Limit {
+        resource: Resource,
+        soft: Option<u64>,
+        hard: Option<u64>,
+    },
+    Bounding(CapabilitySet),
+    Directory {
+        path: CString,
+        as_user: bool,
+    },
+    User {
+        uid: Uid,
+        gid: Gid,
+        groups: Vec<Gid>,
+        groups_may_stay: bool,
+        umask: u32,
+    },
+    NoNewPrivileges,
+    Capabilities {
+        effective: CapabilitySet,
+        permitted: CapabilitySet,
+        inheritable: CapabilitySet,
+        ambient: CapabilitySet,
+    },
+    Filter {
+        program: Vec<u8>,
+        flags: FilterFlags,
+    },
+    Exec {
+        candidates: Vec<CString>,
+        arguments: CStrings,
+        environment: CStrings,
+    },
+}
+
+/// What the parent says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Signal {
+    /// The maps of the user namespace are written.
+    Mapped = b'm',
+    /// The process is in its group.
+    Grouped = b'g',
+    /// Start.
+    Start = b's',
+}
+
+/// Where a mount comes from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// A new file system.
+    New(FileSystem),
+    /// A new overlay; `append` says whether layers go one by one.
+    Overlay { overlay: Overlay, append: bool },
+    /// A detached copy of a tree of the host, in a slot.
+    Tree { slot: usize },
+}
+
+/// One mount.
+#[derive(Debug)]
+pub(crate) struct MountStep {
+    pub(crate) source: Source,
+    pub(crate) target: Target,
+    /// Whether the target must be a real directory, no link on the way.
+    pub(crate) strict: bool,
+    /// Changes of a tree; a new file system has its own from birth.
+    pub(crate) attributes: Attributes,
+    pub(crate) recursive: Attributes,
+    pub(crate) propagation: Vec<(Propagation, bool)>,
+}
+
+/// One device node or pipe.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) target: Target,
+    pub(crate) kind: FileType,
+    pub(crate) device: u64,
+    pub(crate) mode: u32,
+    pub(crate) uid: Uid,
+    pub(crate) gid: Gid,
+    /// Where the node cannot be made (user namespaces): the slot of the host's own.
+    pub(crate) slot: Option<usize>,
+}
