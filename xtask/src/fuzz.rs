@@ -10,7 +10,7 @@ use std::process::Command;
 /// What makes libFuzzer see which code an input reached.
 const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
--Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 -Cdebug-assertions=on";
+-Cllvm-args=-sanitizer-coverage-trace-compares -Cdebug-assertions=on";
 
 /// Runs the named targets, or all; true when none found anything.
 pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
