@@ -158,7 +158,25 @@ impl Recipe {
                 last.join(" / ")
             ));
         }
+        self.drop_older(folder);
         fs::rename(&work, folder).map_err(|e| format!("rename {}: {e}", work.display()))
+    }
+
+    /// Removes what earlier states of this recipe made.
+    fn drop_older(&self, folder: &Path) {
+        let Some(entries) = folder.parent().and_then(|all| fs::read_dir(all).ok()) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let key = name
+                .to_str()
+                .and_then(|n| n.strip_prefix(&self.name)?.strip_prefix('-'));
+            if key.is_some_and(|key| key.len() == 16 && !folder.ends_with(&name)) {
+                // Only room on the disk is lost where this fails.
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
     }
 }
 

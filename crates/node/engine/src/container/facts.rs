@@ -127,3 +127,13 @@ impl Found {
         self.targets.get(target).copied()
     }
 }
+
+/// This machine's architecture in Go's words, which image documents use.
+pub fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        other => other,
+    }
+}

@@ -1,0 +1,134 @@
+//! The parser and the help, made from the tables.
+
+use crate::options::{self, Opt, Value};
+use crate::verbs::{HEADINGS, Operands, VERBS, Verb};
+use clap::{Arg, ArgAction, Command, value_parser};
+use std::ffi::OsString;
+use std::fmt::Write as _;
+
+/// The id of what follows a verb's options.
+pub(crate) const OPERANDS: &str = "operands";
+
+/// The whole command with every verb and option: for manuals and completion.
+pub(crate) fn whole() -> Command {
+    build(|_| true)
+}
+
+/// The command with the options of those verbs alone that occur in the arguments: what parsing needs.
+pub(crate) fn for_arguments(arguments: &[OsString]) -> Command {
+    build(|verb| arguments.iter().any(|a| a == verb.name))
+}
+
+fn build(full: impl Fn(&Verb) -> bool) -> Command {
+    let mut command = Command::new("tare")
+        .about("run containers: the whole stack in one program, no daemon needed")
+        .version(env!("CARGO_PKG_VERSION"))
+        .help_template(help_page())
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand_value_name("COMMAND")
+        .disable_help_subcommand(true)
+        .args_override_self(true)
+        .args(options::of_all().map(argument));
+    for verb in VERBS {
+        command = command.subcommand(if full(verb) { of_verb(verb) } else { bare(verb) });
+    }
+    command
+}
+
+/// A verb without its options.
+fn bare(verb: &Verb) -> Command {
+    Command::new(verb.name)
+        .args_override_self(true)
+        .about(verb.about)
+        .hide(verb.heading.is_empty())
+}
+
+/// A verb with its options, those of all included; a short name that the verb uses itself is the verb's.
+fn of_verb(verb: &Verb) -> Command {
+    let mut command = bare(verb);
+    let taken: Vec<char> = options::of_verb(verb.name).filter_map(|o| o.short).collect();
+    if taken.contains(&'h') {
+        let help = Arg::new("help")
+            .long("help")
+            .action(ArgAction::Help)
+            .help("print this help");
+        command = command
+            .disable_help_flag(true)
+            .arg(help.help_heading("Everywhere"));
+    }
+    command = command.args(options::of_verb(verb.name).map(argument));
+    for option in options::of_all() {
+        let argument = argument(option);
+        command = command.arg(match option.short {
+            Some(short) if taken.contains(&short) => argument.short(None),
+            _ => argument,
+        });
+    }
+    match verb.operands {
+        Operands::None => command,
+        Operands::One(name, doc) => command.arg(operands(name, doc).num_args(1)),
+        Operands::Many(name, doc) => command.arg(operands(name, doc).num_args(1..)),
+        Operands::Command(name, doc) => command.arg(operands(name, doc).num_args(1..).trailing_var_arg(true)),
+    }
+}
+
+fn operands(name: &'static str, doc: &'static str) -> Arg {
+    let argument = Arg::new(OPERANDS).value_name(name).help(doc).required(true);
+    argument
+        .action(ArgAction::Append)
+        .value_parser(value_parser!(OsString))
+}
+
+/// One option as the parser wants it.
+fn argument(option: &Opt) -> Arg {
+    let mut doc = option.doc.to_owned();
+    if !option.default.is_empty() {
+        let _ = write!(doc, " [default: {}]", option.default);
+    }
+    if !option.variable.is_empty() {
+        let _ = write!(doc, " [env: {}]", option.variable);
+    }
+    let argument = Arg::new(option.long)
+        .long(option.long)
+        .aliases(option.aliases.iter().copied());
+    let argument = argument
+        .short(option.short)
+        .help(doc)
+        .help_heading(option.heading);
+    match option.value {
+        Value::Switch => argument.action(ArgAction::SetTrue),
+        Value::Count => argument.action(ArgAction::Count),
+        Value::Text(_) | Value::Path(_) | Value::OneOf(_) => {
+            let action = if option.many {
+                ArgAction::Append
+            } else {
+                ArgAction::Set
+            };
+            let shown = match option.value {
+                Value::OneOf(words) => words.join("|"),
+                _ => option.value.name().to_owned(),
+            };
+            argument
+                .action(action)
+                .value_name(shown)
+                .value_hint(option.value.hint())
+                .value_parser(value_parser!(OsString))
+                .allow_hyphen_values(true)
+        }
+    }
+}
+
+/// The page of `tare --help`: verbs under their headings.
+fn help_page() -> String {
+    let mut page = String::from("{about}\n\n{usage-heading} {usage}\n");
+    let width = VERBS.iter().map(|v| v.name.len()).max().unwrap_or(0);
+    for heading in HEADINGS {
+        let _ = writeln!(page, "\n{heading}:");
+        for verb in VERBS.iter().filter(|v| v.heading == *heading) {
+            let _ = writeln!(page, "  {:width$}  {}", verb.name, verb.about);
+        }
+    }
+    page.push_str("\nOptions:\n{options}\n\n`tare COMMAND --help` tells more about a command.");
+    page
+}

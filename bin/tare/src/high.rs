@@ -1,0 +1,138 @@
+//! What was meant by a `run`: each subject is read by its own function, with the engine's own readers.
+
+use crate::low::Low;
+use crate::session::Session;
+use std::path::Path;
+use tare_engine::container::request::{
+    CapabilityChange, CgroupMode, CpuSet, Cpus, DeviceRequest, FilesRequest, Hostname, IdOrName, IpcMode,
+    LifeRequest, MountRequest, Name, NamespacesRequest, NetworkMode, PidMode, PidsLimit, ProcessRequest,
+    PullPolicy, ResourcesRequest, RunRequest, SecurityOption, SecurityRequest, SelectionRequest, SwapLimit,
+    Sysctl, Ulimit, UserMode, UserRequest, UtsMode, Variable, parse_environment_file, parse_label,
+    parse_size,
+};
+use tare_error::{Context, Result};
+
+/// Reads everything `tare run` was told.
+///
+/// # Errors
+/// `Invalid` or `Unsupported`, naming the option.
+pub(crate) fn run_request(low: &Low<'_>, session: &Session) -> Result<RunRequest> {
+    let mut operands = low.operands()?.into_iter().map(str::to_owned);
+    let directory = session.directory()?;
+    Ok(RunRequest {
+        image: operands.next().unwrap_or_default(),
+        command: operands.collect(),
+        name: low.parsed("name", Name::parse)?,
+        life: life(low),
+        selection: selection(low, session)?,
+        process: process(low, session)?,
+        security: security(low, &directory)?,
+        files: files(low, &directory)?,
+        devices: low.all_parsed("device", DeviceRequest::parse)?,
+        resources: resources(low)?,
+        namespaces: namespaces(low)?,
+        labels: low.all_parsed("label", parse_label)?.into_iter().collect(),
+        annotations: low.all_parsed("annotation", parse_label)?.into_iter().collect(),
+    })
+}
+
+fn life(low: &Low<'_>) -> LifeRequest {
+    LifeRequest {
+        remove: low.switch("rm"),
+        interactive: low.switch("interactive"),
+        terminal: low.switch("tty"),
+    }
+}
+
+/// Which image: the platform may come from the environment, as docker's does.
+pub(crate) fn selection(low: &Low<'_>, session: &Session) -> Result<SelectionRequest> {
+    let of_environment = || {
+        session
+            .environment
+            .text("TARE_PLATFORM")
+            .filter(|p| !p.is_empty())
+    };
+    Ok(SelectionRequest {
+        platform: low.text("platform")?.map(str::to_owned).or_else(of_environment),
+        pull: low.parsed("pull", PullPolicy::parse)?.unwrap_or_default(),
+    })
+}
+
+fn process(low: &Low<'_>, session: &Session) -> Result<ProcessRequest> {
+    let own = |name: &str| session.environment.text(name);
+    let mut environment = Vec::new();
+    for file in low.texts("env-file")? {
+        let text = std::fs::read(file).op("read environment file", file)?;
+        environment.extend(parse_environment_file(
+            file,
+            &String::from_utf8_lossy(&text),
+            own,
+        )?);
+    }
+    environment.extend(low.all_parsed("env", |text| Variable::parse(text, own))?);
+    let entrypoint = low.text("entrypoint")?;
+    Ok(ProcessRequest {
+        entrypoint: entrypoint.map(|e| {
+            if e.is_empty() {
+                Vec::new()
+            } else {
+                vec![e.to_owned()]
+            }
+        }),
+        environment,
+        directory: low.text("workdir")?.map(str::to_owned),
+        user: low.parsed("user", UserRequest::parse)?,
+        groups: low.all_parsed("group-add", IdOrName::parse)?,
+        ulimits: low.all_parsed("ulimit", Ulimit::parse)?,
+    })
+}
+
+fn security(low: &Low<'_>, directory: &Path) -> Result<SecurityRequest> {
+    let mut security = SecurityRequest {
+        add: low.all_parsed("cap-add", CapabilityChange::parse)?,
+        drop: low.all_parsed("cap-drop", CapabilityChange::parse)?,
+        privileged: low.switch("privileged"),
+        ..SecurityRequest::default()
+    };
+    for option in low.all_parsed("security-opt", |text| SecurityOption::parse(text, directory))? {
+        security.apply(option);
+    }
+    Ok(security)
+}
+
+fn files(low: &Low<'_>, directory: &Path) -> Result<FilesRequest> {
+    let mut mounts = low.all_parsed("volume", |text| MountRequest::parse_volume(text, directory))?;
+    mounts.extend(low.all_parsed("mount", |text| MountRequest::parse_mount(text, directory))?);
+    mounts.extend(low.all_parsed("tmpfs", MountRequest::parse_tmpfs)?);
+    Ok(FilesRequest {
+        mounts,
+        read_only: low.switch("read-only"),
+        shm_size: low.parsed("shm-size", parse_size)?,
+    })
+}
+
+fn resources(low: &Low<'_>) -> Result<ResourcesRequest> {
+    Ok(ResourcesRequest {
+        memory: low.parsed("memory", ResourcesRequest::parse_memory)?.flatten(),
+        swap: low.parsed("memory-swap", SwapLimit::parse)?.flatten(),
+        cpus: low.parsed("cpus", Cpus::parse)?.flatten(),
+        cpu_shares: low
+            .parsed("cpu-shares", ResourcesRequest::parse_shares)?
+            .flatten(),
+        cpuset: low.parsed("cpuset-cpus", CpuSet::parse)?,
+        pids: low.parsed("pids-limit", PidsLimit::parse)?,
+    })
+}
+
+fn namespaces(low: &Low<'_>) -> Result<NamespacesRequest> {
+    Ok(NamespacesRequest {
+        pid: low.parsed("pid", PidMode::parse)?.unwrap_or_default(),
+        ipc: low.parsed("ipc", IpcMode::parse)?.unwrap_or_default(),
+        uts: low.parsed("uts", UtsMode::parse)?.unwrap_or_default(),
+        user: low.parsed("userns", UserMode::parse)?.unwrap_or_default(),
+        cgroup: low.parsed("cgroupns", CgroupMode::parse)?.unwrap_or_default(),
+        network: low.parsed("network", NetworkMode::parse)?.unwrap_or_default(),
+        hostname: low.parsed("hostname", Hostname::parse)?,
+        sysctls: low.all_parsed("sysctl", Sysctl::parse)?,
+    })
+}

@@ -1,0 +1,86 @@
+//! Options of `tare run`.
+
+use super::{Opt, Value, opt};
+use tare_engine::container::request::{CgroupMode, IpcMode, PidMode, UserMode, UtsMode};
+
+const RUN: &[&str] = &["run"];
+const LIFE: &str = "Container";
+const PROCESS: &str = "Process";
+const FILES: &str = "Files";
+const SECURITY: &str = "Security";
+const LIMITS: &str = "Limits";
+const NAMESPACES: &str = "Namespaces";
+
+pub(super) const OPTIONS: &[Opt] = &[
+    opt("rm", Value::Switch, RUN, "remove the container when it ends").heading(LIFE),
+    opt("interactive", Value::Switch, RUN, "keep standard input open").short('i').heading(LIFE),
+    opt("tty", Value::Switch, RUN, "give it a terminal").short('t').heading(LIFE),
+    opt("name", Value::Text("NAME"), RUN, "name it").default("the first 12 digits of its id").heading(LIFE),
+    opt("label", Value::Text("KEY=VALUE"), RUN, "attach a label").short('l').many().heading(LIFE),
+    opt("annotation", Value::Text("KEY=VALUE"), RUN, "attach an annotation to its specification").many().heading(LIFE),
+    opt("entrypoint", Value::Text("COMMAND"), RUN, "run COMMAND in place of the image's entry point").heading(PROCESS),
+    opt("env", Value::Text("NAME=VALUE"), RUN, "set an environment variable; NAME alone takes it from here")
+        .short('e')
+        .many()
+        .heading(PROCESS),
+    opt("env-file", Value::Path("FILE"), RUN, "read environment variables from FILE").many().heading(PROCESS),
+    opt("workdir", Value::Text("DIR"), RUN, "start in DIR").short('w').default("the image's, else /").heading(PROCESS),
+    opt("user", Value::Text("USER[:GROUP]"), RUN, "run as this user, by name or id")
+        .short('u')
+        .default("the image's, else root")
+        .heading(PROCESS),
+    opt("group-add", Value::Text("GROUP"), RUN, "join a further group").many().heading(PROCESS),
+    opt("ulimit", Value::Text("NAME=SOFT[:HARD]"), RUN, "limit a resource of the process, as in nofile=1024:4096")
+        .many()
+        .heading(PROCESS),
+    opt("volume", Value::Text("SOURCE:TARGET[:ro]"), RUN, "mount a directory or file of this machine")
+        .short('v')
+        .many()
+        .heading(FILES),
+    opt("mount", Value::Text("FIELDS"), RUN, "mount, in long form: type=bind,source=/a,target=/b,readonly")
+        .many()
+        .heading(FILES),
+    opt("tmpfs", Value::Text("TARGET[:OPTIONS]"), RUN, "mount an empty file system in memory").many().heading(FILES),
+    opt("read-only", Value::Switch, RUN, "let nothing be written to its root").heading(FILES),
+    opt("shm-size", Value::Text("SIZE"), RUN, "size of /dev/shm").default("64m").heading(FILES),
+    opt("device", Value::Text("DEVICE[:TARGET][:rwm]"), RUN, "give it a device of this machine").many().heading(FILES),
+    opt("cap-add", Value::Text("CAPABILITY"), RUN, "grant a capability, or ALL").many().heading(SECURITY),
+    opt("cap-drop", Value::Text("CAPABILITY"), RUN, "take a capability away, or ALL").many().heading(SECURITY),
+    opt(
+        "security-opt",
+        Value::Text("OPTION"),
+        RUN,
+        "seccomp=FILE, seccomp=unconfined, no-new-privileges, apparmor=PROFILE, label=OPTION or systempaths=unconfined",
+    )
+    .many()
+    .heading(SECURITY),
+    opt("privileged", Value::Switch, RUN, "give it every capability and device, and no filter").heading(SECURITY),
+    opt("memory", Value::Text("SIZE"), RUN, "limit memory, as in 64m").short('m').heading(LIMITS),
+    opt("memory-swap", Value::Text("SIZE"), RUN, "limit memory and swap together; -1 is no limit")
+        .default("twice --memory")
+        .heading(LIMITS),
+    opt("cpus", Value::Text("NUMBER"), RUN, "limit processor time, as in 1.5 processors").heading(LIMITS),
+    opt("cpu-shares", Value::Text("NUMBER"), RUN, "relative weight against others; 1024 is an equal share")
+        .short('c')
+        .heading(LIMITS),
+    opt("cpuset-cpus", Value::Text("LIST"), RUN, "use these processors alone, as in 0-3,7").heading(LIMITS),
+    opt("pids-limit", Value::Text("NUMBER"), RUN, "limit processes and threads; -1 is no limit").heading(LIMITS),
+    opt("network", Value::Text("none|host"), RUN, "network: none is loopback alone")
+        .aliases(&["net"])
+        .default("none")
+        .heading(NAMESPACES),
+    opt("hostname", Value::Text("NAME"), RUN, "host name inside")
+        .short('h')
+        .default("the first 12 digits of its id")
+        .heading(NAMESPACES),
+    opt("pid", Value::OneOf(PidMode::WORDS), RUN, "process ids of its own or of the host").default("private").heading(NAMESPACES),
+    opt("ipc", Value::OneOf(IpcMode::WORDS), RUN, "shared memory and queues of its own or of the host")
+        .default("private")
+        .heading(NAMESPACES),
+    opt("uts", Value::OneOf(UtsMode::WORDS), RUN, "host name of its own or of the host").default("private").heading(NAMESPACES),
+    opt("cgroupns", Value::OneOf(CgroupMode::WORDS), RUN, "view of the cgroup tree of its own or of the host")
+        .default("private")
+        .heading(NAMESPACES),
+    opt("userns", Value::OneOf(UserMode::WORDS), RUN, "user ids: those of tare itself").default("host").heading(NAMESPACES),
+    opt("sysctl", Value::Text("NAME=VALUE"), RUN, "set a kernel parameter of its own namespaces").many().heading(NAMESPACES),
+];
