@@ -25,6 +25,7 @@ mod entry;
 mod flavour;
 mod held;
 mod limits;
+mod members;
 mod name;
 mod pax;
 mod sparse;
@@ -33,5 +34,6 @@ mod unpack;
 
 pub use flavour::Flavour;
 pub use limits::Limits;
+pub use members::{Member, MemberKind, Members};
 pub use stream::Compression;
 pub use unpack::{Link, Options, Unpacked, unpack};
