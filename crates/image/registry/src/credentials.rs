@@ -1,6 +1,6 @@
 //! Who we are at a registry: `~/.docker/config.json` as docker and its helpers write it.
 
-mod helper;
+mod keychain;
 
 use crate::Secret;
 use base64::Engine as _;
@@ -126,13 +126,13 @@ impl Credentials {
         };
         for key in &keys {
             if let Some(name) = self.file.cred_helpers.get(*key) {
-                return helper::get(name, key).during("ask for the login to", domain);
+                return keychain::get(name, key).during("ask for the login to", domain);
             }
         }
         if !self.file.creds_store.is_empty() {
             for key in &keys {
                 let found =
-                    helper::get(&self.file.creds_store, key).during("ask for the login to", domain)?;
+                    keychain::get(&self.file.creds_store, key).during("ask for the login to", domain)?;
                 if found.is_some() {
                     return Ok(found);
                 }

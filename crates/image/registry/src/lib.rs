@@ -53,6 +53,8 @@ pub use client::{Blob, Client, Repository, Settings};
 pub use credentials::{Credentials, Login, Proof};
 pub use document::{Content, DOCUMENT_LIMIT, Document, LAYERS_LIMIT, digest_of};
 pub use hosts::{Host, Hosts};
+/// A piece of a blob: shared, cheap to hand on.
+pub use hyper::body::Bytes;
 pub use platform::{Platform, no_platform, select};
 pub use reference::{DEFAULT_DOMAIN, DEFAULT_TAG, Reference};
 pub use secret::Secret;
