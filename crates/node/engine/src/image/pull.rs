@@ -1,0 +1,139 @@
+//! `pull`: an image from its registry.
+
+use super::import::{Import, Imported};
+use super::progress::Progress;
+use super::remote::Remote;
+use crate::Engine;
+use crate::container::request::PullPolicy;
+use crate::image::Image;
+use crate::records::images::Names;
+use tare_error::{Error, Kind, Result, While};
+use tare_registry::{Credentials, Platform, Reference, Settings};
+
+/// How to pull.
+#[derive(Clone, Debug, Default)]
+pub struct PullOptions {
+    /// For which platform; absent means this machine's.
+    pub platform: Option<Platform>,
+    /// Whether to ask the registry where the image is here.
+    pub policy: PullPolicy,
+}
+
+/// What a pull came to.
+#[derive(Clone, Debug)]
+pub struct Pulled {
+    /// The image.
+    pub image: Image,
+    /// Whether the registry was asked.
+    pub asked: bool,
+    /// Whether any layer came in.
+    pub fresh: bool,
+}
+
+impl Engine {
+    /// Makes sure that the image `reference` is here.
+    ///
+    /// # Errors
+    /// `NotFound` (with near names where the policy is `Never`), `Denied`, `Unavailable`, `Corrupt`, `Exhausted`; then
+    /// nothing of it is left.
+    pub fn pull(
+        &self,
+        reference: &Reference,
+        options: &PullOptions,
+        progress: &dyn Progress,
+    ) -> Result<Pulled> {
+        let platform = options.platform.clone().unwrap_or_else(Platform::host);
+        if options.policy != PullPolicy::Always {
+            match self
+                .find_image(reference)?
+                .filter(|image| platform.accepts(&image.platform()))
+            {
+                Some(image) => {
+                    return Ok(Pulled {
+                        image,
+                        asked: false,
+                        fresh: false,
+                    });
+                }
+                None if options.policy == PullPolicy::Never => {
+                    let missing = self.no_image(&reference.to_string())?;
+                    return Err(missing.because("it is not here, and pulling was ruled out"));
+                }
+                None => {}
+            }
+        }
+        let credentials = match &self.config().logins {
+            Some(path) => Credentials::load(path)?,
+            None => Credentials::default(),
+        };
+        let hosts = self.config().registries.clone();
+        let remote = Remote::open(
+            Settings {
+                hosts,
+                credentials,
+                ..Settings::default()
+            },
+            reference,
+        )?;
+        let top = remote.named()?;
+        let mut names = Names::default();
+        if let (None, Some(tag)) = (reference.digest(), reference.tag()) {
+            names
+                .tags
+                .push(format!("{}/{}:{tag}", reference.domain(), reference.path()));
+        }
+        names.digests.push((
+            format!("{}/{}", reference.domain(), reference.path()),
+            top.digest().to_string(),
+        ));
+        let import = Import {
+            engine: self,
+            source: &remote,
+            platform: &platform,
+            progress,
+            shown: reference.to_string(),
+        };
+        let Imported { id, fresh } = self.bring_in(|| import.run(top, &names))?;
+        let image = self
+            .image(&id)?
+            .ok_or_else(|| Error::new(Kind::Internal, "find image", &id))?;
+        Ok(Pulled {
+            image,
+            asked: true,
+            fresh,
+        })
+    }
+
+    /// Runs something that makes layers and blobs; where it fails, what it published is collected again.
+    pub(crate) fn bring_in<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let _intent = self.intend()?;
+        let held = self.hold_images()?;
+        let done = work();
+        drop(held);
+        match done {
+            Ok(value) => Ok(value),
+            Err(e) => {
+                let e = self.with_space_hint(e);
+                Err(match self.collect() {
+                    Ok(_) => e,
+                    Err(left) => e.also(left),
+                })
+            }
+        }
+    }
+
+    /// A full disk is said with its place.
+    fn with_space_hint(&self, error: Error) -> Error {
+        /// `ENOSPC` and `EDQUOT` (errno(3)).
+        const FULL: [i32; 2] = [28, 122];
+        if !error.errno().is_some_and(|n| FULL.contains(&n)) || error.first_hint().is_some() {
+            return error;
+        }
+        let data = self.roots().data().display().to_string();
+        let wrapped = Err::<(), Error>(error).during("store image in", &data).err();
+        let fallback = || Error::new(Kind::Exhausted, "store image in", &data);
+        wrapped
+            .unwrap_or_else(fallback)
+            .hint("the disk is full; free some space there, or remove images (tare rmi)")
+    }
+}

@@ -1,0 +1,1 @@
+//! Finding images by what people type.

@@ -1,0 +1,83 @@
+//! The records of one node in `tare.db`: images here, containers beside them.
+
+pub mod images;
+pub mod schema;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tare_database::Database;
+use tare_database::sql::Transaction;
+use tare_error::Result;
+
+/// The database of an engine: opened with the first question, closed before a child is spawned.
+#[derive(Debug)]
+pub struct Records {
+    path: PathBuf,
+    open: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    database: Option<Database>,
+    /// Commits of handles closed since.
+    commits: u64,
+}
+
+impl Records {
+    /// Records kept in the file at `path`; nothing is opened yet.
+    pub fn new(path: &Path) -> Records {
+        Records {
+            path: path.to_owned(),
+            open: Mutex::default(),
+        }
+    }
+
+    /// Runs `body` on one consistent view.
+    ///
+    /// # Errors
+    /// As [`Database::open`] and [`Database::read`].
+    pub fn read<T>(
+        &self,
+        operation: &'static str,
+        body: impl FnOnce(&Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.database(&mut self.state())?.read(operation, body)
+    }
+
+    /// Runs `body` as one transaction, on disk when this returns. `body` does nothing but SQL.
+    ///
+    /// # Errors
+    /// As [`Database::open`] and [`Database::write`].
+    pub fn write<T>(
+        &self,
+        operation: &'static str,
+        body: impl FnOnce(&Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.database(&mut self.state())?.write(operation, body)
+    }
+
+    /// Closes the database: to be called before a child process is made. The next question opens it again.
+    pub fn close(&self) {
+        let mut state = self.state();
+        if let Some(database) = state.database.take() {
+            state.commits += database.synced_commits();
+        }
+    }
+
+    /// How many synced commits this process has made.
+    pub fn synced_commits(&self) -> u64 {
+        let state = self.state();
+        state.commits + state.database.as_ref().map_or(0, Database::synced_commits)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn database<'a>(&self, state: &'a mut State) -> Result<&'a mut Database> {
+        match &mut state.database {
+            Some(database) => Ok(database),
+            none => Ok(none.insert(Database::open(&self.path, schema::MIGRATIONS)?)),
+        }
+    }
+}

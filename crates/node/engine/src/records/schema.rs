@@ -1,0 +1,9 @@
+//! The schema, step by step. A step is never changed once released; a new one is added at the end.
+
+use tare_database::Migration;
+
+/// All steps, in order; each owner of tables adds its own here.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    name: "images",
+    sql: super::images::TABLES,
+}];
