@@ -62,6 +62,8 @@ struct Pending {
     pax: Pax,
     path: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
+    /// Whether there was any extension.
+    any: bool,
 }
 
 /// Reads the next entry, or `None` at the end of the archive.
@@ -77,7 +79,11 @@ pub(crate) fn next(stream: &mut Stream<'_>, limits: &Limits, entries: &mut u64) 
     loop {
         let at = stream.position();
         let Some(block) = header(stream, at)? else {
-            return Ok(None);
+            return if pending.any {
+                Err(stream.short())
+            } else {
+                Ok(None)
+            };
         };
         *entries += 1;
         if *entries > limits.entries {
@@ -93,6 +99,7 @@ pub(crate) fn next(stream: &mut Stream<'_>, limits: &Limits, entries: &mut u64) 
             b'K' => pending.link = Some(block::text(&extension(stream, &block, at, limits)?).to_vec()),
             _ => return entry(stream, &block, pending, at, limits).map(Some),
         }
+        pending.any |= block.kind != b'g';
     }
 }
 
@@ -133,7 +140,7 @@ fn entry(
     limits: &Limits,
 ) -> Result<Entry> {
     let wrong = |reason: &'static str| malformed(at, reason);
-    let Pending { pax, path, link } = pending;
+    let Pending { pax, path, link, .. } = pending;
     let mut path = path
         .filter(|p| !p.is_empty())
         .or(pax.path)

@@ -41,6 +41,3 @@ pub use chain::{ChainId, LayerId};
 pub use stage::{Stages, Staging};
 pub use store::{Snapshots, Usage};
 pub use tare_layer::{Compression, Flavour, Limits, Unpacked};
-
-#[cfg(test)]
-mod tests;
