@@ -376,7 +376,11 @@ impl<'a> Unpacker<'a> {
         let name = CString::new(name).map_err(|_| hostile(parent, "name holds a NUL byte"))?;
         let mode = Mode::empty();
         match rustix::fs::mknodat(self.held.top(), &name, FileType::CharacterDevice, mode, 0) {
-            Ok(()) => return Ok(()),
+            // A fixed time: the same layer gives the same tree.
+            Ok(()) => {
+                let made = Made::Named(self.held.top(), &name);
+                return attributes::set_times(made, path.as_bytes(), (0, 0), (0, 0));
+            }
             Err(Errno::EXIST) => {}
             Err(e) => return Err(Error::os("create whiteout", path, e)),
         }

@@ -1,4 +1,5 @@
 //! Tar archives made by hand, so that they can be as wrong as an attacker's.
+#![allow(dead_code, reason = "several test programs share this file, each uses a part")]
 
 /// An archive in the making.
 #[derive(Clone, Default)]

@@ -57,15 +57,15 @@ pub(crate) fn describe(root: &Path, how: Compare) -> BTreeMap<PathBuf, String> {
             true => "any".to_owned(),
             false => format!("{}.{:09}", about.mtime(), about.mtime_nsec()),
         };
-        let same = match (kind.is_dir(), about.nlink()) {
-            (false, 2..) => {
-                let first = inodes
-                    .entry((about.dev(), about.ino()))
-                    .or_insert_with(|| shown.clone());
-                format!(" same as {first:?}")
+        let mut same = String::new();
+        if !kind.is_dir() && about.nlink() > 1 {
+            let first = inodes
+                .entry((about.dev(), about.ino()))
+                .or_insert_with(|| shown.clone());
+            if *first != shown {
+                same = format!(" same as {first:?}");
             }
-            _ => String::new(),
-        };
+        }
         let xattrs = xattrs(&full, how.overlay);
         lines.insert(
             shown,
