@@ -1,6 +1,7 @@
 //! A decision graph over the words of `struct seccomp_data`, in which equal decisions are one node.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// A node of a [`Graph`]; nodes refer to older nodes only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,7 +67,33 @@ impl Word {
 #[derive(Debug, Default)]
 pub(crate) struct Graph {
     steps: Vec<Step>,
-    known: HashMap<Step, Node>,
+    known: HashMap<Step, Node, BuildHasherDefault<Mix>>,
+}
+
+/// A short hash: the keys are ours and few, so nobody can choose them to collide in a way that matters (the number of
+/// nodes is bounded by the rules, the rules by the document).
+#[derive(Debug, Default)]
+struct Mix(u64);
+
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u32(u32::from(byte));
+        }
+    }
+
+    fn write_u32(&mut self, word: u32) {
+        self.0 = (self.0.rotate_left(23) ^ u64::from(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_isize(&mut self, word: isize) {
+        // What tells the variants of an enum apart.
+        self.write(&word.to_ne_bytes()[..1]);
+    }
 }
 
 impl Graph {

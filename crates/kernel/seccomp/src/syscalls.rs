@@ -23,44 +23,40 @@ const ARM_PRIVATE: [(&str, u32); 6] = [
     ("usr32", 0xf_0004),
 ];
 
-/// What `socketcall(2)` carries, by its first argument (`linux/net.h`).
-const SOCKETCALL: [(&str, u32); 20] = [
-    ("socket", 1),
-    ("bind", 2),
-    ("connect", 3),
-    ("listen", 4),
-    ("accept", 5),
-    ("getsockname", 6),
-    ("getpeername", 7),
-    ("socketpair", 8),
-    ("send", 9),
-    ("recv", 10),
-    ("sendto", 11),
-    ("recvfrom", 12),
-    ("shutdown", 13),
-    ("setsockopt", 14),
-    ("getsockopt", 15),
-    ("sendmsg", 16),
-    ("recvmsg", 17),
-    ("accept4", 18),
-    ("recvmmsg", 19),
-    ("sendmmsg", 20),
-];
-
-/// What `ipc(2)` carries, by its first argument (`linux/ipc.h`).
-const IPC: [(&str, u32); 12] = [
-    ("semop", 1),
-    ("semget", 2),
-    ("semctl", 3),
-    ("semtimedop", 4),
-    ("msgsnd", 11),
-    ("msgrcv", 12),
-    ("msgget", 13),
-    ("msgctl", 14),
-    ("shmat", 21),
-    ("shmdt", 22),
-    ("shmget", 23),
-    ("shmctl", 24),
+/// What `socketcall(2)` and `ipc(2)` carry, by their first argument (`linux/net.h`, `linux/ipc.h`), in byte order.
+const CARRIED: [(&str, &str, u32); 32] = [
+    ("accept", "socketcall", 5),
+    ("accept4", "socketcall", 18),
+    ("bind", "socketcall", 2),
+    ("connect", "socketcall", 3),
+    ("getpeername", "socketcall", 7),
+    ("getsockname", "socketcall", 6),
+    ("getsockopt", "socketcall", 15),
+    ("listen", "socketcall", 4),
+    ("msgctl", "ipc", 14),
+    ("msgget", "ipc", 13),
+    ("msgrcv", "ipc", 12),
+    ("msgsnd", "ipc", 11),
+    ("recv", "socketcall", 10),
+    ("recvfrom", "socketcall", 12),
+    ("recvmmsg", "socketcall", 19),
+    ("recvmsg", "socketcall", 17),
+    ("semctl", "ipc", 3),
+    ("semget", "ipc", 2),
+    ("semop", "ipc", 1),
+    ("semtimedop", "ipc", 4),
+    ("send", "socketcall", 9),
+    ("sendmmsg", "socketcall", 20),
+    ("sendmsg", "socketcall", 16),
+    ("sendto", "socketcall", 11),
+    ("setsockopt", "socketcall", 14),
+    ("shmat", "ipc", 21),
+    ("shmctl", "ipc", 24),
+    ("shmdt", "ipc", 22),
+    ("shmget", "ipc", 23),
+    ("shutdown", "socketcall", 13),
+    ("socket", "socketcall", 1),
+    ("socketpair", "socketcall", 8),
 ];
 
 /// Arguments that the kernel takes as `int` or `unsigned int`: it drops the upper half of the register, so a filter
@@ -112,11 +108,8 @@ impl Syscall {
         if !on.multiplexed {
             return None;
         }
-        let of = |calls: &[(&str, u32)]| calls.iter().find(|(n, _)| *n == self.name).map(|&(_, sub)| sub);
-        let (carrier, sub) = match of(&SOCKETCALL) {
-            Some(sub) => ("socketcall", sub),
-            None => ("ipc", of(&IPC)?),
-        };
+        let row = CARRIED.binary_search_by_key(&self.name, |(name, ..)| name).ok()?;
+        let &(_, carrier, sub) = CARRIED.get(row)?;
         Some((Syscall::named(carrier)?.number(on)?, sub))
     }
 
@@ -135,7 +128,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_in_byte_order() {
+    fn tables_are_in_byte_order() {
+        assert!(CARRIED.is_sorted_by(|a, b| a.0 < b.0));
         assert!(table::CALLS.is_sorted_by(|(a, _), (b, _)| a < b));
     }
 
@@ -158,7 +152,7 @@ mod tests {
 
     #[test]
     fn every_narrow_and_carried_name_is_a_call() {
-        for (name, _) in NARROW.iter().map(|&(n, _)| (n, 0)).chain(SOCKETCALL).chain(IPC) {
+        for name in NARROW.iter().map(|n| n.0).chain(CARRIED.iter().map(|n| n.0)) {
             assert!(Syscall::named(name).is_some(), "{name}");
         }
     }
