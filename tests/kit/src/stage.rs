@@ -156,12 +156,14 @@ impl Drop for Scratch {
     }
 }
 
-/// Cargo's target folder: this program is `target[/TRIPLE]/PROFILE/deps/NAME`.
+/// Cargo's target folder: this program is `target[/TRIPLE]/PROFILE/deps/NAME`. The outermost that is marked so,
+/// which all triples share.
 pub(crate) fn target_folder() -> PathBuf {
     let exe = std::env::current_exe().expect("this program's path");
     let found = exe
         .ancestors()
-        .find(|folder| folder.join("CACHEDIR.TAG").is_file());
+        .filter(|folder| folder.join("CACHEDIR.TAG").is_file())
+        .last();
     found
         .map(Path::to_path_buf)
         .expect("a cargo target folder above this program")
