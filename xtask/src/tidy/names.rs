@@ -11,18 +11,9 @@ const BANNED: &[&str] = &[
 /// The same for types, where "shared" and "common" may be a real adjective.
 const BANNED_IN_TYPES: &[&str] = &["util", "utils", "helper", "helpers", "misc", "manager", "inner"];
 
-/// Where a banned word is the field's own noun: "credential helper" is docker's and every registry tool's.
-const NOUNS_OF_THE_FIELD: &[&str] = &["crates/image/registry/src/credentials"];
-
-fn is_noun_of_the_field(source: &Source) -> bool {
-    NOUNS_OF_THE_FIELD
-        .iter()
-        .any(|place| source.path.starts_with(place))
-}
-
 /// File and folder names of the code; `mod.rs`.
 pub(super) fn path(source: &Source) -> Vec<Finding> {
-    if !source.is_rust() || is_noun_of_the_field(source) {
+    if !source.is_rust() {
         return Vec::new();
     }
     let mut found: Vec<Finding> = source
@@ -47,9 +38,6 @@ pub(super) fn path(source: &Source) -> Vec<Finding> {
 /// Modules and types declared in the code.
 pub(super) fn declarations(source: &Source) -> Vec<Finding> {
     let mut found = Vec::new();
-    if is_noun_of_the_field(source) {
-        return found;
-    }
     for keyword in ["mod", "struct", "enum", "trait", "union", "type"] {
         let banned = if keyword == "mod" { BANNED } else { BANNED_IN_TYPES };
         for at in source.words(keyword) {
