@@ -20,6 +20,7 @@ mod interface;
 mod keyring;
 mod mount;
 mod namespace;
+mod pidfd;
 mod signal;
 
 pub use exec::{CStrings, exec, exec_fd, exit_now};
@@ -30,4 +31,5 @@ pub use interface::bring_up;
 pub use keyring::join_session_keyring;
 pub use mount::{MountAttributes, mount_setattr};
 pub use namespace::{is_single_threaded, unshare};
+pub use pidfd::{PidfdInfo, pidfd_info};
 pub use signal::reset_signals;

@@ -99,17 +99,29 @@ fn make_levels(tree: &Hierarchy, path: &GroupPath, wanted: &[Controller]) -> Res
             Err(Errno::EXIST) => false,
             Err(e) => return Err(e.into()),
         };
-        let child = at.child(name)?;
-        if tree.controllers.contains(&Controller::Cpuset) {
-            inherit_cpus(&at, &child)?;
-        }
-        // Kernels before 5.11 can still be told to account groups apart from those below.
-        if is_new && tree.controllers.contains(&Controller::Memory) && names.peek().is_some() {
-            let _ = child.write("memory.use_hierarchy", "1");
-        }
-        at = child;
+        at = match furnish(tree, &at, name, is_new && names.peek().is_some()) {
+            Err(e) if is_new => {
+                // Made and not usable: nothing is left of it, and of what is above only what others may use.
+                let _ = at.remove(name);
+                return Err(e.into());
+            }
+            done => done?,
+        };
     }
     Ok(at)
+}
+
+/// Opens a level and gives it what version 1 does not give by itself.
+fn furnish(tree: &Hierarchy, above: &Dir, name: &str, is_new_middle: bool) -> rustix::io::Result<Dir> {
+    let group = above.child(name)?;
+    if tree.controllers.contains(&Controller::Cpuset) {
+        inherit_cpus(above, &group)?;
+    }
+    // Kernels before 5.11 can still be told to account groups apart from those below.
+    if is_new_middle && tree.controllers.contains(&Controller::Memory) {
+        let _ = group.write("memory.use_hierarchy", "1");
+    }
+    Ok(group)
 }
 
 /// A group of the same name without processes is a leftover; one with processes is somebody's.
