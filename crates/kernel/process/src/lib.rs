@@ -18,6 +18,7 @@
 mod capabilities;
 mod handover;
 mod procfs;
+pub mod rootless;
 pub mod seal;
 mod spawn;
 mod terminal;

@@ -33,18 +33,31 @@ pub fn enter() -> Result<()> {
         let off = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
         return off.op("forbid tracing of", "this process");
     }
+    Err(execute_again())
+}
+
+/// Executes this program again from a sealed image, with the same arguments and environment; returns only where that
+/// failed.
+pub(crate) fn execute_again() -> Error {
     let image = match read_only_clone() {
-        Ok(image) if is_read_only(image.as_fd()).unwrap_or(false) => image,
-        _ => sealed_copy().op("copy into memory", "/proc/self/exe")?,
+        Ok(image) if is_read_only(image.as_fd()).unwrap_or(false) => Ok(image),
+        _ => sealed_copy().op("copy into memory", "/proc/self/exe"),
     };
-    let arguments = c_strings(std::env::args_os())?;
-    let environment = c_strings(std::env::vars_os().map(|(mut name, value)| {
-        name.push("=");
-        name.push(value);
-        name
-    }))?;
-    let errno = exec_fd(image.as_fd(), &arguments, &environment);
-    Err(Error::os("execute again", "/proc/self/exe", errno))
+    let strings = c_strings(std::env::args_os()).and_then(|arguments| {
+        let pairs = std::env::vars_os().map(|(mut name, value)| {
+            name.push("=");
+            name.push(value);
+            name
+        });
+        Ok((arguments, c_strings(pairs)?))
+    });
+    match (image, strings) {
+        (Ok(image), Ok((arguments, environment))) => {
+            let errno = exec_fd(image.as_fd(), &arguments, &environment);
+            Error::os("execute again", "/proc/self/exe", errno)
+        }
+        (Err(e), _) | (_, Err(e)) => e,
+    }
 }
 
 /// Whether this process's image cannot be opened for writing: its mount is read-only, or it is a sealed memfd.

@@ -4,6 +4,7 @@
 //! parent's heap is read, never changed. Handles live in this struct's fixed fields and in slots made before the fork.
 
 mod devices;
+mod helper;
 mod identity;
 mod mounts;
 mod program;
@@ -17,8 +18,10 @@ use rustix::io::Errno;
 use rustix::net::RecvFlags;
 use rustix::process::DumpableBehavior;
 use rustix::thread::{Gid, Uid};
-use tare_process::Procfs;
+use tare_process::{CloneFlags, Procfs};
 use tare_sys::exit_now;
+
+pub(crate) use helper::run as run_helper;
 
 /// The result of a step.
 pub(crate) type Done = std::result::Result<(), Failure>;
@@ -30,6 +33,8 @@ pub(crate) struct Child<'a> {
     pub(crate) channel: BorrowedFd<'a>,
     /// Namespaces to join.
     pub(crate) joined: &'a [OwnedFd],
+    /// The socket to the helper, where there is one.
+    pub(crate) helper: Option<BorrowedFd<'a>>,
     /// Standard input, output and error; none for a terminal.
     pub(crate) stdio: Option<[BorrowedFd<'a>; 3]>,
     /// Sources that were opened, by slot; made with their full length before the fork.
@@ -45,6 +50,7 @@ pub(crate) struct Handles {
     null: Option<OwnedFd>,
     cover: Option<OwnedFd>,
     terminal: Option<OwnedFd>,
+    cgroup_namespace: Option<OwnedFd>,
     directory_as_user: bool,
 }
 
@@ -82,13 +88,12 @@ impl Child<'_> {
             Action::Session { keyring } => session(keyring),
             Action::OpenHandles => self.open_handles(),
             Action::HostPropagation(propagation) => mounts::host_propagation(*propagation),
-            Action::OpenSource {
-                slot,
-                path,
-                recursive,
-            } => self.open_source(*slot, path, *recursive),
+            Action::Prepare { slot, from } => self.prepare(*slot, from),
+            Action::Receive { slot } => self.receive(*slot),
             Action::Root(source) => self.mount_root(source),
             Action::Unshare(flags) => Ok(tare_sys::unshare(*flags)?),
+            Action::BorrowCgroupNamespace => self.borrow_cgroup_namespace(),
+            Action::ReturnCgroupNamespace => self.return_cgroup_namespace(),
             Action::Mount(step) => self.mount(step),
             Action::Remount { target, attributes } => self.remount(target, attributes),
             Action::Node(node) => self.make_node(node),
@@ -172,6 +177,19 @@ impl Child<'_> {
             namespace.as_fd(),
             None,
         )?)
+    }
+
+    /// A cgroup namespace of one's own for a while.
+    fn borrow_cgroup_namespace(&mut self) -> Done {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let own = rustix::fs::openat(CWD, c"/proc/self/ns/cgroup", flags, Mode::empty())?;
+        self.handles.cgroup_namespace = Some(own);
+        Ok(tare_sys::unshare(CloneFlags::NEWCGROUP)?)
+    }
+
+    fn return_cgroup_namespace(&mut self) -> Done {
+        let own = self.handles.cgroup_namespace.take().ok_or(Errno::BADF)?;
+        Ok(rustix::thread::move_into_link_name_space(own.as_fd(), None)?)
     }
 
     fn open_handles(&mut self) -> Done {

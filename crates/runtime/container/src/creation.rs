@@ -1,6 +1,8 @@
 //! The parent's side: a container on its way from request to running process, without ever waiting.
 
-use crate::child::{Child, Handles};
+mod outside;
+
+use crate::child::{Child, Handles, run_helper};
 use crate::failure;
 use crate::plan::{Plan, plan};
 use crate::report::{self, Message, Received};
@@ -13,7 +15,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
 use rustix::process::Pid;
 use tare_error::{Context, Error, Kind, Result};
-use tare_process::{Fork, spawn, write_maps};
+use tare_process::{CloneFlags, Fork, spawn};
 use tare_spec_oci::NamespaceKind;
 
 /// Where a container is on its way.
@@ -32,6 +34,8 @@ pub enum Stage {
 pub struct Creation {
     plan: Plan,
     child: Option<tare_process::Child>,
+    /// What opens sources for a child in a new user namespace; it ends by itself.
+    helper: Option<tare_process::Child>,
     pid: Pid,
     channel: OwnedFd,
     terminal: Option<OwnedFd>,
@@ -63,25 +67,20 @@ impl Creation {
     ) -> Result<Creation> {
         let plan = plan(request, facts)?;
         let joined = open_namespaces(&plan)?;
-        let (channel, theirs) = rustix::net::socketpair(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .op("make a channel to", request.id)?;
-        let process = fork(request, &plan, &joined, theirs.as_fd())?;
+        let (channel, theirs) = sockets(request)?;
+        let (process, helper) = fork(request, &plan, &joined, theirs.as_fd())?;
         drop(theirs);
         let creation = Creation {
             pid: process.pid,
             child: Some(process),
+            helper,
             plan,
             channel,
             terminal: None,
             stage: Stage::SettingUp,
         };
-        if let Some((uids, gids)) = &creation.plan.maps {
-            write_maps(creation.pid, uids, gids)?;
+        if let Some(outside) = &creation.plan.outside {
+            outside::arrange(outside, creation.pid, request)?;
             creation.say(Signal::Mapped)?;
         }
         attach(creation.pid)?;
@@ -97,7 +96,10 @@ impl Creation {
         loop {
             match report::receive(&self.channel).op("hear from", "the container's process")? {
                 Received::Nothing => return Ok(self.stage),
-                Received::Message(Message::Created) => self.stage = Stage::Created,
+                Received::Message(Message::Created) => {
+                    self.stage = Stage::Created;
+                    self.end_helper();
+                }
                 Received::Message(Message::Terminal(fd)) => self.terminal = Some(fd),
                 Received::Message(Message::Failed { step, failure, head }) => {
                     self.end();
@@ -198,6 +200,7 @@ impl Creation {
 
     /// The child ended without a word: something killed it.
     fn died(&mut self) -> Error {
+        self.end_helper();
         let status = self.child.take().and_then(|child| {
             let _ = child.signal(rustix::process::Signal::KILL);
             child.wait().ok()
@@ -208,8 +211,16 @@ impl Creation {
         Error::new(Kind::Internal, "set up", "the container").because(format!("its process was ended{how}"))
     }
 
+    /// Reaps the helper, which has sent everything.
+    fn end_helper(&mut self) {
+        if let Some(helper) = self.helper.take() {
+            helper.kill_and_reap();
+        }
+    }
+
     /// Kills and reaps the process.
     fn end(&mut self) {
+        self.end_helper();
         if let Some(child) = self.child.take() {
             child.kill_and_reap();
         }
@@ -229,13 +240,18 @@ impl AsFd for Creation {
     }
 }
 
-/// Forks the child that executes the plan.
+/// Forks the child that executes the plan, and the helper it may need.
 fn fork(
     request: &Request<'_>,
     plan: &Plan,
     joined: &[OwnedFd],
     channel: BorrowedFd<'_>,
-) -> Result<tare_process::Child> {
+) -> Result<(tare_process::Child, Option<tare_process::Child>)> {
+    let refused = |errno| match errno {
+        Errno::DEADLK => Error::new(Kind::Internal, "make a process for", request.id)
+            .because("the calling process has several threads"),
+        errno => Error::os("make a process for", request.id, errno),
+    };
     let stdio = match request.stdio {
         Stdio::Fds {
             stdin,
@@ -244,28 +260,57 @@ fn fork(
         } => Some([stdin, stdout, stderr]),
         Stdio::Terminal => None,
     };
+    let sources = if plan.helper.is_empty() {
+        None
+    } else {
+        Some(sockets(request)?)
+    };
     let mut keep = vec![channel];
     keep.extend(joined.iter().map(AsFd::as_fd));
     keep.extend(stdio.iter().flatten());
+    keep.extend(sources.iter().map(|(ours, _)| ours.as_fd()));
     let child = Child {
         plan,
         channel,
         joined,
+        helper: sources.as_ref().map(|(ours, _)| ours.as_fd()),
         stdio,
         slots: (0..plan.slots).map(|_| None).collect(),
         handles: Handles::default(),
     };
-    let fork = Fork {
+    let how = Fork {
         flags: plan.flags,
         group: request.group,
         keep: &keep,
     };
-    let made = in_pid_namespace(plan, joined, || spawn(&fork, || child.run()))?;
-    made.map_err(|errno| match errno {
-        Errno::DEADLK => Error::new(Kind::Internal, "make a process for", request.id)
-            .because("the calling process has several threads"),
-        errno => Error::os("make a process for", request.id, errno),
-    })
+    let process = in_pid_namespace(plan, joined, || spawn(&how, || child.run()))?.map_err(refused)?;
+    let Some((_, theirs)) = &sources else {
+        return Ok((process, None));
+    };
+    let keep = [channel, theirs.as_fd()];
+    let how = Fork {
+        flags: CloneFlags::NEWNS,
+        group: None,
+        keep: &keep,
+    };
+    match spawn(&how, || run_helper(plan, channel, theirs.as_fd())) {
+        Ok(helper) => Ok((process, Some(helper))),
+        Err(errno) => {
+            process.kill_and_reap();
+            Err(refused(errno))
+        }
+    }
+}
+
+/// Two ends of a socket of records.
+fn sockets(request: &Request<'_>) -> Result<(OwnedFd, OwnedFd)> {
+    rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .op("make a channel to", request.id)
 }
 
 /// Runs `make` while children are born into the pid namespace that the plan joins, if it joins one.

@@ -2,7 +2,7 @@
 
 use crate::plan::Plan;
 use crate::report::{Detail, Failure};
-use crate::step::{Action, Source, Step};
+use crate::step::{Action, Prepared, Source, Step};
 use rustix::io::Errno;
 use std::ffi::CString;
 use tare_error::{Error, Kind};
@@ -11,7 +11,7 @@ mod program;
 
 /// The error of a step that failed.
 pub(crate) fn describe(plan: &Plan, step: usize, failure: Failure, head: &[u8]) -> Error {
-    let Some(step) = plan.steps.get(step) else {
+    let Some(step) = plan.step(step) else {
         return Error::os("set up", "the container", failure.errno);
     };
     let os = || Error::os(step.name, &step.subject, failure.errno);
@@ -67,7 +67,11 @@ fn hinted(step: &Step, error: Error, errno: Errno) -> Error {
 
 /// Which component of a source's path is the first that is missing.
 fn missing(step: &Step, existing: u32) -> Option<String> {
-    let Action::OpenSource { path, .. } = &step.action else {
+    let Action::Prepare {
+        from: Prepared::Path { path, .. },
+        ..
+    } = &step.action
+    else {
         return None;
     };
     let path = path.to_str().ok()?;
@@ -84,6 +88,10 @@ fn parameter(step: &Step, index: u32) -> Option<String> {
     let source = match &step.action {
         Action::Mount(mount) => &mount.source,
         Action::Root(source) => source,
+        Action::Prepare {
+            from: Prepared::Made(source),
+            ..
+        } => source,
         _ => return None,
     };
     let name = match source {

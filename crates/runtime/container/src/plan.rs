@@ -8,7 +8,8 @@ mod process;
 mod refuse;
 
 use crate::request::{HostFacts, Request};
-use crate::step::{Action, Place, Step};
+use crate::step::{Action, Place, Prepared, Step};
+use rustix::process::Resource;
 use std::ffi::CString;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
@@ -22,20 +23,39 @@ use tare_spec_oci::{IdMapping, Linux, Namespace, NamespaceKind, Process};
 #[derive(Debug)]
 pub struct Plan {
     pub(crate) steps: Vec<Step>,
+    /// Steps of a helper that has the rights of the host, where the user namespace is new.
+    pub(crate) helper: Vec<Step>,
     pub(crate) flags: CloneFlags,
     /// Namespaces to join, in the order of their numbers.
     pub(crate) joined: Vec<Namespace>,
     /// How many slots for opened sources are used.
     pub(crate) slots: usize,
-    /// Maps to write, where the user namespace is new.
-    pub(crate) maps: Option<(Vec<IdMapping>, Vec<IdMapping>)>,
+    /// What the parent does with rights that the child has lost, where the user namespace is new.
+    pub(crate) outside: Option<Outside>,
     /// The empty read-only directory that covers masked ones.
     pub(crate) cover: FileSystem,
     /// Directories in which the command is looked for, for errors.
     pub(crate) searched: Vec<String>,
 }
 
+/// What only the parent can do for a child in a new user namespace.
+#[derive(Debug)]
+pub(crate) struct Outside {
+    pub(crate) uids: Vec<IdMapping>,
+    pub(crate) gids: Vec<IdMapping>,
+    /// Whom standard input and output belong to, outside.
+    pub(crate) owner: Option<u32>,
+    pub(crate) oom_score_adj: Option<i32>,
+    /// Hard limits that may have to be raised.
+    pub(crate) limits: Vec<(Resource, Option<u64>)>,
+}
+
 impl Plan {
+    /// Step `number` in the numbering of reports: the child's steps, then the helper's.
+    pub(crate) fn step(&self, number: usize) -> Option<&Step> {
+        self.steps.iter().chain(&self.helper).nth(number)
+    }
+
     /// The steps.
     pub fn steps(&self) -> &[Step] {
         &self.steps
@@ -46,6 +66,9 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, step) in self.steps.iter().enumerate() {
             writeln!(f, "{number:3} {step}")?;
+        }
+        for step in &self.helper {
+            writeln!(f, "  + {step}, outside")?;
         }
         Ok(())
     }
@@ -102,10 +125,11 @@ impl<'a> Draft<'a> {
                 .ok_or_else(|| missing("no \"process\""))?,
             plan: Plan {
                 steps: Vec::new(),
+                helper: Vec::new(),
                 flags: CloneFlags::empty(),
                 joined: Vec::new(),
                 slots: 0,
-                maps: None,
+                outside: None,
                 cover: cover()?,
                 searched: Vec::new(),
             },
@@ -129,27 +153,43 @@ impl<'a> Draft<'a> {
         });
     }
 
-    /// Adds a step that opens a source of the host, and gives its slot.
+    /// Adds a step that opens a path of the host, and gives its slot.
     pub(crate) fn open_source(
         &mut self,
         path: &Path,
         recursive: bool,
         subject: impl fmt::Display,
     ) -> Result<usize> {
+        let from = Prepared::Path {
+            path: c_path(path)?,
+            recursive,
+        };
+        Ok(self.prepare("open", subject, from))
+    }
+
+    /// Adds a step that makes or opens something with the rights of the host, and gives its slot.
+    pub(crate) fn prepare(
+        &mut self,
+        name: &'static str,
+        subject: impl fmt::Display,
+        from: Prepared,
+    ) -> usize {
         let slot = self.plan.slots;
         self.plan.slots += 1;
-        let path = c_path(path)?;
-        self.push(
-            Place::Sources,
-            "open",
-            subject,
-            Action::OpenSource {
-                slot,
-                path,
-                recursive,
-            },
-        );
-        Ok(slot)
+        let subject = subject.to_string();
+        if self.is_new(NamespaceKind::User) {
+            let step = Step {
+                place: Place::Sources,
+                name,
+                subject: subject.clone(),
+                action: Action::Prepare { slot, from },
+            };
+            self.plan.helper.push(step);
+            self.push(Place::Sources, "await", subject, Action::Receive { slot });
+        } else {
+            self.push(Place::Sources, name, subject, Action::Prepare { slot, from });
+        }
+        slot
     }
 
     /// The namespace of `kind`, where the configuration names one.

@@ -130,9 +130,36 @@ pub(crate) fn send_created(channel: BorrowedFd<'_>) -> Result<()> {
 
 /// Hands over the other end of the terminal. Allocates nothing.
 pub(crate) fn send_terminal(channel: BorrowedFd<'_>, master: BorrowedFd<'_>) -> Result<()> {
+    send_fd(channel, master)
+}
+
+/// Takes one fd, waiting for it; none where the other end is closed. Allocates nothing.
+pub(crate) fn receive_fd(channel: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
+    let mut byte = [0];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    loop {
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        match rustix::net::recvmsg(channel, &mut [IoSliceMut::new(&mut byte)], &mut ancillary, flags) {
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e),
+            Ok(_) => return Ok(first_fd(&mut ancillary)),
+        }
+    }
+}
+
+fn first_fd(ancillary: &mut RecvAncillaryBuffer<'_>) -> Option<OwnedFd> {
+    ancillary.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        _ => None,
+    })
+}
+
+/// Sends one fd. Allocates nothing.
+pub(crate) fn send_fd(channel: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let fds = [master];
+    let fds = [fd];
     if !ancillary.push(SendAncillaryMessage::ScmRights(&fds)) {
         return Err(Errno::NOBUFS);
     }
@@ -174,11 +201,7 @@ pub(crate) fn receive(channel: &OwnedFd) -> Result<Received> {
         Err(Errno::CONNRESET) => 0,
         Err(e) => return Err(e),
     };
-    let mut fds = ancillary.drain().filter_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(fds) => Some(fds),
-        _ => None,
-    });
-    let fd = fds.next().and_then(|mut fds| fds.next());
+    let fd = first_fd(&mut ancillary);
     match (record.first().filter(|_| length > 0), fd) {
         (None, _) => Ok(Received::End),
         (Some(&FAILED), _) => Ok(Received::Message(decode_failure(&record))),

@@ -25,7 +25,7 @@ pub(crate) enum Place {
     Handles,
     /// No mount made from here on reaches the host.
     Propagation,
-    /// Sources are opened while nothing of the container hides the host's paths.
+    /// Sources are opened, or taken from whoever opened them, while nothing of the container hides the host's paths.
     Sources,
     /// The root, before what is mounted in it.
     Root,
@@ -35,6 +35,8 @@ pub(crate) enum Place {
     CgroupNamespace,
     /// Mounts, in the order of the configuration.
     Mounts,
+    /// The namespace that was borrowed to mount cgroups goes back.
+    CgroupNamespaceBack,
     /// Nodes in `/dev`, once what is mounted there is.
     Devices,
     /// Links in `/dev`, beside the nodes.
@@ -131,13 +133,19 @@ pub(crate) enum Action {
     },
     OpenHandles,
     HostPropagation(Propagation),
-    OpenSource {
+    /// Executed by the child, or where the user namespace is new by its helper.
+    Prepare {
         slot: usize,
-        path: CString,
-        recursive: bool,
+        from: Prepared,
+    },
+    /// Where a helper prepares: the child takes what it made.
+    Receive {
+        slot: usize,
     },
     Root(Source),
     Unshare(CloneFlags),
+    BorrowCgroupNamespace,
+    ReturnCgroupNamespace,
     Mount(Box<MountStep>),
     Remount {
         target: Target,
@@ -209,6 +217,15 @@ pub(crate) enum Action {
         arguments: CStrings,
         environment: CStrings,
     },
+}
+
+/// What is made or opened with the rights of the host, into a slot.
+#[derive(Debug)]
+pub(crate) enum Prepared {
+    /// A detached copy of a tree of the host.
+    Path { path: CString, recursive: bool },
+    /// A new file system or overlay.
+    Made(Box<Source>),
 }
 
 /// What the parent says.

@@ -2,7 +2,7 @@
 
 use crate::child::{Child, Done};
 use crate::report::{Detail, Failure};
-use crate::step::{MountStep, Source};
+use crate::step::{MountStep, Prepared, Source};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -56,15 +56,9 @@ fn directory(path: &CStr) -> Result<OwnedFd, Errno> {
 }
 
 impl Child<'_> {
-    pub(super) fn open_source(&mut self, slot: usize, path: &CStr, recursive: bool) -> Done {
-        let source = clone_tree_at(CWD, path, recursive).map_err(|errno| Failure {
-            errno,
-            detail: match errno {
-                Errno::NOENT | Errno::NOTDIR => Detail::Missing(existing_length(path)),
-                _ => Detail::None,
-            },
-        })?;
-        *self.slots.get_mut(slot).ok_or(Errno::BADF)? = Some(source);
+    pub(super) fn prepare(&mut self, slot: usize, from: &Prepared) -> Done {
+        let prepared = prepare(from)?;
+        *self.slots.get_mut(slot).ok_or(Errno::BADF)? = Some(prepared);
         Ok(())
     }
 
@@ -219,6 +213,30 @@ impl Child<'_> {
         let _ = Propagation::Slave.apply(host.as_fd(), true);
         rustix::mount::unmount(c".", UnmountFlags::DETACH)?;
         Ok(rustix::process::chdir(c"/")?)
+    }
+}
+
+/// Opens or makes what a slot is to hold, detached.
+pub(super) fn prepare(from: &Prepared) -> Result<OwnedFd, Failure> {
+    match from {
+        Prepared::Path { path, recursive } => clone_tree_at(CWD, path, *recursive).map_err(|errno| Failure {
+            errno,
+            detail: match errno {
+                Errno::NOENT | Errno::NOTDIR => Detail::Missing(existing_length(path)),
+                _ => Detail::None,
+            },
+        }),
+        Prepared::Made(source) => match &**source {
+            Source::New(file_system) => Ok(file_system.make()?),
+            Source::Overlay { overlay, append } => match make_overlay(overlay, *append)? {
+                Some(mount) => Ok(mount),
+                None => {
+                    overlay.make_old(directory(c"/")?.as_fd())?;
+                    Ok(clone_tree(directory(c"/..")?.as_fd(), false)?)
+                }
+            },
+            Source::Tree { .. } => Err(Errno::INVAL.into()),
+        },
     }
 }
 

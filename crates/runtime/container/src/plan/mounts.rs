@@ -2,7 +2,7 @@
 
 use crate::plan::{Draft, c_path, target};
 use crate::request::Cgroups;
-use crate::step::{Action, MountStep, Place, Source};
+use crate::step::{Action, MountStep, Place, Prepared, Source};
 use rustix::mount::MountAttrFlags;
 use std::path::Path;
 use tare_error::{Error, Kind, Result};
@@ -69,8 +69,15 @@ fn propagation(draft: &Draft<'_>) -> Result<Option<Propagation>> {
 fn root(draft: &mut Draft<'_>) -> Result<()> {
     if let [mount] = draft.request.rootfs {
         let options = Options::parse(&mount.options);
-        let source = source(draft, mount, &options)?;
         let kind = mount.kind.as_deref().unwrap_or("bind").to_owned();
+        let mut source = source(draft, mount, &options)?;
+        if draft.is_new(NamespaceKind::User) && !matches!(source, Source::Tree { .. }) {
+            // Layers are the host's: they are opened, and the overlay is made, with its rights.
+            let from = Prepared::Made(Box::new(source));
+            source = Source::Tree {
+                slot: draft.prepare("make root of type", &kind, from),
+            };
+        }
         draft.push(Place::Root, "mount root of type", kind, Action::Root(source));
         if options.attributes.set.contains(MountAttrFlags::MOUNT_ATTR_RDONLY) && options.bind.is_some() {
             draft.push(Place::RootReadOnly, "make read-only", "/", Action::RootReadOnly);
@@ -195,8 +202,13 @@ fn cgroup_v1(draft: &mut Draft<'_>, mount: &Mount, options: &Options, hierarchie
     let prepared =
         FileSystem::prepare("tmpfs", Some("tmpfs"), &tmpfs).map_err(|_| invalid(mount, "a NUL byte"))?;
     push(draft, "mount", base, Source::New(prepared), &tmpfs)?;
-    // In a user namespace the kernel refuses version 1; the empty tmpfs says that there is nothing.
-    let shown = if draft.without_mknod() { &[] } else { hierarchies };
+    // Without limits of its own, a rootless container would see the whole host's groups; the empty tmpfs says that
+    // there is nothing.
+    let shown = if draft.facts.user_namespace {
+        &[]
+    } else {
+        hierarchies
+    };
     for hierarchy in shown {
         let directory = base.join(hierarchy.strip_prefix("name=").unwrap_or(hierarchy));
         let mut of_this = Options {

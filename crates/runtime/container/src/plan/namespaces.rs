@@ -1,10 +1,11 @@
 //! Namespaces: made at birth, joined, or entered later; and the names and devices that belong to new ones.
 
-use crate::plan::{Draft, c_string};
+use crate::plan::{Draft, Outside, c_string};
+use crate::request::Cgroups;
 use crate::step::{Action, Place, Signal};
 use tare_error::{Error, Kind, Result};
 use tare_process::CloneFlags;
-use tare_spec_oci::{Namespace, NamespaceKind};
+use tare_spec_oci::{IdMapping, Namespace, NamespaceKind};
 
 /// Adds what namespaces need.
 pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
@@ -25,6 +26,22 @@ pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
     }
     if draft.is_new(NamespaceKind::User) {
         user(draft)?;
+    }
+    if !draft.is_new(NamespaceKind::Cgroup) && matches!(draft.facts.cgroups, Cgroups::V1(_)) {
+        // A mount of version 1 begins at the namespace's own group: without one, the container would see the host's
+        // whole tree. So one is borrowed while cgroups are mounted.
+        draft.push(
+            Place::CgroupNamespace,
+            "borrow",
+            "a cgroup namespace",
+            Action::BorrowCgroupNamespace,
+        );
+        draft.push(
+            Place::CgroupNamespaceBack,
+            "give back",
+            "the cgroup namespace",
+            Action::ReturnCgroupNamespace,
+        );
     }
     draft.push(
         Place::Group,
@@ -76,7 +93,14 @@ fn user(draft: &mut Draft<'_>) -> Result<()> {
             "a new user namespace needs uidMappings and gidMappings",
         ));
     }
-    draft.plan.maps = Some((uids.clone(), gids.clone()));
+    let owner = draft.process.user.uid;
+    draft.plan.outside = Some(Outside {
+        uids: uids.clone(),
+        gids: gids.clone(),
+        owner: outside(uids, owner),
+        oom_score_adj: draft.process.oom_score_adj,
+        limits: Vec::new(),
+    });
     draft.push(Place::Maps, "await", "the id maps", Action::Await(Signal::Mapped));
     draft.push(
         Place::BecomeRoot,
@@ -85,6 +109,14 @@ fn user(draft: &mut Draft<'_>) -> Result<()> {
         Action::BecomeRoot,
     );
     Ok(())
+}
+
+/// What an inside id is outside.
+fn outside(maps: &[IdMapping], id: u32) -> Option<u32> {
+    let map = maps
+        .iter()
+        .find(|m| id >= m.container_id && id - m.container_id < m.size)?;
+    map.host_id.checked_add(id - map.container_id)
 }
 
 fn names(draft: &mut Draft<'_>) -> Result<()> {

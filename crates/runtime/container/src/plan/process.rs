@@ -8,7 +8,7 @@ use std::ffi::CString;
 use std::path::Path;
 use tare_error::{Error, Kind, Result};
 use tare_process::{CapabilitySet, parse_capabilities};
-use tare_spec_oci::{Capabilities, Rlimit};
+use tare_spec_oci::{Capabilities, NamespaceKind, Rlimit};
 use tare_sys::CStrings;
 
 /// Where a command is looked for when its environment does not say (docker's).
@@ -48,7 +48,12 @@ pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
 }
 
 fn own_files(draft: &mut Draft<'_>) {
-    if let Some(score) = draft.process.oom_score_adj {
+    // In a new user namespace the file is not the child's to write; the parent does it.
+    let score = draft
+        .process
+        .oom_score_adj
+        .filter(|_| !draft.is_new(NamespaceKind::User));
+    if let Some(score) = score {
         let action = Action::WriteOwn {
             file: c"oom_score_adj",
             data: score.to_string().into_bytes(),
@@ -90,6 +95,9 @@ fn draft_limit(draft: &mut Draft<'_>, limit: &Rlimit) -> Result<()> {
         return Err(invalid("its soft value is above its hard one"));
     }
     let bounded = |value: u64| (value != u64::MAX).then_some(value);
+    if let Some(outside) = &mut draft.plan.outside {
+        outside.limits.push((*resource, bounded(limit.hard)));
+    }
     let action = Action::Limit {
         resource: *resource,
         soft: bounded(limit.soft),

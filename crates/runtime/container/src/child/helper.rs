@@ -1,0 +1,42 @@
+//! The helper of a child in a new user namespace: a second child that kept the host's rights, opens what the first may
+//! not, and passes it on. Nothing here allocates; see [`crate::child`].
+
+use crate::child::{Child, Done, mounts};
+use crate::plan::Plan;
+use crate::report;
+use crate::step::Action;
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::io::Errno;
+use rustix::process::DumpableBehavior;
+use tare_mount::Propagation;
+use tare_sys::exit_now;
+
+/// Executes the helper's steps in order and sends what they made to the child.
+pub(crate) fn run(plan: &Plan, channel: BorrowedFd<'_>, to: BorrowedFd<'_>) -> i32 {
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let mut done = mounts::host_propagation(Propagation::Slave);
+    for (index, step) in plan.helper.iter().enumerate() {
+        if done.is_ok()
+            && let Action::Prepare { from, .. } = &step.action
+        {
+            done = mounts::prepare(from).and_then(|made| Ok(report::send_fd(to, made.as_fd())?));
+        }
+        if let Err(failure) = done {
+            report::send_failure(channel, plan.steps.len() + index, failure, &[]);
+            return 1;
+        }
+    }
+    0
+}
+
+impl Child<'_> {
+    /// Takes the next thing of the helper, which sends in the order in which they are asked for.
+    pub(super) fn receive(&mut self, slot: usize) -> Done {
+        match report::receive_fd(self.helper.ok_or(Errno::BADF)?)? {
+            Some(fd) => *self.slots.get_mut(slot).ok_or(Errno::BADF)? = Some(fd),
+            // It failed, and has said so itself.
+            None => exit_now(1),
+        }
+        Ok(())
+    }
+}
