@@ -12,13 +12,13 @@ mod program;
 use crate::plan::Plan;
 use crate::report::{self, Detail, Failure};
 use crate::step::{Action, Signal};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 use rustix::process::DumpableBehavior;
 use rustix::thread::{Gid, Uid};
-use tare_process::{CloneFlags, Procfs};
+use tare_process::{CloneFlags, Procfs, close_all_but};
 use tare_sys::exit_now;
 
 pub(crate) use helper::run as run_helper;
@@ -67,7 +67,7 @@ impl Child<'_> {
                 environment,
             } = &step.action
             {
-                let (failure, head) = self.execute(candidates, arguments, environment);
+                let (failure, head) = program::execute(candidates, arguments, environment);
                 report::send_failure(self.channel, number, failure, head.as_bytes());
                 return 1;
             }
@@ -149,7 +149,7 @@ impl Child<'_> {
     /// Waits for a word of the parent; where the parent is gone, so is the reason to be here.
     fn wait_for(&mut self, signal: Signal) -> Done {
         if signal == Signal::Start {
-            self.release();
+            self.release()?;
             report::send_created(self.channel)?;
         }
         let mut word = [0];
@@ -163,12 +163,19 @@ impl Child<'_> {
         }
     }
 
-    /// Closes what was opened on the way: a created container that waits holds nothing of the host.
-    fn release(&mut self) {
+    /// Closes everything but the standard fds and the channel: a created container that waits, and what it becomes,
+    /// holds nothing of the host (CVE-2024-21626).
+    fn release(&mut self) -> Done {
         self.handles = Handles::default();
         for slot in &mut self.slots {
             *slot = None;
         }
+        Ok(close_all_but(&[
+            0,
+            1,
+            2,
+            self.channel.as_raw_fd().unsigned_abs(),
+        ])?)
     }
 
     fn join(&self, namespace: usize) -> Done {

@@ -56,6 +56,8 @@ pub struct HostFacts {
     /// Whether this process already is in a user namespace of limited ids (rootless): then device nodes are bound
     /// from the host, sysfs of the host's network namespace is bound, overlay marks are `user.` attributes.
     pub user_namespace: bool,
+    /// How many group ids that user namespace maps.
+    pub mapped_groups: u64,
     /// How cgroups are mounted.
     pub cgroups: Cgroups,
     /// Whether overlay takes layers one by one (`lowerdir+`, Linux 6.7). Where this turns out wrong, the child falls
@@ -82,6 +84,7 @@ impl HostFacts {
         let read = |path: &str| std::fs::read_to_string(path).op("read", path);
         Ok(HostFacts {
             user_namespace: is_limited(&read("/proc/self/uid_map")?),
+            mapped_groups: mapped(&read("/proc/self/gid_map")?),
             cgroups: Cgroups::parse(&read("/proc/self/cgroup")?),
             overlay_append: true,
         })
@@ -99,6 +102,14 @@ impl Cgroups {
             Cgroups::V1(hierarchies)
         }
     }
+}
+
+/// How many ids a `gid_map` maps.
+fn mapped(gid_map: &str) -> u64 {
+    gid_map
+        .lines()
+        .filter_map(|l| l.split_whitespace().nth(2)?.parse::<u64>().ok())
+        .sum()
 }
 
 /// Whether a `uid_map` maps less than everything.
@@ -119,6 +130,11 @@ mod tests {
             .map(str::to_owned)
             .to_vec();
         assert_eq!(Cgroups::parse(text), Cgroups::V1(hierarchies));
+    }
+
+    #[test]
+    fn mapped_ids_are_counted() {
+        assert_eq!(mapped("0 1000 1\n1 100000 65536\n"), 65537);
     }
 
     #[test]

@@ -7,10 +7,22 @@
     reason = "a test program speaks, and fails by panicking"
 )]
 
+#[path = "real/attacks.rs"]
+mod attacks;
 #[path = "real/bed.rs"]
 mod bed;
+#[path = "real/denied.rs"]
+mod denied;
+#[path = "real/failures.rs"]
+mod failures;
 #[path = "real/inside.rs"]
 mod inside;
+#[path = "real/layers.rs"]
+mod layers;
+#[path = "real/terminal.rs"]
+mod terminal;
+#[path = "real/users.rs"]
+mod users;
 
 use std::process::{Command, ExitCode};
 
@@ -19,7 +31,23 @@ type Test = (&'static str, fn());
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let tests: Vec<Test> = [inside::TESTS].concat();
+    let tests: Vec<Test> = [
+        inside::TESTS,
+        attacks::TESTS,
+        failures::TESTS,
+        layers::TESTS,
+        denied::TESTS,
+        users::TESTS,
+        terminal::TESTS,
+    ]
+    .concat();
+    match arguments.first().map(String::as_str) {
+        // This program again, as a script's interpreter inside a container.
+        Some(attacks::SCRIPT) => attacks::inside(),
+        // And as an ordinary user.
+        Some(users::ORDINARY) => return users::as_ordinary_user(),
+        _ => {}
+    }
     if let [flag, name] = arguments.as_slice()
         && flag == "--alone"
     {
@@ -27,6 +55,9 @@ fn main() -> ExitCode {
             .iter()
             .find(|(n, _)| n == name)
             .expect("a test of this name");
+        if attacks::needs_seal(name) {
+            tare_process::seal::enter().unwrap();
+        }
         bed::enter();
         test();
         return ExitCode::SUCCESS;

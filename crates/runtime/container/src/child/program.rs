@@ -1,12 +1,9 @@
 //! The last step: executing the program, or telling exactly why not. Nothing here allocates; see [`crate::child`].
 
-use crate::child::Child;
 use crate::report::{Detail, Failure, HEAD};
-use rustix::fd::AsRawFd;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
-use tare_process::close_all_but;
 use tare_sys::{CStrings, exec, reset_signals};
 
 /// The beginning of a file that could not be executed.
@@ -37,42 +34,30 @@ impl Head {
     }
 }
 
-impl Child<'_> {
-    /// Tries each place in order, as execvp(3) does: what is not there or may not be executed is passed over, and
-    /// what exists and failed is told of.
-    pub(super) fn execute(
-        &mut self,
-        places: &[CString],
-        arguments: &CStrings,
-        environment: &CStrings,
-    ) -> (Failure, Head) {
-        self.release();
-        // Nothing of the host survives but the socket that exec itself closes (CVE-2024-21626).
-        if let Err(errno) = close_all_but(&[0, 1, 2, self.channel.as_raw_fd().unsigned_abs()]) {
-            return (errno.into(), Head::empty());
+/// Tries each place in order, as execvp(3) does: what is not there or may not be executed is passed over, and what
+/// exists and failed is told of.
+pub(super) fn execute(places: &[CString], arguments: &CStrings, environment: &CStrings) -> (Failure, Head) {
+    reset_signals();
+    let mut refused = None;
+    for (index, place) in places.iter().enumerate() {
+        let errno = exec(place, arguments, environment);
+        let exists = || rustix::fs::stat(place.as_c_str()).is_ok();
+        match errno {
+            Errno::NOENT | Errno::NOTDIR if !exists() => {}
+            // Perhaps another place has one that may be executed.
+            Errno::ACCESS => refused = refused.or(Some((index, errno))),
+            errno => return (program(index, errno), Head::of(place)),
         }
-        reset_signals();
-        let mut refused = None;
-        for (index, place) in places.iter().enumerate() {
-            let errno = exec(place, arguments, environment);
-            let exists = || rustix::fs::stat(place.as_c_str()).is_ok();
-            match errno {
-                Errno::NOENT | Errno::NOTDIR if !exists() => {}
-                // Perhaps another place has one that may be executed.
-                Errno::ACCESS => refused = refused.or(Some((index, errno))),
-                errno => return (program(index, errno), Head::of(place)),
-            }
-        }
-        match refused {
-            Some((index, errno)) => (program(index, errno), Head::empty()),
-            None => (
-                Failure {
-                    errno: Errno::NOENT,
-                    detail: Detail::NoProgram,
-                },
-                Head::empty(),
-            ),
-        }
+    }
+    match refused {
+        Some((index, errno)) => (program(index, errno), Head::empty()),
+        None => (
+            Failure {
+                errno: Errno::NOENT,
+                detail: Detail::NoProgram,
+            },
+            Head::empty(),
+        ),
     }
 }
 

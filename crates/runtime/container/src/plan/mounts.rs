@@ -103,9 +103,23 @@ fn root(draft: &mut Draft<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Whether the group of terminals exists inside: without it the kernel refuses the mount, and terminals then belong
+/// to their user's own group.
+fn group_exists(draft: &Draft<'_>, group: Option<&str>) -> bool {
+    let Some(group) = group.and_then(|g| g.parse::<u32>().ok()) else {
+        return true;
+    };
+    let maps = &draft.linux.gid_mappings;
+    let inside = !draft.is_new(NamespaceKind::User)
+        || maps
+            .iter()
+            .any(|m| group >= m.container_id && group - m.container_id < m.size);
+    inside && u64::from(group) < draft.facts.mapped_groups
+}
+
 /// One mount of the configuration.
 fn one(draft: &mut Draft<'_>, mount: &Mount) -> Result<()> {
-    let options = Options::parse(&mount.options);
+    let mut options = Options::parse(&mount.options);
     let at = mount.destination.display();
     if options.idmap || !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
         return Err(
@@ -118,6 +132,11 @@ fn one(draft: &mut Draft<'_>, mount: &Mount) -> Result<()> {
     let kind = mount.kind.as_deref().unwrap_or("none");
     if let (None, "cgroup", Cgroups::V1(hierarchies)) = (options.bind, kind, &draft.facts.cgroups) {
         return cgroup_v1(draft, mount, &options, hierarchies);
+    }
+    if kind == "devpts" {
+        options
+            .parameters
+            .retain(|p| p.key != "gid" || group_exists(draft, p.value.as_deref()));
     }
     let source = source(draft, mount, &options)?;
     let name = if matches!(source, Source::Tree { .. }) {

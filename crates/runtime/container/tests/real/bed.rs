@@ -2,6 +2,7 @@
 
 use rustix::fd::AsFd;
 use rustix::mount::{MountFlags, MountPropagationFlags};
+use rustix::process::Pid;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Read;
@@ -44,7 +45,11 @@ pub(crate) struct Ended {
 impl Bed {
     /// A root with busybox and its usual directories, and a configuration like docker's.
     pub(crate) fn new() -> Bed {
-        let bundle = PathBuf::from("/mnt/bundle");
+        Bed::at(PathBuf::from("/mnt/bundle"))
+    }
+
+    /// The same, in a place that the caller may write.
+    pub(crate) fn at(bundle: PathBuf) -> Bed {
         make_root(&bundle.join("rootfs"));
         Bed {
             bundle,
@@ -78,27 +83,18 @@ impl Bed {
 
     /// Runs a command inside; the error is the creation's.
     pub(crate) fn try_run(&mut self, args: &[&str]) -> Result<Ended, Error> {
-        self.set("/process/args", json!(args));
-        let spec: Spec = serde_json::from_value(self.spec.clone()).unwrap();
-        let (output, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
         let null = fs::File::open("/dev/null").unwrap();
-        let request = Request {
-            id: "test",
-            spec: &spec,
-            bundle: &self.bundle,
-            rootfs: &self.rootfs,
-            stdio: Stdio::Fds {
-                stdin: null.as_fd(),
-                stdout: theirs.as_fd(),
-                stderr: theirs.as_fd(),
-            },
-            group: None,
-            seccomp: self.seccomp.as_deref().map(|program| Filter {
-                program,
-                flags: tare_container::FilterFlags::empty(),
-            }),
+        self.run_from(&null, args)
+    }
+
+    fn run_from(&mut self, stdin: &fs::File, args: &[&str]) -> Result<Ended, Error> {
+        let (output, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+        let stdio = Stdio::Fds {
+            stdin: stdin.as_fd(),
+            stdout: theirs.as_fd(),
+            stderr: theirs.as_fd(),
         };
-        let running = Creation::begin(&request, &self.facts, |_| Ok(())).and_then(Creation::run);
+        let running = self.begin(args, stdio).and_then(Creation::run);
         drop(theirs);
         let running = running?;
         let mut text = String::new();
@@ -108,6 +104,68 @@ impl Bed {
             code: status.exit_status(),
             output: text,
         })
+    }
+
+    /// Begins a creation.
+    pub(crate) fn begin(&mut self, args: &[&str], stdio: Stdio<'_>) -> Result<Creation, Error> {
+        self.begin_with(args, stdio, |_| Ok(()))
+    }
+
+    /// Begins a creation of nothing much, with a function that attaches.
+    pub(crate) fn begin_attaching(
+        &mut self,
+        attach: impl FnOnce(Pid) -> Result<(), Error>,
+    ) -> Result<Creation, Error> {
+        let null = fs::File::open("/dev/null").unwrap();
+        let stdio = Stdio::Fds {
+            stdin: null.as_fd(),
+            stdout: null.as_fd(),
+            stderr: null.as_fd(),
+        };
+        self.begin_with(&["true"], stdio, attach)
+    }
+
+    fn begin_with(
+        &mut self,
+        args: &[&str],
+        stdio: Stdio<'_>,
+        attach: impl FnOnce(Pid) -> Result<(), Error>,
+    ) -> Result<Creation, Error> {
+        self.set("/process/args", json!(args));
+        let spec: Spec = serde_json::from_value(self.spec.clone()).unwrap();
+        let request = Request {
+            id: "test",
+            spec: &spec,
+            bundle: &self.bundle,
+            rootfs: &self.rootfs,
+            stdio,
+            group: None,
+            seccomp: self.seccomp.as_deref().map(|program| Filter {
+                program,
+                flags: tare_container::FilterFlags::empty(),
+            }),
+        };
+        Creation::begin(&request, &self.facts, attach)
+    }
+
+    /// Looks at a container that is created and waits.
+    pub(crate) fn while_created<T>(&mut self, args: &[&str], look: impl FnOnce(i32) -> T) -> T {
+        let null = fs::File::open("/dev/null").unwrap();
+        let stdio = Stdio::Fds {
+            stdin: null.as_fd(),
+            stdout: null.as_fd(),
+            stderr: null.as_fd(),
+        };
+        let mut creation = self.begin(args, stdio).unwrap();
+        creation.wait_created().unwrap();
+        look(creation.pid().as_raw_nonzero().get())
+    }
+
+    /// As [`Bed::error`], where the host's null device cannot be used for standard input.
+    pub(crate) fn error_without_null(&mut self, args: &[&str]) -> String {
+        let stdin = fs::File::open("/dev/zero").unwrap();
+        let e = self.run_from(&stdin, args).unwrap_err();
+        Report::new(&e).with_hint().to_string()
     }
 
     /// The error that a command ends in, as a person reads it.
@@ -123,6 +181,9 @@ impl Bed {
 pub(crate) fn make_root(root: &Path) {
     for directory in ["bin", "dev", "etc", "proc", "sys", "tmp", "root", "usr/bin"] {
         fs::create_dir_all(root.join(directory)).unwrap();
+    }
+    if root.join("bin/busybox").exists() {
+        return;
     }
     fs::copy("/bin/busybox", root.join("bin/busybox")).unwrap();
     for name in [
