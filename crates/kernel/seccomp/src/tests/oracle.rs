@@ -1,34 +1,24 @@
-//! libseccomp, opened at run time where it is installed: what it makes of a policy is what ours must equal.
-#![expect(unsafe_code, reason = "a C library is called; only tests do")]
+//! libseccomp where it is installed: what it makes of a policy is what ours must equal.
 
 use crate::Call;
 use crate::action::Verdict;
 use crate::interpret::run;
 use crate::program::Instruction;
-use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
-use std::io::{Read, Seek};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsRawFd;
-use tare_spec_oci::{Arch, Operator, Seccomp, SyscallRule};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+use tare_spec_oci::{Arch, Arg, Operator, Seccomp, SyscallRule};
 
-/// The library's functions.
+/// A running `oracle/libseccomp.rs`.
 pub(super) struct Oracle {
-    init: unsafe extern "C" fn(u32) -> *mut c_void,
-    release: unsafe extern "C" fn(*mut c_void),
-    arch_add: unsafe extern "C" fn(*mut c_void, u32) -> c_int,
-    arch_remove: unsafe extern "C" fn(*mut c_void, u32) -> c_int,
-    resolve: unsafe extern "C" fn(u32, *const c_char) -> c_int,
-    rule_add: unsafe extern "C" fn(*mut c_void, u32, c_int, c_uint, *const Comparison) -> c_int,
-    attribute: unsafe extern "C" fn(*mut c_void, c_int, u32) -> c_int,
-    export: unsafe extern "C" fn(*mut c_void, c_int) -> c_int,
-}
-
-/// `struct scmp_arg_cmp`.
-#[repr(C)]
-struct Comparison {
-    argument: c_uint,
-    operator: c_uint,
-    a: u64,
-    b: u64,
+    child: Child,
+    pipes: RefCell<(ChildStdin, BufReader<ChildStdout>)>,
+    numbers: RefCell<HashMap<(u32, String), i32>>,
 }
 
 /// What libseccomp made of a policy.
@@ -44,36 +34,69 @@ impl Made {
     }
 }
 
-fn symbol<T: Copy>(library: *mut c_void, name: &CStr) -> Option<T> {
-    // SAFETY: the library stays open for the life of the process; the name is a C string.
-    let found = unsafe { libc::dlsym(library, name.as_ptr()) };
-    assert_eq!(size_of::<T>(), size_of::<*mut c_void>());
-    // SAFETY: a symbol's address is a function pointer of the type that seccomp.h declares for the name.
-    (!found.is_null()).then(|| unsafe { std::mem::transmute_copy::<*mut c_void, T>(&found) })
+/// Compiles the helper once a process, for the host and its dynamic C library, with the compiler that made this test.
+/// Only the open file is kept, so that nothing is left behind.
+fn helper() -> Option<&'static File> {
+    static MADE: OnceLock<Option<File>> = OnceLock::new();
+    let made = MADE.get_or_init(|| {
+        let folder = std::env::temp_dir().join(format!("tare-seccomp-oracle-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let program = folder.join("oracle");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests/oracle/libseccomp.rs");
+        let mut rustc = Command::new(Path::new(env!("CARGO")).with_file_name("rustc"));
+        let made = rustc
+            .args(["--edition", "2024", "-o"])
+            .arg(&program)
+            .arg(source)
+            .output();
+        let file = made
+            .ok()
+            .filter(|m| m.status.success())
+            .and_then(|_| File::open(&program).ok());
+        std::fs::remove_dir_all(&folder).unwrap();
+        file
+    });
+    made.as_ref()
 }
 
 impl Oracle {
-    /// Opens the library; says so where it is missing, so that a skipped comparison is seen.
+    /// Starts the library's program; says so where it cannot, so that a skipped comparison is seen.
     pub(super) fn open() -> Option<Oracle> {
-        // SAFETY: opening libseccomp runs no code of its own beyond the loader's.
-        let library = unsafe { libc::dlopen(c"libseccomp.so.2".as_ptr(), libc::RTLD_NOW) };
-        if library.is_null() {
+        let Some(helper) = helper() else {
+            println!("SKIPPED: need rustc with the host's standard library, to compare with libseccomp");
+            return None;
+        };
+        let path = format!("/proc/self/fd/{}", helper.as_raw_fd());
+        let mut child = Command::new(path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pipes = (
+            child.stdin.take().unwrap(),
+            BufReader::new(child.stdout.take().unwrap()),
+        );
+        let oracle = Oracle {
+            child,
+            pipes: RefCell::new(pipes),
+            numbers: RefCell::default(),
+        };
+        if oracle.answer() != "ready" {
             println!("SKIPPED: need libseccomp.so.2 (Debian: libseccomp2) to compare with");
             return None;
         }
-        let api_set: unsafe extern "C" fn(c_uint) -> c_int = symbol(library, c"seccomp_api_set")?;
-        // SAFETY: declared as int seccomp_api_set(unsigned int); level 6 knows every action, whatever this kernel does.
-        assert_eq!(unsafe { api_set(6) }, 0);
-        Some(Oracle {
-            init: symbol(library, c"seccomp_init")?,
-            release: symbol(library, c"seccomp_release")?,
-            arch_add: symbol(library, c"seccomp_arch_add")?,
-            arch_remove: symbol(library, c"seccomp_arch_remove")?,
-            resolve: symbol(library, c"seccomp_syscall_resolve_name_arch")?,
-            rule_add: symbol(library, c"seccomp_rule_add_array")?,
-            attribute: symbol(library, c"seccomp_attr_set")?,
-            export: symbol(library, c"seccomp_export_bpf")?,
-        })
+        Some(oracle)
+    }
+
+    fn answer(&self) -> String {
+        let mut line = String::new();
+        self.pipes.borrow_mut().1.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    fn ask(&self, line: &str) -> String {
+        writeln!(self.pipes.borrow_mut().0, "{line}").unwrap();
+        self.answer()
     }
 
     /// Whether the library's table has a call as the kernel's headers have it, on all architectures compared. An older
@@ -91,93 +114,82 @@ impl Oracle {
     }
 
     /// -1 is no call at all, other negative numbers are calls of other architectures.
-    fn number(&self, arch: u32, name: &str) -> Option<c_int> {
-        let name = CString::new(name).unwrap();
-        // SAFETY: the argument is a C string that lives through the call.
-        let number = unsafe { (self.resolve)(arch, name.as_ptr()) };
+    fn number(&self, arch: u32, name: &str) -> Option<i32> {
+        let key = (arch, name.to_owned());
+        let known = self.numbers.borrow().get(&key).copied();
+        let number = known.unwrap_or_else(|| {
+            let number = self.ask(&format!("resolve {arch} {name}")).parse().unwrap();
+            self.numbers.borrow_mut().insert(key, number);
+            number
+        });
         (number != -1).then_some(number)
     }
 
     /// Builds the policy as runc does. Absent where the library refuses a rule that contradicts another.
     pub(super) fn make(&self, policy: &Seccomp, native: Arch) -> Option<Made> {
-        let default = Verdict::of(policy.default_action, policy.default_errno_ret, "")
-            .unwrap()
-            .to_return();
-        // SAFETY: any action value is allowed; the result is checked.
-        let context = unsafe { (self.init)(default) };
-        assert!(!context.is_null());
-        let made = self.fill(context, policy, native, default);
-        // SAFETY: the context came from init and is not used after this.
-        unsafe { (self.release)(context) };
-        made
-    }
-
-    fn fill(&self, context: *mut c_void, policy: &Seccomp, native: Arch, default: u32) -> Option<Made> {
+        let default = Verdict::of(policy.default_action, policy.default_errno_ret, "").unwrap();
+        self.ask(&format!("init {}", default.to_return()));
         if native != Arch::X86_64 {
-            // SAFETY: the context is live; 0 is the native architecture, this test's machine.
-            assert_eq!(unsafe { (self.arch_remove)(context, 0) }, 0);
+            // 0 is the architecture of this machine.
+            assert_eq!(self.ask("remove 0"), "0");
         }
         for arch in [native].iter().chain(&policy.architectures) {
-            // SAFETY: the context is live; an architecture that is there already (EEXIST) is no harm.
-            unsafe { (self.arch_add)(context, token(*arch)) };
+            // One that is there already is refused, and no harm.
+            self.ask(&format!("add {}", token(*arch)));
         }
-        // SAFETY: the context is live; 8 is SCMP_FLTATR_CTL_OPTIMIZE, 2 the binary tree, as runc sets it.
-        unsafe { (self.attribute)(context, 8, 2) };
         for rule in &policy.syscalls {
-            let action = Verdict::of(rule.action, rule.errno_ret, "").unwrap().to_return();
-            if action != default && !self.add(context, rule, action) {
+            let action = Verdict::of(rule.action, rule.errno_ret, "").unwrap();
+            if action != default && !self.add(rule, action) {
                 return None;
             }
         }
-        Some(self.read(context, native))
+        Some(read(&self.ask("export"), native))
     }
 
-    fn add(&self, context: *mut c_void, rule: &SyscallRule, action: u32) -> bool {
-        let comparisons: Vec<_> = rule.args.iter().map(comparison).collect();
+    fn add(&self, rule: &SyscallRule, action: Verdict) -> bool {
+        let comparisons: String = rule.args.iter().map(comparison).collect();
         rule.names
             .iter()
             .filter_map(|name| self.number(token(Arch::X86_64), name))
-            .all(|number| {
-                let count = c_uint::try_from(comparisons.len()).unwrap();
-                // SAFETY: the context is live and the array has as many elements as is said.
-                unsafe { (self.rule_add)(context, action, number, count, comparisons.as_ptr()) == 0 }
-            })
+            .all(|number| self.ask(&format!("rule {} {number}{comparisons}", action.to_return())) == "0")
     }
+}
 
-    fn read(&self, context: *mut c_void, native: Arch) -> Made {
-        // SAFETY: the name is a C string; the result is checked by File's first use.
-        let fd = unsafe { libc::memfd_create(c"bpf".as_ptr(), libc::MFD_CLOEXEC) };
-        // SAFETY: the descriptor is new and nobody else's.
-        let mut file = unsafe { <std::fs::File as std::os::fd::FromRawFd>::from_raw_fd(fd) };
-        // SAFETY: the context is live and the descriptor open.
-        assert_eq!(unsafe { (self.export)(context, file.as_raw_fd()) }, 0);
-        let mut bytes = Vec::new();
-        file.rewind().unwrap();
-        file.read_to_end(&mut bytes).unwrap();
-        let big = big(native);
-        let half = |b: [u8; 2]| {
-            if big {
-                u16::from_be_bytes(b)
-            } else {
-                u16::from_le_bytes(b)
-            }
-        };
-        let word = |b: [u8; 4]| {
-            if big {
-                u32::from_be_bytes(b)
-            } else {
-                u32::from_le_bytes(b)
-            }
-        };
-        let instruction = |b: &[u8]| Instruction {
-            code: half([b[0], b[1]]),
-            yes: b[2],
-            no: b[3],
-            k: word([b[4], b[5], b[6], b[7]]),
-        };
-        Made {
-            instructions: bytes.chunks_exact(8).map(instruction).collect(),
+impl Drop for Oracle {
+    fn drop(&mut self) {
+        // A child of ours that may be waiting for more.
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+/// Reads the instructions; libseccomp writes them in the byte order of the machine they are for.
+fn read(text: &str, native: Arch) -> Made {
+    let hex = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    let bytes: Vec<u8> = text.as_bytes().chunks_exact(2).map(hex).collect();
+    let big = big(native);
+    let half = |b: [u8; 2]| {
+        if big {
+            u16::from_be_bytes(b)
+        } else {
+            u16::from_le_bytes(b)
         }
+    };
+    let word = |b: [u8; 4]| {
+        if big {
+            u32::from_be_bytes(b)
+        } else {
+            u32::from_le_bytes(b)
+        }
+    };
+    let instruction = |b: &[u8]| Instruction {
+        code: half([b[0], b[1]]),
+        yes: b[2],
+        no: b[3],
+        k: word([b[4], b[5], b[6], b[7]]),
+    };
+    Made {
+        instructions: bytes.chunks_exact(8).map(instruction).collect(),
     }
 }
 
@@ -185,7 +197,7 @@ pub(super) fn big(arch: Arch) -> bool {
     crate::arch::Interface::of(arch).unwrap().big_endian
 }
 
-fn comparison(arg: &tare_spec_oci::Arg) -> Comparison {
+fn comparison(arg: &Arg) -> String {
     let operator = match arg.op {
         Operator::Ne => 1,
         Operator::Lt => 2,
@@ -195,12 +207,7 @@ fn comparison(arg: &tare_spec_oci::Arg) -> Comparison {
         Operator::Gt => 6,
         Operator::MaskedEq => 7,
     };
-    Comparison {
-        argument: arg.index,
-        operator,
-        a: arg.value,
-        b: arg.value_two,
-    }
+    format!(" {} {operator} {} {}", arg.index, arg.value, arg.value_two)
 }
 
 /// libseccomp's number of an architecture: the kernel's, but x32's, which has none of its own.
