@@ -23,7 +23,7 @@
 //! The program is a decision graph without duplicates: architecture, then a binary search over ranges of call numbers
 //! with one verdict, then arguments. Nothing but call number and architecture is read for a call whose verdict does
 //! not depend on its arguments, so the kernel (5.11 and newer) answers allowed calls from its bitmap. Docker's default
-//! becomes a third of libseccomp's instructions in well under a millisecond, JSON included
+//! becomes a quarter of libseccomp's instructions in a fifth of a millisecond, JSON included
 //! (`cargo test -p tare-seccomp --release -- --ignored --nocapture figures`), which is why there is no cache on disk.
 //!
 //! ```
