@@ -4,7 +4,7 @@ use super::pipeline::{self, Job, Works};
 use super::progress::{Event, PlannedLayer, Progress};
 use super::source::Source;
 use crate::Engine;
-use crate::records::images::{self, ImageRecord, LayerRecord, Names};
+use crate::records::images::{self, ImageRecord, LayerRecord, Names, Stored};
 use oci_spec::image::{Descriptor, Digest, ImageConfiguration, ImageManifest};
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -52,10 +52,7 @@ impl Import<'_> {
         let plan = self.plan(top)?;
         let (fresh, sizes) = self.layers(&plan).during("unpack image", &self.shown)?;
         let id = plan.manifest.config().digest().to_string();
-        let digests = plan.documents.iter().map(|d| d.digest().to_string());
-        let layers = plan.manifest.layers().iter().map(|l| l.digest().to_string());
-        let mut blobs: Vec<String> = digests.chain(layers).collect();
-        blobs.push(id.clone());
+        let stored = self.stored(&plan)?;
         let chains = plan.layers.iter().zip(sizes);
         let record = ImageRecord {
             id: id.clone(),
@@ -75,7 +72,7 @@ impl Import<'_> {
         };
         self.engine
             .records()
-            .write("record image", |tx| images::put(tx, &record, &blobs, names))?;
+            .write("record image", |tx| images::put(tx, &record, &stored, names))?;
         Ok(Imported { id, fresh })
     }
 
@@ -200,6 +197,24 @@ impl Import<'_> {
         }
         stages.commit()?;
         Ok((fresh, self.known_sizes(&plan.layers, &sizes)?))
+    }
+
+    /// Which of the image's blobs are in the store by now.
+    fn stored(&self, plan: &Plan) -> Result<Stored> {
+        let mut stored = Stored {
+            blobs: vec![plan.manifest.config().digest().to_string()],
+            complete: true,
+        };
+        stored
+            .blobs
+            .extend(plan.documents.iter().map(|d| d.digest().to_string()));
+        for layer in plan.manifest.layers() {
+            match self.engine.content().blob(layer.digest())? {
+                Some(_) => stored.blobs.push(layer.digest().to_string()),
+                None => stored.complete = false,
+            }
+        }
+        Ok(stored)
     }
 
     /// Adds a blob that is in memory to those that wait for their names.

@@ -12,7 +12,7 @@ use tare_error::Result;
 pub(super) const TABLES: &str = "
     CREATE TABLE images (
         id       TEXT PRIMARY KEY,    -- digest of the configuration
-        manifest TEXT NOT NULL,       -- digest of the manifest
+        manifest TEXT NOT NULL,       -- digest of the manifest whose blobs are here
         config   BLOB NOT NULL,       -- the configuration's exact bytes
         size     INTEGER NOT NULL,    -- bytes of all layers, inflated
         added    INTEGER NOT NULL     -- seconds since 1970
@@ -37,7 +37,7 @@ pub(super) const TABLES: &str = "
         PRIMARY KEY (repository, digest)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX image_digests_image ON image_digests (image);
-    CREATE TABLE image_blobs (
+    CREATE TABLE image_blobs (        -- one image may have come under several manifests
         image  TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
         digest TEXT NOT NULL,
         PRIMARY KEY (image, digest)
@@ -77,22 +77,40 @@ pub struct Names {
     pub digests: Vec<(String, String)>,
 }
 
+/// What of an image's content is in the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// Digests of blobs.
+    pub blobs: Vec<String>,
+    /// Whether that is all its manifest names: a layer that was unpacked already is not fetched for its blob.
+    pub complete: bool,
+}
+
 /// Records an image, its content and further names; a name that led elsewhere leads here now.
+///
+/// Of an image that is recorded already, the blobs it came with before are kept beside the new ones, and its manifest
+/// is replaced by a complete one alone.
 ///
 /// # Errors
 /// SQLite's.
-pub fn put(tx: &Transaction<'_>, image: &ImageRecord, blobs: &[String], names: &Names) -> Result<()> {
+pub fn put(tx: &Transaction<'_>, image: &ImageRecord, stored: &Stored, names: &Names) -> Result<()> {
     let id = &image.id;
     let size: i64 = image.layers.iter().map(|l| l.size).sum();
     tx.execute(
         "INSERT INTO images (id, manifest, config, size, added) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (id) DO UPDATE SET manifest = excluded.manifest, added = excluded.added",
-        params![id, image.manifest, image.config, size, image.added],
+         ON CONFLICT (id) DO UPDATE SET
+             manifest = CASE WHEN ?6 THEN excluded.manifest ELSE manifest END, added = excluded.added",
+        params![
+            id,
+            image.manifest,
+            image.config,
+            size,
+            image.added,
+            stored.complete
+        ],
     )
     .query("record image", id)?;
-    tx.execute("DELETE FROM image_blobs WHERE image = ?1", [id])
-        .query("record image", id)?;
-    for blob in blobs {
+    for blob in &stored.blobs {
         tx.execute(
             "INSERT OR IGNORE INTO image_blobs (image, digest) VALUES (?1, ?2)",
             [id, blob],

@@ -32,10 +32,12 @@ fn names_lead_to_the_last_image_and_go_with_it() {
     let path = std::env::temp_dir().join(format!("tare-records-{}.db", Id::random().unwrap().short()));
     let records = Records::new(&path);
     let put = |record: &ImageRecord, names: &Names| {
+        let stored = Stored {
+            blobs: vec![record.manifest.clone(), "shared".into()],
+            complete: true,
+        };
         records
-            .write("put", |tx| {
-                put(tx, record, &[record.manifest.clone(), "shared".into()], names)
-            })
+            .write("put", |tx| put(tx, record, &stored, names))
             .unwrap();
     };
     put(&image("a1", &["base", "a"]), &tagged("web"));
@@ -63,6 +65,25 @@ fn names_lead_to_the_last_image_and_go_with_it() {
             Ok(())
         })
         .unwrap();
+    // The same image by another manifest: only a complete one takes the place of the first.
+    let other = ImageRecord {
+        manifest: "sha256:other".into(),
+        ..image("b2", &["base", "b"])
+    };
+    for (complete, manifest) in [(false, "sha256:mb2"), (true, "sha256:other")] {
+        let stored = Stored {
+            blobs: vec!["sha256:other".into()],
+            complete,
+        };
+        records
+            .write("put", |tx| super::put(tx, &other, &stored, &Names::default()))
+            .unwrap();
+        let read = records.read("check", |tx| get(tx, "sha256:b2")).unwrap().unwrap();
+        assert_eq!(read.manifest, manifest);
+    }
+    let mut blobs = records.read("check", blobs_in_use).unwrap();
+    blobs.sort();
+    assert_eq!(blobs, ["sha256:ma1", "sha256:mb2", "sha256:other", "shared"]);
     records.write("remove", |tx| remove(tx, "sha256:b2")).unwrap();
     records
         .read("check", |tx| {
@@ -74,9 +95,9 @@ fn names_lead_to_the_last_image_and_go_with_it() {
             Ok(())
         })
         .unwrap();
-    assert_eq!(records.synced_commits(), 5, "the schema, three puts, one removal");
+    assert_eq!(records.synced_commits(), 7, "the schema, five puts, one removal");
     records.close();
-    assert_eq!(records.synced_commits(), 5);
+    assert_eq!(records.synced_commits(), 7);
     for end in ["", "-wal", "-shm"] {
         std::fs::remove_file(format!("{}{end}", path.display())).ok();
     }
