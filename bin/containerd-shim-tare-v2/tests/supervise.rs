@@ -3,19 +3,24 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,
-    reason = "a test fails by panicking, and its second process is told what to do in its environment"
+    reason = "a test fails by panicking, and waits for what has no event"
 )]
 
 #[path = "supervise/bed.rs"]
 mod bed;
 
-use bed::{Bed, FOLDER, SCRIPT, attach, collect, pipe};
-use rustix::fd::AsFd;
+use bed::{Bed, attach, collect, pipe};
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::process::{Pid, Signal, kill_process};
+use std::fs::File;
 use std::path::Path;
 use tare_error::Kind;
 use tare_kit::test;
-use tare_shim::{Attach, Connection, Phase};
+use tare_shim::{Attach, Connection, CreateRequest, Exit, Hangup, Phase};
+use tare_spec_oci::{Memory, NamespaceKind, Resources};
+
+/// How often the storm strikes; `make soak` has its own.
+const ROUNDS: usize = 30;
 
 #[test]
 fn exit_codes_are_the_processs_own() {
@@ -34,7 +39,10 @@ fn a_signal_gives_128_and_its_number() {
         let bed = Bed::new(world);
         for signal in [1, 6, 9, 15, 34, 64] {
             let mut connection = bed.launch();
-            let created = connection.create(bed.call(&["sleep", "100"])).unwrap();
+            // As pid 1 it would be spared what it does not handle.
+            let mut request = bed.call(&["sleep", "100"]);
+            share_pids(&mut request);
+            let created = connection.create(request).unwrap();
             assert!(Path::new(&format!("/proc/{}", created.pid)).exists());
             connection.kill(signal).unwrap();
             let ran = attach(&mut connection, None);
@@ -215,7 +223,7 @@ fn a_command_that_does_not_exist_is_the_clients_error() {
         assert_eq!(error.kind(), Kind::CommandNotFound);
         assert_eq!(error.kind().exit_code(), 127);
         connection.finish().unwrap();
-        assert!(!bed.pod.path().exists(), "left: {:?}", bed.left());
+        assert_eq!(bed.left(), Vec::<String>::new());
     });
 }
 
@@ -236,9 +244,9 @@ fn a_client_that_vanishes_before_it_creates_leaves_nothing() {
 fn a_client_killed_while_it_runs_takes_all_along_and_reap_is_executed_once() {
     test(&[], |world| {
         let bed = Bed::new(world);
-        let mut client = bed.client("sleep 1000 & echo up; wait");
-        let out = bed.dir.join("client.out");
-        wait_until(|| std::fs::read_to_string(&out).is_ok_and(|text| text.contains("up")));
+        let request = bed.call(&["sh", "-c", "sleep 1000 & echo up; wait"]);
+        let mut client = bed.client(&request);
+        wait_until(|| bed.printed().contains("up"));
         let supervisor = bed.pod.living_supervisor().unwrap().unwrap();
         let init = bed.pod.init().unwrap().unwrap().process.unwrap();
         client.kill().unwrap();
@@ -326,37 +334,307 @@ fn strangers_and_nonsense_are_turned_away_and_the_container_runs_on() {
     });
 }
 
-/// A client in a process of its own: see [`Bed::client`].
 #[test]
-#[ignore = "a role, not a test"]
-fn client() {
-    let Some(script) = std::env::var_os(SCRIPT) else {
-        return;
-    };
-    let folder = std::env::var_os(FOLDER).unwrap();
-    let bed = Bed::at(Path::new(&folder));
-    let mut connection = bed.launch();
-    let script = script.into_string().unwrap();
-    connection.create(bed.call(&["sh", "-c", &script])).unwrap();
-    let exit = connection
-        .attach(&Attach {
-            stdin: None,
-            stdout: std::io::stdout().as_fd(),
-            stderr: std::io::stderr().as_fd(),
-            terminal: false,
-        })
-        .unwrap();
-    connection.finish().unwrap();
-    std::fs::write(bed.dir.join("client.exit"), exit.code.to_string()).unwrap();
+fn without_a_pid_namespace_what_outlives_the_first_process_is_ended() {
+    test(&[], |world| {
+        let bed = Bed::new(world);
+        let mut connection = bed.launch();
+        let mut request = bed.call(&["sh", "-c", "sleep 1000 & sleep 1000 & echo up; exit 5"]);
+        share_pids(&mut request);
+        connection.create(request).unwrap();
+        let ran = attach(&mut connection, None);
+        assert_eq!((ran.exit.code, ran.stdout.as_slice()), (5, b"up\n".as_slice()));
+        bed.finish(connection, &ran.exit);
+    });
+}
+
+#[test]
+fn a_kill_for_memory_names_its_limit_and_its_victim() {
+    test(&[], |world| {
+        let bed = Bed::new(world);
+        for (script, code, first_process) in [
+            ("exec tail /dev/zero", 137, true),
+            ("tail /dev/zero; exit 3", 3, false),
+        ] {
+            let mut connection = bed.launch();
+            let mut request = bed.call(&["sh", "-c", script]);
+            request.spec.linux.as_mut().unwrap().resources = Some(Resources {
+                memory: Some(Memory {
+                    limit: Some(32 << 20),
+                    ..Memory::default()
+                }),
+                ..Resources::default()
+            });
+            connection.create(request).unwrap();
+            let ran = attach(&mut connection, None);
+            assert_eq!(ran.exit.code, code, "{ran:?}");
+            let oom = ran.exit.oom.clone().unwrap();
+            assert_eq!(
+                (oom.limit, oom.group.as_deref()),
+                (Some(32 << 20), Some("/tare/c1"))
+            );
+            assert_eq!((oom.kills, oom.first_process), (1, first_process));
+            bed.finish(connection, &ran.exit);
+        }
+    });
+}
+
+#[test]
+fn a_program_starts_with_default_signals_and_three_descriptors() {
+    test(&[], |world| {
+        let bed = Bed::new(world);
+        let ran = bed.run(&["sh", "-c", "cat /proc/self/status; ls /proc/self/fd"]);
+        let text = String::from_utf8(ran.stdout).unwrap();
+        let mask = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            u64::from_str_radix(line.trim(), 16).unwrap()
+        };
+        // 32 and 33 are the C library's own, which lets nobody change them.
+        assert_eq!((mask("SigBlk:"), mask("SigIgn:") & !(3 << 31)), (0, 0));
+        // 3 is the directory that ls reads.
+        assert!(text.ends_with("\n0\n1\n2\n3\n"), "{text}");
+    });
+}
+
+#[test]
+fn a_supervisor_has_left_everything_of_its_starters() {
+    test(&[], |world| {
+        let bed = Bed::new(world);
+        let open = File::open("/etc/passwd").unwrap();
+        rustix::io::fcntl_setfd(&open, rustix::io::FdFlags::empty()).unwrap();
+        let mut connection = bed.launch();
+        connection.create(bed.call(&["sleep", "1000"])).unwrap();
+        let pid = bed.pod.supervisor().unwrap().unwrap().stamp.pid;
+        let proc = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap();
+        let link = |name: &str| std::fs::read_link(format!("/proc/{pid}/{name}")).unwrap();
+        assert_eq!(link("cwd"), Path::new("/"));
+        assert_ne!(link("ns/mnt"), std::fs::read_link("/proc/self/ns/mnt").unwrap());
+        for line in proc("cgroup").lines() {
+            assert!(line.ends_with(":/tare/supervisors/pod"), "{line}");
+        }
+        let stat = proc("stat");
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+        assert_eq!(fields[3], pid.to_string(), "it leads a session of its own");
+        let status = proc("status");
+        assert!(
+            status.contains("Threads:\t1\n") && status.contains("Umask:\t0077"),
+            "{status}"
+        );
+        let mut open: Vec<String> = std::fs::read_dir(format!("/proc/{pid}/fd"))
+            .unwrap()
+            .map(|fd| {
+                std::fs::read_link(fd.unwrap().path())
+                    .unwrap()
+                    .display()
+                    .to_string()
+            })
+            .map(|name| name.strip_prefix("anon_inode:").unwrap_or(&name).to_owned())
+            .map(|name| {
+                if name.starts_with("socket:") {
+                    "socket".to_owned()
+                } else {
+                    name
+                }
+            })
+            .filter(|name| !name.contains("/sys/fs/cgroup"))
+            .collect();
+        open.sort();
+        let pod = bed.pod.path().display();
+        let fifos = [format!("{pod}/stderr"), format!("{pod}/stdout")];
+        let mut expected = vec!["/dev/null"; 3];
+        expected.extend(fifos.iter().map(String::as_str));
+        expected.extend(["[eventpoll]", "[pidfd]", "[signalfd]"]);
+        expected.extend(["socket"; 2]);
+        expected.sort_unstable();
+        assert_eq!(open, expected);
+        // What it runs from, nobody can open for writing.
+        let image = rustix::fs::statvfs(format!("/proc/{pid}/exe")).unwrap();
+        assert!(image.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
+        connection.kill_all().unwrap();
+        let ran = attach(&mut connection, None);
+        bed.finish(connection, &ran.exit);
+    });
+}
+
+#[test]
+fn a_terminal_has_the_clients_size_and_the_client_its_mode_back() {
+    test(&[], |world| {
+        let bed = Bed::new(world);
+        let script = "stty size; read line; stty size; echo got $line; tty; exit 4";
+        let mut request = bed.call(&["sh", "-c", script]);
+        request.spec.process.as_mut().unwrap().terminal = true;
+        request.stdin_open = true;
+        let (master, slave) = terminal();
+        let resize = |rows, columns| {
+            let size = rustix::termios::Winsize {
+                ws_row: rows,
+                ws_col: columns,
+                ws_xpixel: 0,
+                ws_ypixel: 0,
+            };
+            rustix::termios::tcsetwinsize(&master, size).unwrap();
+        };
+        resize(33, 77);
+        let before = rustix::termios::tcgetattr(&slave).unwrap();
+        let mut command = bed.client_command(&["setsid", "--ctty"], &request);
+        command.stdin(slave.try_clone().unwrap());
+        command.stdout(slave.try_clone().unwrap());
+        command.stderr(slave.try_clone().unwrap());
+        let mut client = command.spawn().unwrap();
+        drop(command);
+        let mut screen = String::new();
+        let mut read_until = |what: &str| {
+            while !screen.contains(what) {
+                let mut bytes = [0; 1024];
+                assert!(is_readable(&master), "no {what:?} on {screen:?}");
+                let n = rustix::io::read(&master, &mut bytes).unwrap();
+                screen.push_str(std::str::from_utf8(&bytes[..n]).unwrap());
+            }
+        };
+        read_until("33 77\r\n");
+        let raw = rustix::termios::tcgetattr(&slave).unwrap();
+        assert!(!raw.local_modes.contains(rustix::termios::LocalModes::ECHO));
+        resize(40, 100);
+        // The container's terminal, not ours, echoes what is typed.
+        rustix::io::write(&master, b"hello\r").unwrap();
+        read_until("hello\r\n40 100\r\n");
+        read_until("got hello\r\n");
+        read_until("/dev/pts/0\r\n");
+        assert_eq!(client.wait().unwrap().code(), Some(4));
+        let after = rustix::termios::tcgetattr(&slave).unwrap();
+        assert_eq!(format!("{before:?}"), format!("{after:?}"));
+    });
+}
+
+fn terminal() -> (OwnedFd, OwnedFd) {
+    use rustix::pty::OpenptFlags;
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let master = rustix::pty::openpt(flags).unwrap();
+    rustix::pty::unlockpt(&master).unwrap();
+    let slave = rustix::pty::ioctl_tiocgptpeer(&master, flags).unwrap();
+    (master, slave)
+}
+
+#[test]
+fn a_client_passes_signals_on_and_the_third_term_kills() {
+    test(&[], |world| {
+        let bed = Bed::new(world);
+        let script = "trap 'echo hup' HUP; trap 'echo usr1' USR1; trap 'echo winch' WINCH; trap 'echo term' TERM; \
+                      echo up; while :; do sleep 0.05; done";
+        let mut client = bed.client(&bed.call(&["sh", "-c", script]));
+        let pid = Pid::from_child(&client);
+        wait_until(|| bed.printed().contains("up"));
+        for (signal, word) in [
+            (Signal::HUP, "hup"),
+            (Signal::USR1, "usr1"),
+            (Signal::WINCH, "winch"),
+            (Signal::TERM, "term"),
+            (Signal::TERM, "term\nterm"),
+        ] {
+            kill_process(pid, signal).unwrap();
+            wait_until(|| bed.printed().contains(word));
+        }
+        kill_process(pid, Signal::TERM).unwrap();
+        assert_eq!(client.wait().unwrap().code(), Some(137));
+        assert!(!bed.pod.path().exists(), "left: {:?}", bed.left());
+    });
+}
+
+#[test]
+fn a_container_that_is_kept_outlives_its_client() {
+    test(&[], |world| {
+        let bed = Bed::new(world);
+        let mut request = bed.call(&["sh", "-c", "read line; exit 9"]);
+        request.on_hangup = Hangup::Keep;
+        request.stdin_open = true;
+        request.record_to = Some(bed.dir.join("copy.json"));
+        let mut connection = bed.launch();
+        connection.create(request).unwrap();
+        let mut guest = Connection::open(&bed.pod).unwrap();
+        let supervisor = bed.pod.living_supervisor().unwrap().unwrap();
+        drop(connection);
+        assert_eq!(guest.state().unwrap().phase, Phase::Running);
+        guest.kill(9).unwrap();
+        wait_for_end(&supervisor);
+        wait_until(|| bed.dir.join("reap-status").exists());
+        let exit = bed.pod.exit_record().unwrap();
+        assert_eq!(exit.as_ref().unwrap().signal, Some(9));
+        assert_eq!(bed.reaped(), exit);
+        let copy = std::fs::read(bed.dir.join("copy.json")).unwrap();
+        assert_eq!(serde_json::from_slice::<Exit>(&copy).ok(), exit);
+    });
+}
+
+#[test]
+fn after_kill_9_at_any_point_the_next_command_leaves_nothing() {
+    test(&[], |world| {
+        let bed = Bed::new(world);
+        let mut seed = u64::from(std::process::id()) ^ 0x9e37_79b9_7f4a_7c15;
+        let mut random = move |below: u64| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            seed % below
+        };
+        let (mut ended, mut unknown, mut absent) = (0, 0, 0);
+        for round in 0..ROUNDS {
+            let script = ["sleep 1000 & echo up; wait", "echo up", "yes", "exec sleep 1000"][round % 4];
+            let mut client = bed.client(&bed.call(&["sh", "-c", script]));
+            let delay = random(60_000);
+            std::thread::sleep(std::time::Duration::from_micros(delay));
+            let supervisor = bed.pod.supervisor().ok().flatten().filter(|_| round % 2 == 1);
+            let killed = match supervisor {
+                Some(record) => {
+                    // It may be gone, or everything be over.
+                    let _ = kill_process(Pid::from_raw(record.stamp.pid).unwrap(), Signal::KILL);
+                    "supervisor"
+                }
+                None => {
+                    client.kill().unwrap();
+                    "client"
+                }
+            };
+            client.wait().unwrap();
+            wait_until(|| bed.processes().is_empty());
+            match bed.pod.end_orphan() {
+                Ok(Some(exit)) if exit.unknown.is_some() => unknown += 1,
+                Ok(Some(_)) => ended += 1,
+                Ok(None) => absent += 1,
+                Err(e) => panic!("round {round} after {delay} us: {e:?}, {}", bed.printed()),
+            }
+            let what = format!(
+                "round {round} after {delay} us: {}{}",
+                bed.pod.log(),
+                bed.printed()
+            );
+            bed.pod.remove().unwrap();
+            for group in ["/tare/c1", "/tare/supervisors/pod"] {
+                for tree in std::fs::read_dir("/sys/fs/cgroup").unwrap() {
+                    let path = format!("{}{group}", tree.unwrap().path().display());
+                    assert!(!Path::new(&path).exists(), "{path} {killed} {what}");
+                }
+            }
+        }
+        eprintln!("{ROUNDS} rounds: {ended} ended, {unknown} unknown, {absent} not begun");
+    });
+}
+
+fn share_pids(request: &mut CreateRequest) {
+    let linux = request.spec.linux.as_mut().unwrap();
+    linux.namespaces.retain(|n| n.kind != NamespaceKind::Pid);
 }
 
 fn wait_for_end(process: &impl AsFd) {
-    let fd = rustix::event::PollFd::new(process, rustix::event::PollFlags::IN);
+    assert!(is_readable(process));
+}
+
+fn is_readable(fd: &impl AsFd) -> bool {
+    let fd = rustix::event::PollFd::new(fd, rustix::event::PollFlags::IN);
     let limit = rustix::event::Timespec {
         tv_sec: 20,
         tv_nsec: 0,
     };
-    assert_eq!(rustix::event::poll(&mut [fd], Some(&limit)).unwrap(), 1);
+    rustix::event::poll(&mut [fd], Some(&limit)).unwrap() == 1
 }
 
 /// For what has no event of its own.

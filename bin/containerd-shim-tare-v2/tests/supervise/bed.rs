@@ -1,22 +1,18 @@
 //! A pod in a test's scratch folder, and clients for it.
 
 use rustix::fd::{AsFd, OwnedFd};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 use tare_kit::World;
-use tare_shim::{Attach, Connection, CreateCall, Exit, Hangup, Launch, PodDir, launch};
-use tare_spec_oci::{Process, Spec};
+use tare_shim::{Attach, Connection, CreateRequest, Exit, Hangup, Launch, PodDir, launch};
+use tare_spec_oci::Spec;
 
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_containerd-shim-tare-v2");
-
-/// What `client` in the main file is told to do, in its environment.
-pub(crate) const SCRIPT: &str = "TARE_TEST_SCRIPT";
-/// Where it finds the pod.
-pub(crate) const FOLDER: &str = "TARE_TEST_FOLDER";
 
 /// A pod with the folders around it.
 pub(crate) struct Bed {
@@ -51,20 +47,13 @@ impl Bed {
         launch(&Launch { program, pod }).unwrap()
     }
 
-    pub(crate) fn call(&self, args: &[&str]) -> CreateCall {
-        CreateCall {
+    pub(crate) fn call(&self, args: &[&str]) -> CreateRequest {
+        CreateRequest {
             id: "c1".into(),
             bundle: self.dir.clone(),
-            spec: Spec {
-                oci_version: "1.3.0".into(),
-                process: Some(Process {
-                    args: args.iter().map(|a| (*a).to_owned()).collect(),
-                    ..Process::default()
-                }),
-                ..Spec::default()
-            },
+            spec: spec(args),
             rootfs: Vec::new(),
-            terminal: false,
+            filter: None,
             stdin_open: false,
             on_hangup: Hangup::Kill,
             reap: self.reap(),
@@ -122,18 +111,75 @@ impl Bed {
         names
     }
 
-    /// Starts this very program again as a client in a process of its own, which can be killed.
-    pub(crate) fn client(&self, script: &str) -> Child {
-        Command::new(std::env::current_exe().unwrap())
-            .args(["client", "--exact", "--ignored", "--nocapture"])
-            .env(SCRIPT, script)
-            .env(FOLDER, &self.dir)
+    /// Starts a client in a process of its own, which has one thread and can be killed.
+    pub(crate) fn client(&self, request: &CreateRequest) -> Child {
+        let mut command = self.client_command(&[], request);
+        command
             .stdin(Stdio::null())
             .stdout(File::create(self.dir.join("client.out")).unwrap())
-            .stderr(File::create(self.dir.join("client.err")).unwrap())
-            .spawn()
-            .unwrap()
+            .stderr(File::create(self.dir.join("client.err")).unwrap());
+        command.spawn().unwrap()
     }
+
+    /// The command of such a client, perhaps started by another program.
+    pub(crate) fn client_command(&self, starter: &[&str], request: &CreateRequest) -> Command {
+        let file = self.dir.join("request.json");
+        std::fs::write(&file, serde_json::to_vec(request).unwrap()).unwrap();
+        let built = std::env::current_exe().unwrap();
+        let example = built.parent().unwrap().with_file_name("examples/foreground");
+        let mut words = starter.iter().map(OsString::from).collect::<Vec<_>>();
+        words.extend([example.into(), PROGRAM.into()]);
+        words.extend([self.pod.path().into(), file.into()]);
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
+        command
+    }
+
+    /// What a client of [`Bed::client`] has printed.
+    pub(crate) fn printed(&self) -> String {
+        let read = |name| std::fs::read_to_string(self.dir.join(name)).unwrap_or_default();
+        read("client.out") + &read("client.err")
+    }
+
+    /// Processes that name this bed in their arguments: supervisors, clients, clean-ups.
+    pub(crate) fn processes(&self) -> Vec<String> {
+        let bed = self.dir.display().to_string();
+        let entries = std::fs::read_dir("/proc").unwrap().flatten();
+        let commands = entries.filter_map(|e| std::fs::read(e.path().join("cmdline")).ok());
+        let commands = commands.map(|bytes| String::from_utf8_lossy(&bytes).replace('\0', " "));
+        commands.filter(|command| command.contains(&bed)).collect()
+    }
+}
+
+/// A container with the machine's own files, read-only, all namespaces and a cgroup of its own.
+pub(crate) fn spec(args: &[&str]) -> Spec {
+    let spec = serde_json::json!({
+        "ociVersion": "1.3.0",
+        "process": {
+            "args": args,
+            "cwd": "/",
+            "user": {"uid": 0, "gid": 0},
+            "env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+        },
+        "root": {"path": "/", "readonly": true},
+        "hostname": "c1",
+        "mounts": [
+            {"destination": "/proc", "type": "proc", "source": "proc"},
+            {"destination": "/dev", "type": "tmpfs", "source": "tmpfs",
+             "options": ["nosuid", "strictatime", "mode=755", "size=65536k"]},
+            {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
+             "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]},
+            {"destination": "/tmp", "type": "tmpfs", "source": "tmpfs"},
+        ],
+        "linux": {
+            "cgroupsPath": "/tare/c1",
+            "namespaces": [
+                {"type": "pid"}, {"type": "mount"}, {"type": "ipc"},
+                {"type": "uts"}, {"type": "network"}, {"type": "cgroup"},
+            ],
+        },
+    });
+    serde_json::from_value(spec).unwrap()
 }
 
 /// Attaches with pipes: `input` goes to stdin, and both outputs are collected.

@@ -27,6 +27,6 @@ mod supervisor;
 
 pub use client::{Attach, Connection, Created, Launch, launch};
 pub use pod::PodDir;
-pub use protocol::{CreateCall, Exit, Hangup, Oom, Phase, State};
+pub use protocol::{CreateRequest, Exit, Filter, Hangup, Oom, Phase, State};
 pub use record::{InitRecord, Stamp, SupervisorRecord};
 pub use supervisor::{Copy, Supervise, copy, supervise};

@@ -31,6 +31,12 @@ impl PodDir {
                     .because("its supervisor lives"),
             );
         }
+        if let Some(ending) = self.supervisor()? {
+            let pid = ending.stamp.pid;
+            if let Some(handle) = ending.stamp.find()? {
+                wait_for_end(&handle, pid)?;
+            }
+        }
         let init = self.init()?;
         let living = match init.as_ref().and_then(|init| init.process.as_ref()) {
             Some(process) => process.find()?,
@@ -74,6 +80,10 @@ fn end(process: &OwnedFd, stamp: Option<&Stamp>) -> Result<()> {
         Ok(()) | Err(Errno::SRCH) => {}
         Err(e) => return Err(e).op("kill process", pid),
     }
+    wait_for_end(process, pid)
+}
+
+fn wait_for_end(process: &OwnedFd, pid: i32) -> Result<()> {
     if wait_readable(process, Some(Instant::now() + ENDING)).op("wait for process", pid)? {
         return Ok(());
     }

@@ -117,9 +117,9 @@ impl PodDir {
         let Some(record) = self.supervisor()? else {
             return Ok(None);
         };
-        // A zombie is found as well, and looks after nothing.
+        // One that is ending is found as well, and looks after nothing.
         let found = record.stamp.find()?;
-        Ok(found.filter(|process| !has_ended(process)))
+        if record.stamp.runs()? { Ok(found) } else { Ok(None) }
     }
 
     /// Whether a supervisor looks after this pod: by pid, start time and boot.
@@ -169,9 +169,11 @@ impl PodDir {
         }
     }
 
-    /// Removes what only makes sense while a supervisor lives.
-    pub(crate) fn remove_living(&self) -> Result<()> {
-        self.remove_entries(&Entry::OF_SUPERVISOR)
+    /// Removes what only makes sense while a supervisor lives, but for the container's record where that must stay.
+    pub(crate) fn remove_living(&self, keep_init: bool) -> Result<()> {
+        let gone = |entry: &&Entry| !keep_init || **entry != Entry::Init;
+        let entries: Vec<Entry> = Entry::OF_SUPERVISOR.iter().filter(gone).copied().collect();
+        self.remove_entries(&entries)
     }
 
     fn remove_entries(&self, entries: &[Entry]) -> Result<()> {

@@ -22,13 +22,15 @@
 
 mod failure;
 mod frame;
+mod hexadecimal;
 mod message;
 mod wire;
 
 pub use failure::{Failure, restore};
 pub use frame::{Credit, FrameKind, HEADER, MAX_CONTROL, MAX_DATA, Malformed, Parsed, Stream, parse, push};
 pub use message::{
-    Answer, Call, CreateCall, Exit, Hangup, Hello, Notice, Oom, Phase, Reply, Request, State, WindowSize,
+    Answer, Call, CreateRequest, Exit, Filter, Hangup, Hello, Notice, Oom, Phase, Reply, Request, State,
+    WindowSize,
 };
 pub use wire::{Filled, Received, Wire};
 

@@ -77,13 +77,38 @@ impl Stamp {
             _ => Ok(None),
         }
     }
+
+    /// Whether the process runs, or will: it is there, and neither a zombie nor on its way out.
+    ///
+    /// A process that was killed closes its descriptors, which others see, well before it counts as ended: the end of
+    /// its mount namespace alone takes milliseconds.
+    pub(crate) fn runs(&self) -> Result<bool> {
+        if self.find()?.is_none() {
+            return Ok(false);
+        }
+        let stat = std::fs::read(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
+        Ok(start_time(&stat) == Some(self.start) && !is_exiting(&stat))
+    }
 }
 
-/// Field 22 of `/proc/PID/stat`; the name in field 2 may hold spaces and parentheses.
+/// `PF_EXITING` of the kernel's `include/linux/sched.h`.
+const EXITING: u64 = 0x4;
+
+/// Field 22 of `/proc/PID/stat`.
 fn start_time(stat: &[u8]) -> Option<u64> {
+    field(stat, 22)
+}
+
+/// Whether field 9 of `/proc/PID/stat`, the kernel's flags, says that the process is ending.
+fn is_exiting(stat: &[u8]) -> bool {
+    field(stat, 9).is_none_or(|flags| flags & EXITING != 0)
+}
+
+/// A field by its number in proc_pid_stat(5); the name in field 2 may hold spaces and parentheses.
+fn field(stat: &[u8], number: usize) -> Option<u64> {
     let after_name = stat.iter().rposition(|b| *b == b')')? + 2;
     let fields = std::str::from_utf8(stat.get(after_name..)?).ok()?;
-    fields.split(' ').nth(19)?.parse().ok()
+    fields.split(' ').nth(number.checked_sub(3)?)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -98,6 +123,8 @@ mod tests {
             assert_eq!(start_time(stat.as_bytes()), Some(4711), "{name}");
         }
         assert_eq!(start_time(b"77 (sh"), None);
+        assert!(!is_exiting(b"77 (sh) S 1 2 3 4 5 4194560 7"));
+        assert!(is_exiting(b"77 (sh) Z 1 2 3 4 5 4194316 7"));
         assert_eq!(start_time(b""), None);
     }
 
@@ -106,6 +133,7 @@ mod tests {
         let own = i32::try_from(std::process::id()).unwrap();
         let stamp = Stamp::of(own).unwrap();
         assert!(stamp.find().unwrap().is_some());
+        assert!(stamp.runs().unwrap());
         let older = Stamp {
             start: stamp.start - 1,
             ..stamp.clone()

@@ -15,7 +15,6 @@ mod birth;
 mod clock;
 mod container;
 mod copy;
-mod creation;
 mod death;
 mod group;
 mod journal;

@@ -2,7 +2,7 @@
 
 use crate::pod::{Entry, PodDir};
 use crate::protocol::{
-    Answer, Call, CreateCall, Exit, FrameKind, Hello, Malformed, Notice, Received, Reply, Request, State,
+    Answer, Call, CreateRequest, Exit, FrameKind, Hello, Malformed, Notice, Received, Reply, Request, State,
     VERSION, Wire, restore,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -106,7 +106,7 @@ impl Connection {
     ///
     /// # Errors
     /// The supervisor's, as if it had happened in this process: `CommandNotFound`, `CommandNotExecutable` ...
-    pub fn create(&mut self, request: CreateCall) -> Result<Created> {
+    pub fn create(&mut self, request: CreateRequest) -> Result<Created> {
         let id = request.id.clone();
         match self.call(Call::Create(Box::new(request)))? {
             Answer::Created { pid } => Ok(Created { pid }),
@@ -145,14 +145,10 @@ impl Connection {
     /// Says that the caller has cleaned up after the container, and waits until the supervisor has left.
     ///
     /// # Errors
-    /// `Unavailable` where the supervisor does not leave in time.
+    /// `Conflict` where the container runs; `Unavailable` where the supervisor does not leave in time, or was gone
+    /// before it heard us: then [`PodDir::end_orphan`] is what cleans up.
     pub fn finish(mut self) -> Result<()> {
-        match self.call(Call::Reaped) {
-            Ok(_) => {}
-            // Gone already: that is what was wanted.
-            Err(e) if e.kind() == Kind::Unavailable => {}
-            Err(e) => return Err(e),
-        }
+        self.call(Call::Reaped)?;
         let until = Instant::now() + LEAVING;
         loop {
             match self.await_frame(Some(until)) {

@@ -31,7 +31,7 @@ pub struct Request {
 #[serde(rename_all = "camelCase")]
 pub enum Call {
     /// Make the container and start its process.
-    Create(Box<CreateCall>),
+    Create(Box<CreateRequest>),
     /// Relay the container's streams over this connection.
     Attach,
     /// Send a signal.
@@ -52,7 +52,7 @@ pub enum Call {
 /// The container to make.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct CreateCall {
+pub struct CreateRequest {
     /// The container's id.
     pub id: String,
     /// The bundle's directory.
@@ -62,8 +62,9 @@ pub struct CreateCall {
     /// What makes the container's root, in order, e.g. one overlay; empty: `root.path` of the configuration.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rootfs: Vec<Mount>,
-    /// The process runs on a terminal of its own.
-    pub terminal: bool,
+    /// The compiled system call filter; needed where the configuration has one (`linux.seccomp`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
     /// The container's stdin is the client's, until its end; otherwise it is empty.
     pub stdin_open: bool,
     /// What happens to the container when the connection that made it ends without a word.
@@ -74,6 +75,17 @@ pub struct CreateCall {
     /// The directory on disk that gets a synced copy of the exit record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record_to: Option<PathBuf>,
+}
+
+/// A compiled system call filter: what `tare-seccomp` makes of a policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    /// Classic BPF in the kernel's layout, 8 bytes an instruction; on the wire in hexadecimal digits.
+    #[serde(with = "super::hexadecimal")]
+    pub program: Vec<u8>,
+    /// How it is loaded: the flags of `seccomp(2)`.
+    #[serde(default)]
+    pub flags: u32,
 }
 
 /// What happens to a container whose client vanishes.

@@ -74,6 +74,8 @@ fn settle_in(arguments: &Supervise) -> Result<(Service, Vec<String>)> {
         container: None,
         copier: None,
         buffer: Vec::new(),
+        begun: false,
+        left_behind: false,
         leaving: None,
         leave_by: None,
         pod,

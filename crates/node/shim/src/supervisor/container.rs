@@ -1,19 +1,20 @@
 //! One container's state machine, from its set-up to the record of its end.
 
-use super::creation::{self, Creation};
 use super::death;
 use super::group::{ContainerGroup, group_path};
 use super::poller::{Interest, Source};
 use super::streams::{Output, Pumped, Streams};
 use crate::pod::{Entry, PodDir};
-use crate::protocol::{CreateCall, Exit, Hangup, Phase, State};
+use crate::protocol::{CreateRequest, Exit, Hangup, Phase, State};
 use crate::record::{InitRecord, Stamp};
 use rustix::event::epoll::EventFlags;
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::process::{Pid, Signal};
+use rustix::fd::AsFd;
+use rustix::process::Signal;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use tare_container::{Creation, Filter, FilterFlags, HostFacts, Running, Stdio};
 use tare_error::{Context, Error, Kind, Result};
+use tare_process::Child;
 use tare_spec_oci::{NamespaceKind, Spec};
 
 /// How long a client may take to clean up after it was told, before the supervisor has it done.
@@ -38,7 +39,7 @@ enum Stage {
     /// Its process is being set up; whoever asked waits for the answer.
     Creating { creation: Creation, asked: Pending },
     /// Its first process runs.
-    Running { pid: i32, handle: OwnedFd },
+    Running { process: Child },
     /// Its first process has ended and the record is written; other processes of its group are being killed.
     Emptying { exit: Exit, until: Instant },
     /// Nothing of it lives; what it wrote is on its way.
@@ -58,6 +59,7 @@ pub(super) struct Container {
     /// We sent the signal that ends everything.
     killed: bool,
     pub(super) streams: Option<Streams>,
+    stdin_open: bool,
     pub(super) on_hangup: Hangup,
     pub(super) reap: Vec<String>,
     pub(super) record_to: Option<PathBuf>,
@@ -88,7 +90,7 @@ pub(super) enum SetUp {
 
 impl Container {
     /// Begins the set-up. The record of what is to be made is written first; what failed leaves neither.
-    pub(super) fn begin(call: CreateCall, pod: &PodDir, asked: Pending) -> Result<Container> {
+    pub(super) fn begin(call: CreateRequest, pod: &PodDir, asked: Pending) -> Result<Container> {
         let mut record = InitRecord {
             process: None,
             group: group_path(&call.spec)?.map(|path| path.to_string()),
@@ -100,7 +102,7 @@ impl Container {
             Ok(begun) => begun,
             Err(e) => return Err(undo(group, e)),
         };
-        record.process = Some(Stamp::of(creation.pid())?);
+        record.process = Some(Stamp::of(creation.pid().as_raw_pid())?);
         pod.write(Entry::Init, &record)?;
         Ok(Container {
             id: call.id,
@@ -108,7 +110,8 @@ impl Container {
             group,
             shares_pids: !has_own_pids(&call.spec),
             killed: false,
-            streams: Some(streams),
+            streams,
+            stdin_open: call.stdin_open,
             on_hangup: call.on_hangup,
             reap: call.reap,
             record_to: call.record_to,
@@ -116,50 +119,61 @@ impl Container {
         })
     }
 
+    /// Makes streams and process. A terminal is the container's own, and comes out of it when it is set up.
     fn begin_in(
         group: Option<&ContainerGroup>,
-        call: &CreateCall,
+        call: &CreateRequest,
         pod: &PodDir,
-    ) -> Result<(Streams, Creation)> {
-        let (streams, ends) = Streams::fifos(pod, call.stdin_open)?;
-        let creation = Creation::begin(&call.spec, ends)?;
-        if let Some(group) = group {
-            let pid = Pid::from_raw(creation.pid()).ok_or(rustix::io::Errno::SRCH);
-            group.group().attach(pid.op("attach", &call.id)?)?;
+    ) -> Result<(Option<Streams>, Creation)> {
+        if has_terminal(&call.spec) {
+            let creation = make(call, Stdio::Terminal, group)?;
+            return Ok((None, creation));
         }
-        Ok((streams, creation))
+        let (streams, ends) = Streams::fifos(pod, call.stdin_open)?;
+        let stdio = Stdio::Fds {
+            stdin: ends.stdin.as_fd(),
+            stdout: ends.stdout.as_fd(),
+            stderr: ends.stderr.as_fd(),
+        };
+        let creation = make(call, stdio, group)?;
+        Ok((Some(streams), creation))
     }
 
     /// Makes the next step of the set-up, after its descriptor was ready.
     pub(super) fn advance(mut self) -> (Option<Container>, SetUp) {
-        let Stage::Creating { mut creation, asked } = self.stage else {
+        let Stage::Creating { creation, asked } = self.stage else {
             return (Some(self), SetUp::Goes);
         };
-        match creation.advance() {
-            Ok(creation::Stage::SettingUp | creation::Stage::Created) => {
+        match step(creation) {
+            Ok(Step::Goes(creation)) => {
                 self.stage = Stage::Creating { creation, asked };
                 (Some(self), SetUp::Goes)
             }
-            Ok(creation::Stage::Running) => {
-                let pid = creation.pid();
-                let handle = creation.into_handle();
-                self.stage = Stage::Running { pid, handle };
+            Ok(Step::Runs(running)) => {
+                if let Some(master) = running.terminal {
+                    match Streams::terminal(master, self.stdin_open) {
+                        Ok(streams) => self.streams = Some(streams),
+                        Err(error) => {
+                            running.process.kill_and_reap();
+                            return (None, failed(self.group, asked, error));
+                        }
+                    }
+                }
+                let process = running.process;
+                let pid = process.pid.as_raw_pid();
+                self.stage = Stage::Running { process };
                 (Some(self), SetUp::Runs { asked, pid })
             }
-            Err(error) => {
-                drop(creation);
-                let error = undo(self.group, error);
-                (None, SetUp::Failed { asked, error })
-            }
+            Err(error) => (None, failed(self.group, asked, error)),
         }
     }
 
     /// Looks whether the first process has ended; if so writes the record, and returns it once.
     pub(super) fn look_at_init(&mut self, pod: &PodDir) -> Result<Option<Exit>> {
-        let Stage::Running { handle, .. } = &self.stage else {
+        let Stage::Running { process } = &self.stage else {
             return Ok(None);
         };
-        let Some(status) = death::collect(handle.as_fd())? else {
+        let Some(status) = process.try_wait().op("wait for", &self.id)? else {
             return Ok(None);
         };
         let mut exit = death::exit_of(&status);
@@ -196,7 +210,7 @@ impl Container {
 
     /// Sends a signal to the first process, or kills all.
     pub(super) fn kill(&mut self, signal: i32, all: bool) -> Result<()> {
-        let Stage::Running { handle, .. } = &self.stage else {
+        let Stage::Running { process } = &self.stage else {
             return Err(Error::new(Kind::NotFound, "signal", &self.id).because("it does not run"));
         };
         let kill = signal == Signal::KILL.as_raw();
@@ -205,7 +219,7 @@ impl Container {
                 Error::new(Kind::Invalid, "signal", &self.id).because("only KILL can go to all processes")
             );
         }
-        tare_signal::send(handle, signal).op("signal", &self.id)?;
+        tare_signal::send(&process.pidfd, signal).op("signal", &self.id)?;
         self.killed |= kill;
         // With the first process of a pid namespace the kernel ends all others.
         match &self.group {
@@ -232,7 +246,7 @@ impl Container {
     pub(super) fn state(&self) -> State {
         let (phase, pid, exit) = match &self.stage {
             Stage::Creating { .. } => (Phase::Creating, None, None),
-            Stage::Running { pid, .. } => (Phase::Running, Some(*pid), None),
+            Stage::Running { process } => (Phase::Running, Some(process.pid.as_raw_pid()), None),
             Stage::Emptying { exit, .. } | Stage::Draining { exit } | Stage::Told { exit, .. } => {
                 (Phase::Stopped, None, Some(exit.clone()))
             }
@@ -301,12 +315,12 @@ impl Container {
         match &self.stage {
             Stage::Creating { creation, .. } => into.push(Interest {
                 source: Source::Creation,
-                fd: creation.fd(),
+                fd: creation.as_fd(),
                 flags: EventFlags::IN,
             }),
-            Stage::Running { handle, .. } => into.push(Interest {
+            Stage::Running { process } => into.push(Interest {
                 source: Source::Init,
-                fd: handle.as_fd(),
+                fd: process.pidfd.as_fd(),
                 flags: EventFlags::IN,
             }),
             Stage::Emptying { .. } | Stage::Draining { .. } | Stage::Told { .. } => {}
@@ -329,6 +343,58 @@ impl Container {
             });
         }
     }
+}
+
+/// Makes the container's process, in its group.
+fn make(call: &CreateRequest, stdio: Stdio<'_>, group: Option<&ContainerGroup>) -> Result<Creation> {
+    let policy = call.spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
+    if policy.is_some() && call.filter.is_none() {
+        return Err(Error::new(Kind::Invalid, "create", &call.id)
+            .because("its configuration has a system call policy, and no filter came with it"));
+    }
+    let seccomp = call.filter.as_ref().map(|filter| Filter {
+        program: &filter.program,
+        flags: FilterFlags::from_bits_retain(filter.flags),
+    });
+    let request = tare_container::Request {
+        id: &call.id,
+        spec: &call.spec,
+        bundle: &call.bundle,
+        rootfs: &call.rootfs,
+        stdio,
+        group: group.and_then(ContainerGroup::clone_into),
+        seccomp,
+    };
+    Creation::begin(&request, &HostFacts::read()?, |pid| {
+        group.map_or(Ok(()), |group| group.take_in(pid))
+    })
+}
+
+/// What a look at the set-up brought.
+enum Step {
+    Goes(Creation),
+    Runs(Running),
+}
+
+/// Takes in what the process has said; what is created is started at once.
+fn step(mut creation: Creation) -> Result<Step> {
+    match creation.advance()? {
+        tare_container::Stage::SettingUp => {}
+        tare_container::Stage::Created => creation.start()?,
+        // It says so from the start on; but this is called when there is something to hear, and that is the end of
+        // the channel, which the exec closed.
+        tare_container::Stage::Running => return creation.finish().map(Step::Runs),
+    }
+    Ok(Step::Goes(creation))
+}
+
+fn failed(group: Option<ContainerGroup>, asked: Pending, error: Error) -> SetUp {
+    let error = undo(group, error);
+    SetUp::Failed { asked, error }
+}
+
+fn has_terminal(spec: &Spec) -> bool {
+    spec.process.as_ref().is_some_and(|process| process.terminal)
 }
 
 /// Undoes what was made before the failure.

@@ -1,19 +1,11 @@
 //! From what the kernel says of an ended process to the record of its end.
 
 use crate::protocol::Exit;
-use rustix::fd::BorrowedFd;
-use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, waitid};
+use rustix::process::WaitIdStatus;
 use std::time::{SystemTime, UNIX_EPOCH};
-use tare_error::{Context, Result};
 
 /// What an exit code is where nobody knows it.
 const UNKNOWN: u8 = 255;
-
-/// Takes the exit status of a child, `None` while it lives.
-pub(super) fn collect(child: BorrowedFd<'_>) -> Result<Option<WaitIdStatus>> {
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-    waitid(WaitId::PidFd(child), options).op("wait for", "a process of the container")
-}
 
 /// The record of an end; a shell's exit code for one by signal.
 pub(super) fn exit_of(status: &WaitIdStatus) -> Exit {

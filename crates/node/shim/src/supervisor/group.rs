@@ -2,6 +2,7 @@
 
 use crate::protocol::Oom;
 use rustix::fd::BorrowedFd;
+use rustix::process::Pid;
 use std::time::Duration;
 use tare_cgroup::{Group, GroupPath, Host, MemoryReport};
 use tare_error::{Context, Kind, Result};
@@ -84,6 +85,11 @@ impl ContainerGroup {
 
     pub(super) fn clone_into(&self) -> Option<BorrowedFd<'_>> {
         self.group.clone_into()
+    }
+
+    /// Moves a process in where it could not be born: into the groups of version 1.
+    pub(super) fn take_in(&self, process: Pid) -> Result<()> {
+        self.group.attach(process)
     }
 
     pub(super) fn group(&self) -> &Group {

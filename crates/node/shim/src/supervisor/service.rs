@@ -10,7 +10,7 @@ use super::poller::{Interest, Poller, Source};
 use super::streams::Pumped;
 use crate::pod::{Entry, PodDir};
 use crate::protocol::{
-    Answer, Call, CreateCall, Credit, Filled, FrameKind, Hangup, Notice, Phase, Received, State, Stream,
+    Answer, Call, CreateRequest, Credit, Filled, FrameKind, Hangup, Notice, Phase, Received, State, Stream,
 };
 use crate::signals::Signals;
 use rustix::event::epoll::EventFlags;
@@ -44,15 +44,19 @@ pub(super) struct Service {
     pub(super) container: Option<Container>,
     pub(super) copier: Option<Copier>,
     pub(super) buffer: Vec<u8>,
+    /// A container was asked for: what is left of it is for others to look at.
+    pub(super) begun: bool,
+    /// Something of it could not be removed: the record by which it is found must stay.
+    pub(super) left_behind: bool,
     pub(super) leaving: Option<Leaving>,
     pub(super) leave_by: Option<Instant>,
 }
 
 /// Why a supervisor leaves, which says what it does last.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Leaving {
-    /// The client has cleaned up, or nothing was ever made.
-    Clean,
+    /// The client has cleaned up and waits for us to do so, or nothing was ever made.
+    Clean(Option<Pending>),
     /// Nobody cleans up: execute this.
     Reap(Vec<String>),
 }
@@ -201,6 +205,7 @@ impl Service {
     fn call(&mut self, peer: &Peer, request: u32, call: Call) -> Result<Option<Answer>> {
         match call {
             Call::Create(call) => return self.create(peer, request, *call).map(|()| None),
+            Call::Reaped => return self.reaped(peer, request).map(|()| None),
             Call::State => {
                 let absent = State {
                     phase: Phase::Absent,
@@ -217,14 +222,6 @@ impl Service {
                     streams.resize(size.rows, size.columns)?;
                 }
             }
-            Call::Reaped => {
-                if self.container.as_ref().is_some_and(|c| !c.has_ended()) {
-                    return Err(
-                        Error::new(Kind::Conflict, "leave", "the container").because("it has not ended")
-                    );
-                }
-                self.leaving = Some(Leaving::Clean);
-            }
         }
         Ok(Some(Answer::Done))
     }
@@ -234,7 +231,7 @@ impl Service {
         self.container.as_mut().ok_or_else(none)
     }
 
-    fn create(&mut self, peer: &Peer, request: u32, call: CreateCall) -> Result<()> {
+    fn create(&mut self, peer: &Peer, request: u32, call: CreateRequest) -> Result<()> {
         if peer.number != CREATOR || self.container.is_some() {
             return Err(Error::new(Kind::Conflict, "create", call.id).because("the pod has its container"));
         }
@@ -242,7 +239,23 @@ impl Service {
             peer: peer.number,
             request,
         };
-        self.container = Some(Container::begin(call, &self.pod, asked)?);
+        self.begun = true;
+        let begun = Container::begin(call, &self.pod, asked);
+        self.left_behind |= begun.as_ref().is_err_and(|error| !error.attached().is_empty());
+        self.container = Some(begun?);
+        Ok(())
+    }
+
+    /// The client is done. It gets its answer when everything of ours is gone as well: what dies before leaves the
+    /// records by which the client finds the rest.
+    fn reaped(&mut self, peer: &Peer, request: u32) -> Result<()> {
+        if self.container.as_ref().is_some_and(|c| !c.has_ended()) {
+            return Err(Error::new(Kind::Conflict, "leave", "the container").because("it has not ended"));
+        }
+        self.leaving = Some(Leaving::Clean(Some(Pending {
+            peer: peer.number,
+            request,
+        })));
         Ok(())
     }
 
@@ -269,7 +282,10 @@ impl Service {
         match set_up {
             SetUp::Goes => {}
             SetUp::Runs { asked, pid } => self.answer(asked, Ok(Answer::Created { pid })),
-            SetUp::Failed { asked, error } => self.answer(asked, Err(&error)),
+            SetUp::Failed { asked, error } => {
+                self.left_behind |= !error.attached().is_empty();
+                self.answer(asked, Err(&error));
+            }
         }
     }
 
@@ -426,7 +442,7 @@ impl Service {
         let Some(container) = self.container.as_mut() else {
             // Nobody else can ask for a container.
             if number == CREATOR {
-                self.leaving.get_or_insert(Leaving::Clean);
+                self.leaving.get_or_insert(Leaving::Clean(None));
             }
             return;
         };
@@ -450,6 +466,7 @@ impl Service {
             let reap = std::mem::take(&mut container.reap);
             if let Err(error) = self.container.take().map_or(Ok(()), Container::remove) {
                 self.journal.note(Report::new(&error));
+                self.left_behind = true;
             }
             self.leaving.get_or_insert(Leaving::Reap(reap));
             return;
@@ -472,22 +489,23 @@ impl Service {
 
     /// The end.
     fn leave(mut self) -> Result<()> {
-        let leaving = self.leaving.take().unwrap_or(Leaving::Clean);
-        let container = self.container.take();
-        let untouched = container.is_none();
-        let removed = container.map_or(Ok(()), Container::remove);
-        for done in [removed, self.home.leave()] {
-            if let Err(error) = done {
-                self.journal.note(Report::new(&error));
-            }
+        let leaving = self.leaving.take().unwrap_or(Leaving::Clean(None));
+        let removed = self.container.take().map_or(Ok(()), Container::remove);
+        let mut done = removed.and(self.home.leave());
+        if let Err(error) = &done {
+            self.journal.note(Report::new(error));
+            self.left_behind = true;
         }
-        self.pod.remove_living()?;
-        if untouched {
-            let _ = self.pod.remove();
-        }
+        done = done.and(self.pod.remove_living(self.left_behind));
         match leaving {
             Leaving::Reap(argv) => super::reap::start(&self.signals, &argv),
-            Leaving::Clean => Ok(()),
+            Leaving::Clean(Some(asked)) => {
+                self.answer(asked, done.as_ref().map(|()| Answer::Done));
+                self.flush();
+                done
+            }
+            Leaving::Clean(None) if !self.begun => self.pod.remove(),
+            Leaving::Clean(None) => done,
         }
     }
 }
