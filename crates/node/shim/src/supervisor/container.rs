@@ -12,7 +12,7 @@ use rustix::fd::AsFd;
 use rustix::process::Signal;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use tare_container::{Creation, Filter, FilterFlags, HostFacts, Running, Stdio};
+use tare_container::{Creation, Filter, FilterFlags, HostFacts, Stdio};
 use tare_error::{Context, Error, Kind, Result};
 use tare_process::Child;
 use tare_spec_oci::{NamespaceKind, Spec};
@@ -141,27 +141,22 @@ impl Container {
 
     /// Makes the next step of the set-up, after its descriptor was ready.
     pub(super) fn advance(mut self) -> (Option<Container>, SetUp) {
-        let Stage::Creating { creation, asked } = self.stage else {
+        let Stage::Creating { mut creation, asked } = self.stage else {
             return (Some(self), SetUp::Goes);
         };
-        match step(creation) {
-            Ok(Step::Goes(creation)) => {
+        match step(&mut creation) {
+            Ok(false) => {
                 self.stage = Stage::Creating { creation, asked };
-                (Some(self), SetUp::Goes)
+                return (Some(self), SetUp::Goes);
             }
-            Ok(Step::Runs(running)) => {
-                if let Some(master) = running.terminal {
-                    match Streams::terminal(master, self.stdin_open) {
-                        Ok(streams) => self.streams = Some(streams),
-                        Err(error) => {
-                            running.process.kill_and_reap();
-                            return (None, failed(self.group, asked, error));
-                        }
-                    }
-                }
-                let process = running.process;
+            Ok(true) => {}
+            Err(error) => return (None, failed(self.group, asked, error)),
+        }
+        match take_over(creation, self.stdin_open) {
+            Ok((process, terminal)) => {
                 let pid = process.pid.as_raw_pid();
                 self.stage = Stage::Running { process };
+                self.streams = terminal.or(self.streams);
                 (Some(self), SetUp::Runs { asked, pid })
             }
             Err(error) => (None, failed(self.group, asked, error)),
@@ -370,22 +365,30 @@ fn make(call: &CreateRequest, stdio: Stdio<'_>, group: Option<&ContainerGroup>) 
     })
 }
 
-/// What a look at the set-up brought.
-enum Step {
-    Goes(Creation),
-    Runs(Running),
-}
-
-/// Takes in what the process has said; what is created is started at once.
-fn step(mut creation: Creation) -> Result<Step> {
+/// Takes in what the process has said, and starts it once it is created; whether its program runs.
+fn step(creation: &mut Creation) -> Result<bool> {
     match creation.advance()? {
-        tare_container::Stage::SettingUp => {}
-        tare_container::Stage::Created => creation.start()?,
+        tare_container::Stage::SettingUp => Ok(false),
+        tare_container::Stage::Created => creation.start().map(|()| false),
         // It says so from the start on; but this is called when there is something to hear, and that is the end of
         // the channel, which the exec closed.
-        tare_container::Stage::Running => return creation.finish().map(Step::Runs),
+        tare_container::Stage::Running => Ok(true),
     }
-    Ok(Step::Goes(creation))
+}
+
+/// Takes over a process whose program runs, and its terminal.
+fn take_over(creation: Creation, stdin_open: bool) -> Result<(Child, Option<Streams>)> {
+    let running = creation.finish()?;
+    let terminal = running
+        .terminal
+        .map(|master| Streams::terminal(master, stdin_open));
+    match terminal.transpose() {
+        Ok(terminal) => Ok((running.process, terminal)),
+        Err(error) => {
+            running.process.kill_and_reap();
+            Err(error)
+        }
+    }
 }
 
 fn failed(group: Option<ContainerGroup>, asked: Pending, error: Error) -> SetUp {
