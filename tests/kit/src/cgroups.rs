@@ -38,6 +38,14 @@ impl Groups {
             .collect()
     }
 
+    /// Version 2 alone: the group to be made for the processes themselves; else empty.
+    pub(crate) fn leaf(&self) -> String {
+        match self.0.as_slice() {
+            [only] if only.join("cgroup.subtree_control").exists() => only.join("init").display().to_string(),
+            _ => String::new(),
+        }
+    }
+
     /// Removes all; what cannot be removed is returned.
     pub(crate) fn remove(mut self) -> Vec<String> {
         std::mem::take(&mut self.0)

@@ -17,6 +17,8 @@ pub enum Need {
     Cgroup1,
     /// A cgroup2 tree, with or without controllers.
     Cgroup2,
+    /// The memory, pids and cpu controllers of cgroup version 2, in the group that this process is in.
+    Cgroup2Controllers,
     /// The overlay filesystem.
     Overlay,
     /// The `nft` program and the kernel's nf_tables.
@@ -67,6 +69,14 @@ impl Need {
             Need::Cgroup2 => {
                 let mounted = lines("/proc/self/mountinfo").any(|line| line.contains(" - cgroup2 "));
                 (!mounted).then(|| "no cgroup2 is mounted".to_owned())
+            }
+            Need::Cgroup2Controllers => {
+                let listed: Vec<String> = lines("/sys/fs/cgroup/cgroup.controllers").collect();
+                let listed = listed.join(" ");
+                ["memory", "pids", "cpu"].iter().find_map(|name| {
+                    let there = listed.split(' ').any(|c| c == *name);
+                    (!there).then(|| format!("the {name} controller is not on a cgroup2 tree"))
+                })
             }
             Need::Overlay => (!lines("/proc/filesystems").any(|line| line.ends_with("\toverlay")))
                 .then(|| "the kernel has no overlay filesystem loaded".to_owned()),

@@ -73,6 +73,7 @@ fn outside(name: &str) {
         .arg(std::env::current_exe().expect("this program's path"))
         .args([name, "--exact", "--nocapture", "--test-threads=1"])
         .env("KIT_GROUPS", groups.procs_files())
+        .env("KIT_LEAF", groups.leaf())
         .env("TARE_KIT_SCRATCH", &scratch.0)
         .env("TARE_KIT_SKIPS", "/dev/null")
         .env(STAGE, "init")
@@ -96,10 +97,13 @@ fn outside(name: &str) {
     }
 }
 
-/// Joins the groups first, so that they are the root of the new cgroup namespace. `--kill-child` ends the whole
-/// pid namespace with unshare, which the outer process kills when time is up.
-const ENTER: &str = r#"for f in $KIT_GROUPS; do echo $$ > "$f" || exit 97; done; unset KIT_GROUPS
-exec unshare --mount --propagation private --pid --fork --kill-child --mount-proc --net --ipc --uts --cgroup -- "$@""#;
+/// Joins the groups first, so that they are the root of the new cgroup namespace. On version 2 alone all of this then
+/// moves into a group below, as one that has processes cannot hand controllers on. `--kill-child` ends the whole pid
+/// namespace with unshare, which the outer process kills when time is up.
+const ENTER: &str = r#"for f in $KIT_GROUPS; do echo $$ > "$f" || exit 97; done
+exec unshare --cgroup -- sh -c 'if [ -n "$KIT_LEAF" ]; then mkdir "$KIT_LEAF" && echo $$ > "$KIT_LEAF/cgroup.procs" || exit 97; fi
+unset KIT_GROUPS KIT_LEAF
+exec unshare --mount --propagation private --pid --fork --kill-child --mount-proc --net --ipc --uts -- "$@"' sh "$@""#;
 
 fn init(name: &str) {
     assert_eq!(getpid(), Pid::INIT, "stage init runs as pid 1");

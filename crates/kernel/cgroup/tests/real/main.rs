@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "this program is tests from end to end")]
 
 mod both;
+mod controllers;
 mod memory;
 mod unified;
 mod version_one;
