@@ -105,3 +105,17 @@ fn the_torture_image_has_what_hurts() {
         assert_eq!(fs::metadata(root.join("sparse/huge")).unwrap().len(), 150_000_000);
     });
 }
+
+#[test]
+fn buildah_made_both_formats() {
+    test(&[Need::Root, Need::Fixture("buildah")], |world| {
+        let folder = world.fixture("buildah");
+        let manifest = Tare::program("tar")
+            .args(["-xOf", "docker.tar", "manifest.json"])
+            .directory(&folder)
+            .ok();
+        assert!(manifest.contains("buildah:latest"), "{manifest}");
+        let index = fs::read_to_string(folder.join("oci/index.json")).unwrap();
+        assert!(index.contains("oci.image.manifest.v1+json"), "{index}");
+    });
+}
