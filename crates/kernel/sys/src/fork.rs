@@ -90,7 +90,7 @@ pub fn fork_with(
     }
     let mut pidfd: RawFd = -1;
     let (returned, in_group) = match by_clone3(flags, group, &mut pidfd) {
-        Err(Errno::NOSYS) => (by_clone(flags, &mut pidfd)?, false),
+        Err(Errno::NOSYS | Errno::PERM) => (by_clone(flags, &mut pidfd)?, false),
         done => (done?, group.is_some()),
     };
     let Some(pid) = Pid::from_raw(returned) else {
@@ -120,7 +120,8 @@ fn by_clone3(flags: CloneFlags, group: Option<BorrowedFd<'_>>, pidfd: &mut RawFd
     number(value(returned)?)
 }
 
-/// The fallback: the same without birth into a group. Argument order differs by architecture only after the third.
+/// The fallback: the same without birth into a group. The first three arguments are in this order on all
+/// architectures but s390 (clone(2)).
 fn by_clone(flags: CloneFlags, pidfd: &mut RawFd) -> Result<i32> {
     let flags = u64::from(flags.bits()) | PIDFD | u64::from(libc::SIGCHLD.unsigned_abs());
     // SAFETY: as above; CLONE_PIDFD stores the pidfd where the third argument points (the parent tid).

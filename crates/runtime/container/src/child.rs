@@ -4,9 +4,9 @@
 //! parent's heap is read, never changed. Handles live in this struct's fixed fields and in slots made before the fork.
 
 mod devices;
-mod helper;
 mod identity;
 mod mounts;
+mod opener;
 mod program;
 
 use crate::plan::Plan;
@@ -21,7 +21,7 @@ use rustix::thread::{Gid, Uid};
 use tare_process::{CloneFlags, Procfs, close_all_but};
 use tare_sys::exit_now;
 
-pub(crate) use helper::run as run_helper;
+pub(crate) use opener::run as run_opener;
 
 /// The result of a step.
 pub(crate) type Done = std::result::Result<(), Failure>;
@@ -33,8 +33,8 @@ pub(crate) struct Child<'a> {
     pub(crate) channel: BorrowedFd<'a>,
     /// Namespaces to join.
     pub(crate) joined: &'a [OwnedFd],
-    /// The socket to the helper, where there is one.
-    pub(crate) helper: Option<BorrowedFd<'a>>,
+    /// The socket to the opener, where there is one.
+    pub(crate) opener: Option<BorrowedFd<'a>>,
     /// Standard input, output and error; none for a terminal.
     pub(crate) stdio: Option<[BorrowedFd<'a>; 3]>,
     /// Sources that were opened, by slot; made with their full length before the fork.
@@ -234,7 +234,11 @@ impl Child<'_> {
                 return Ok(());
             }
         }
-        Ok(procfs.write_own(file, data)?)
+        match procfs.write_own(file, data) {
+            // Before Linux 5.8 AppArmor has no directory of its own.
+            Err(Errno::NOENT) if file == c"attr/apparmor/exec" => Ok(procfs.write_own(c"attr/exec", data)?),
+            done => Ok(done?),
+        }
     }
 }
 

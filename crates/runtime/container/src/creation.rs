@@ -2,7 +2,7 @@
 
 mod outside;
 
-use crate::child::{Child, Handles, run_helper};
+use crate::child::{Child, Handles, run_opener};
 use crate::failure;
 use crate::plan::{Plan, plan};
 use crate::report::{self, Message, Received};
@@ -35,7 +35,7 @@ pub struct Creation {
     plan: Plan,
     child: Option<tare_process::Child>,
     /// What opens sources for a child in a new user namespace; it ends by itself.
-    helper: Option<tare_process::Child>,
+    opener: Option<tare_process::Child>,
     pid: Pid,
     channel: OwnedFd,
     terminal: Option<OwnedFd>,
@@ -68,12 +68,12 @@ impl Creation {
         let plan = plan(request, facts)?;
         let joined = open_namespaces(&plan)?;
         let (channel, theirs) = sockets(request)?;
-        let (process, helper) = fork(request, &plan, &joined, theirs.as_fd())?;
+        let (process, opener) = fork(request, &plan, &joined, theirs.as_fd())?;
         drop(theirs);
         let creation = Creation {
             pid: process.pid,
             child: Some(process),
-            helper,
+            opener,
             plan,
             channel,
             terminal: None,
@@ -98,7 +98,7 @@ impl Creation {
                 Received::Nothing => return Ok(self.stage),
                 Received::Message(Message::Created) => {
                     self.stage = Stage::Created;
-                    self.end_helper();
+                    self.end_opener();
                 }
                 Received::Message(Message::Terminal(fd)) => self.terminal = Some(fd),
                 Received::Message(Message::Failed { step, failure, head }) => {
@@ -200,7 +200,7 @@ impl Creation {
 
     /// The child ended without a word: something killed it.
     fn died(&mut self) -> Error {
-        self.end_helper();
+        self.end_opener();
         let status = self.child.take().and_then(|child| {
             let _ = child.signal(rustix::process::Signal::KILL);
             child.wait().ok()
@@ -211,16 +211,16 @@ impl Creation {
         Error::new(Kind::Internal, "set up", "the container").because(format!("its process was ended{how}"))
     }
 
-    /// Reaps the helper, which has sent everything.
-    fn end_helper(&mut self) {
-        if let Some(helper) = self.helper.take() {
-            helper.kill_and_reap();
+    /// Reaps the opener, which has sent everything.
+    fn end_opener(&mut self) {
+        if let Some(opener) = self.opener.take() {
+            opener.kill_and_reap();
         }
     }
 
     /// Kills and reaps the process.
     fn end(&mut self) {
-        self.end_helper();
+        self.end_opener();
         if let Some(child) = self.child.take() {
             child.kill_and_reap();
         }
@@ -240,7 +240,7 @@ impl AsFd for Creation {
     }
 }
 
-/// Forks the child that executes the plan, and the helper it may need.
+/// Forks the child that executes the plan, and the opener it may need.
 fn fork(
     request: &Request<'_>,
     plan: &Plan,
@@ -260,7 +260,7 @@ fn fork(
         } => Some([stdin, stdout, stderr]),
         Stdio::Terminal => None,
     };
-    let sources = if plan.helper.is_empty() {
+    let sources = if plan.opener.is_empty() {
         None
     } else {
         Some(sockets(request)?)
@@ -273,7 +273,7 @@ fn fork(
         plan,
         channel,
         joined,
-        helper: sources.as_ref().map(|(ours, _)| ours.as_fd()),
+        opener: sources.as_ref().map(|(ours, _)| ours.as_fd()),
         stdio,
         slots: (0..plan.slots).map(|_| None).collect(),
         handles: Handles::default(),
@@ -293,8 +293,8 @@ fn fork(
         group: None,
         keep: &keep,
     };
-    match spawn(&how, || run_helper(plan, channel, theirs.as_fd())) {
-        Ok(helper) => Ok((process, Some(helper))),
+    match spawn(&how, || run_opener(plan, channel, theirs.as_fd())) {
+        Ok(opener) => Ok((process, Some(opener))),
         Err(errno) => {
             process.kill_and_reap();
             Err(refused(errno))

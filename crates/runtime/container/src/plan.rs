@@ -23,8 +23,8 @@ use tare_spec_oci::{IdMapping, Linux, Namespace, NamespaceKind, Process};
 #[derive(Debug)]
 pub struct Plan {
     pub(crate) steps: Vec<Step>,
-    /// Steps of a helper that has the rights of the host, where the user namespace is new.
-    pub(crate) helper: Vec<Step>,
+    /// Steps of a opener that has the rights of the host, where the user namespace is new.
+    pub(crate) opener: Vec<Step>,
     pub(crate) flags: CloneFlags,
     /// Namespaces to join, in the order of their numbers.
     pub(crate) joined: Vec<Namespace>,
@@ -51,9 +51,9 @@ pub(crate) struct Outside {
 }
 
 impl Plan {
-    /// Step `number` in the numbering of reports: the child's steps, then the helper's.
+    /// Step `number` in the numbering of reports: the child's steps, then the opener's.
     pub(crate) fn step(&self, number: usize) -> Option<&Step> {
-        self.steps.iter().chain(&self.helper).nth(number)
+        self.steps.iter().chain(&self.opener).nth(number)
     }
 
     /// The steps.
@@ -67,7 +67,7 @@ impl fmt::Display for Plan {
         for (number, step) in self.steps.iter().enumerate() {
             writeln!(f, "{number:3} {step}")?;
         }
-        for step in &self.helper {
+        for step in &self.opener {
             writeln!(f, "  + {step}, outside")?;
         }
         Ok(())
@@ -125,7 +125,7 @@ impl<'a> Draft<'a> {
                 .ok_or_else(|| missing("no \"process\""))?,
             plan: Plan {
                 steps: Vec::new(),
-                helper: Vec::new(),
+                opener: Vec::new(),
                 flags: CloneFlags::empty(),
                 joined: Vec::new(),
                 slots: 0,
@@ -184,7 +184,7 @@ impl<'a> Draft<'a> {
                 subject: subject.clone(),
                 action: Action::Prepare { slot, from },
             };
-            self.plan.helper.push(step);
+            self.plan.opener.push(step);
             self.push(Place::Sources, "await", subject, Action::Receive { slot });
         } else {
             self.push(Place::Sources, name, subject, Action::Prepare { slot, from });

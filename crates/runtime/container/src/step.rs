@@ -65,12 +65,12 @@ pub(crate) enum Place {
     OwnFiles,
     /// Standard input, output and error.
     Stdio,
-    /// Limits, after everything that could need more.
-    Limits,
     /// The bounding set, while the right to change it is still there.
     Bounding,
     /// The working directory, as root: a user may lack the way there, or root may.
     Directory,
+    /// Limits, after everything that could need more, and before the right to raise them goes.
+    Limits,
     /// The user, after all that needs root.
     User,
     /// The working directory again, where root was not let in.
@@ -133,12 +133,12 @@ pub(crate) enum Action {
     },
     OpenHandles,
     HostPropagation(Propagation),
-    /// Executed by the child, or where the user namespace is new by its helper.
+    /// Executed by the child, or where the user namespace is new by its opener.
     Prepare {
         slot: usize,
         from: Prepared,
     },
-    /// Where a helper prepares: the child takes what it made.
+    /// Where a opener prepares: the child takes what it made.
     Receive {
         slot: usize,
     },

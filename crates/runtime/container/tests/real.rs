@@ -19,6 +19,8 @@ mod failures;
 mod inside;
 #[path = "real/layers.rs"]
 mod layers;
+#[path = "real/neighbours.rs"]
+mod neighbours;
 #[path = "real/terminal.rs"]
 mod terminal;
 #[path = "real/users.rs"]
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         denied::TESTS,
         users::TESTS,
         terminal::TESTS,
+        neighbours::TESTS,
     ]
     .concat();
     match arguments.first().map(String::as_str) {

@@ -133,6 +133,10 @@ fn one(draft: &mut Draft<'_>, mount: &Mount) -> Result<()> {
     if let (None, "cgroup", Cgroups::V1(hierarchies)) = (options.bind, kind, &draft.facts.cgroups) {
         return cgroup_v1(draft, mount, &options, hierarchies);
     }
+    if of_the_host(draft, kind).is_some() {
+        // A view of the host is never writable, at no depth (CVE-2023-25809).
+        options.recursive.set |= MountAttrFlags::MOUNT_ATTR_RDONLY;
+    }
     if kind == "devpts" {
         options
             .parameters
@@ -183,11 +187,10 @@ fn source(draft: &mut Draft<'_>, mount: &Mount, options: &Options) -> Result<Sou
         let slot = draft.open_source(&path, bind == Bind::Recursive, subject)?;
         return Ok(Source::Tree { slot });
     }
-    // A new sysfs shows the network namespace it is made in, and wants that to be ours: a user namespace has only
-    // the devices of its own.
-    if kind == "sysfs" && draft.without_mknod() && !draft.is_new(NamespaceKind::Network) {
-        let slot = draft.open_source(Path::new("/sys"), true, "/sys of the host")?;
-        return Ok(Source::Tree { slot });
+    if let Some((path, subject)) = of_the_host(draft, kind) {
+        return Ok(Source::Tree {
+            slot: draft.open_source(Path::new(path), true, subject)?,
+        });
     }
     if kind == "overlay" {
         let overlay = Overlay::prepare(options).map_err(|_| {
@@ -208,6 +211,21 @@ fn source(draft: &mut Draft<'_>, mount: &Mount, options: &Options) -> Result<Sou
     let file_system =
         FileSystem::prepare(kind, Some(name), options).map_err(|_| invalid(mount, "a NUL byte"))?;
     Ok(Source::New(file_system))
+}
+
+/// What a user namespace cannot mount anew, and gets from the host: sysfs shows the network namespace it is made in,
+/// which must be ours; cgroup2 the cgroup namespace.
+fn of_the_host(draft: &Draft<'_>, kind: &str) -> Option<(&'static str, &'static str)> {
+    if !draft.without_mknod() {
+        return None;
+    }
+    match (kind, &draft.facts.cgroups) {
+        ("sysfs", _) if !draft.is_new(NamespaceKind::Network) => Some(("/sys", "/sys of the host")),
+        ("cgroup" | "cgroup2", Cgroups::V2) if !draft.is_new(NamespaceKind::Cgroup) => {
+            Some(("/sys/fs/cgroup", "/sys/fs/cgroup of the host"))
+        }
+        _ => None,
+    }
 }
 
 fn invalid(mount: &Mount, reason: &str) -> Error {

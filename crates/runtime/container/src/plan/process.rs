@@ -69,7 +69,7 @@ fn own_files(draft: &mut Draft<'_>) {
     if let Some(profile) = profile {
         let data = format!("exec {profile}").into_bytes();
         let action = Action::WriteOwn {
-            file: c"attr/exec",
+            file: c"attr/apparmor/exec",
             data,
             only_if_changed: false,
         };

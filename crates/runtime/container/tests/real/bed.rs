@@ -1,6 +1,6 @@
 //! The bed of a test: private namespaces, a scratch root with busybox, and a run that gathers output.
 
-use rustix::fd::AsFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::mount::{MountFlags, MountPropagationFlags};
 use rustix::process::Pid;
 use serde_json::{Value, json};
@@ -33,6 +33,7 @@ pub(crate) struct Bed {
     pub(crate) rootfs: Vec<Mount>,
     pub(crate) seccomp: Option<Vec<u8>>,
     pub(crate) facts: HostFacts,
+    pub(crate) group: Option<OwnedFd>,
 }
 
 /// How a run ended.
@@ -57,6 +58,7 @@ impl Bed {
             rootfs: Vec::new(),
             seccomp: None,
             facts: HostFacts::read().unwrap(),
+            group: None,
         }
     }
 
@@ -139,7 +141,7 @@ impl Bed {
             bundle: &self.bundle,
             rootfs: &self.rootfs,
             stdio,
-            group: None,
+            group: self.group.as_ref().map(AsFd::as_fd),
             seccomp: self.seccomp.as_deref().map(|program| Filter {
                 program,
                 flags: tare_container::FilterFlags::empty(),

@@ -21,7 +21,7 @@ fn instruction(code: u16, jt: u8, jf: u8, k: u32) -> [u8; 8] {
 }
 
 /// A filter that answers one call with an error number and allows the rest.
-fn deny(call: u32, errno: u32) -> Vec<u8> {
+pub(crate) fn deny(call: u32, errno: u32) -> Vec<u8> {
     [
         instruction(0x20, 0, 0, 0),
         instruction(0x15, 0, 1, call),

@@ -1,4 +1,4 @@
-//! The helper of a child in a new user namespace: a second child that kept the host's rights, opens what the first may
+//! The opener of a child in a new user namespace: a second child that kept the host's rights, opens what the first may
 //! not, and passes it on. Nothing here allocates; see [`crate::child`].
 
 use crate::child::{Child, Done, mounts};
@@ -11,11 +11,11 @@ use rustix::process::DumpableBehavior;
 use tare_mount::Propagation;
 use tare_sys::exit_now;
 
-/// Executes the helper's steps in order and sends what they made to the child.
+/// Executes the opener's steps in order and sends what they made to the child.
 pub(crate) fn run(plan: &Plan, channel: BorrowedFd<'_>, to: BorrowedFd<'_>) -> i32 {
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let mut done = mounts::host_propagation(Propagation::Slave);
-    for (index, step) in plan.helper.iter().enumerate() {
+    for (index, step) in plan.opener.iter().enumerate() {
         if done.is_ok()
             && let Action::Prepare { from, .. } = &step.action
         {
@@ -30,9 +30,9 @@ pub(crate) fn run(plan: &Plan, channel: BorrowedFd<'_>, to: BorrowedFd<'_>) -> i
 }
 
 impl Child<'_> {
-    /// Takes the next thing of the helper, which sends in the order in which they are asked for.
+    /// Takes the next thing of the opener, which sends in the order in which they are asked for.
     pub(super) fn receive(&mut self, slot: usize) -> Done {
-        match report::receive_fd(self.helper.ok_or(Errno::BADF)?)? {
+        match report::receive_fd(self.opener.ok_or(Errno::BADF)?)? {
             Some(fd) => *self.slots.get_mut(slot).ok_or(Errno::BADF)? = Some(fd),
             // It failed, and has said so itself.
             None => exit_now(1),
