@@ -17,8 +17,8 @@ struct RawInfo {
     exit_code: i32,
 }
 
-/// `_IOWR(0xff, 11, struct pidfd_info)` of 64 bytes.
-const PIDFD_GET_INFO: libc::c_ulong = 0xc040_ff0b;
+/// `_IOWR(0xff, 11, struct pidfd_info)`, of 64 bytes; computed, because its type differs between C libraries.
+const PIDFD_GET_INFO: libc::Ioctl = libc::_IOWR::<RawInfo>(0xff, 11);
 /// `PIDFD_INFO_PID` and `PIDFD_INFO_EXIT`.
 const INFO_PID: u64 = 1;
 const INFO_EXIT: u64 = 1 << 3;
@@ -42,7 +42,7 @@ pub fn pidfd_info(pidfd: BorrowedFd<'_>) -> Result<PidfdInfo> {
         ..RawInfo::default()
     };
     // SAFETY: the number says that the kernel reads and writes 64 bytes, which is the size of this live struct.
-    done(unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO as libc::Ioctl, &raw mut info) }.into())?;
+    done(unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO, &raw mut info) }.into())?;
     Ok(PidfdInfo {
         pid: info.pid,
         exit_status: (info.mask & INFO_EXIT != 0).then_some(info.exit_code),
