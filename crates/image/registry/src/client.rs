@@ -5,7 +5,7 @@ use crate::challenge::{self, Challenge};
 use crate::credentials::{Credentials, Login, Proof};
 use crate::document::{ACCEPT, DOCUMENT_LIMIT, Document, check_digest};
 use crate::hosts::{Hosts, Wire};
-use crate::transport::{Body, Pieces, Timeouts, Transport, Trust, read_all, speaks_no_tls};
+use crate::transport::{Body, Pieces, Timeouts, Transport, Trust, read_all};
 use crate::{DEFAULT_DOMAIN, Reference, fault, token};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
@@ -98,15 +98,9 @@ impl Client {
     async fn greets_with_tls(&self, host: &str) -> Result<bool> {
         let bad = |e| Error::new(Kind::Invalid, "reach registry", host).from_source(e);
         let ping = Request::get(format!("https://{host}/v2/")).header(USER_AGENT, AGENT);
-        match self
-            .transport
-            .send(ping.body(Body::default()).map_err(bad)?)
+        self.transport
+            .speaks_tls(ping.body(Body::default()).map_err(bad)?)
             .await
-        {
-            Ok(_) => Ok(true),
-            Err(e) if speaks_no_tls(&e) => Ok(false),
-            Err(e) => Err(e),
-        }
     }
 }
 

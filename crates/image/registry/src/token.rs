@@ -122,3 +122,64 @@ fn request(realm: &Uri, ask: &Ask<'_>) -> Result<Request<Body>> {
         .body(Body::default())
         .map_err(|e| bad().from_source(e))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::{Timeouts, Trust};
+
+    /// What is refused before anything is sent: no server listens in this test.
+    fn refused(registry: &str, realm: &str) -> Error {
+        let registry = Origin::of(&registry.parse().unwrap()).unwrap();
+        let login = Login {
+            user: "ada".into(),
+            proof: Proof::Password(Secret::new("pw")),
+            found_in: "a test".into(),
+        };
+        let ask = Ask {
+            registry: &registry,
+            realm,
+            service: None,
+            repository: "a",
+            login: Some(&login),
+        };
+        let transport = Transport::new(Timeouts::default(), Trust::Only(Vec::new()));
+        let executor = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        executor.block_on(fetch(&transport, &ask)).unwrap_err()
+    }
+
+    #[test]
+    fn no_login_goes_to_a_realm_that_is_less_safe_than_the_registry() {
+        for (registry, realm, reason) in [
+            (
+                "https://r.example",
+                "http://r.example/token",
+                "to a place without TLS",
+            ),
+            (
+                "https://r.example",
+                "http://127.0.0.1:1/token",
+                "to a place without TLS",
+            ),
+            ("http://127.0.0.1:5000", "/token", "no http URL"),
+            ("http://127.0.0.1:5000", "ftp://127.0.0.1/token", "no http URL"),
+            ("http://127.0.0.1:5000", "file:///etc/passwd", "no URL"),
+            ("http://127.0.0.1:5000", "http://u:p@127.0.0.1:1/", "no http URL"),
+            ("http://127.0.0.1:5000", "http://[", "no URL"),
+        ] {
+            let error = refused(registry, realm);
+            assert_eq!(error.kind(), Kind::Denied, "{realm}: {error}");
+            assert!(error.to_string().contains(reason), "{realm}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_login_never_shows_in_a_header_that_is_printed() {
+        let header = basic("ada", &Secret::new("pw")).unwrap();
+        assert_eq!(header.as_bytes(), b"Basic YWRhOnB3");
+        assert_eq!(format!("{header:?}"), "Sensitive");
+    }
+}

@@ -11,6 +11,7 @@ use hyper_util::rt::TokioExecutor;
 use rustls::pki_types::CertificateDer;
 use std::error::Error as StdError;
 use std::future::Future;
+use std::io::ErrorKind;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tare_error::{Error, Kind, Result};
@@ -77,19 +78,51 @@ impl Transport {
     /// certificate is not trusted.
     pub(crate) async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>> {
         let uri = request.uri().clone();
+        match self.exchange(request).await? {
+            Ok(response) => Ok(response),
+            Err(e) => Err(explain(&uri, &e)),
+        }
+    }
+
+    /// Whether the peer at `request`'s address answers to TLS at all.
+    ///
+    /// Only its own words decide, a broken record or an end in the middle of the greeting: a certificate that is
+    /// not trusted, or a peer that is not there, is an error and never a reason to go on without TLS.
+    ///
+    /// # Errors
+    /// As [`Transport::send`].
+    pub(crate) async fn speaks_tls(&self, request: Request<Body>) -> Result<bool> {
+        let uri = request.uri().clone();
+        let Err(error) = self.exchange(request).await? else {
+            return Ok(true);
+        };
+        let links = chain(&error);
+        let tls = links.iter().find_map(|e| e.downcast_ref::<rustls::Error>());
+        let broke_off = links
+            .iter()
+            .filter_map(|e| e.downcast_ref::<std::io::Error>())
+            .any(|e| matches!(e.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset));
+        match tls {
+            Some(rustls::Error::InvalidMessage(_)) => Ok(false),
+            None if error.is_connect() && broke_off => Ok(false),
+            _ => Err(explain(&uri, &error)),
+        }
+    }
+
+    /// Sends a request by the transport its address asks for; the outer error is ours, the inner the library's.
+    async fn exchange(
+        &self,
+        request: Request<Body>,
+    ) -> Result<std::result::Result<Response<Incoming>, hyper_util::client::legacy::Error>> {
+        let uri = request.uri().clone();
         let secure = Origin::of(&uri).is_some_and(|o| o.secure);
         let answered = if secure {
             self.deadline(self.secure()?.request(request)).await
         } else {
             self.deadline(self.plain.request(request)).await
         };
-        match answered {
-            Ok(done) => done.map_err(|e| explain(&uri, &e)),
-            Err(_) => Err(unavailable(&uri).because(format!(
-                "no answer within {} s",
-                self.timeouts.answer.as_secs_f32()
-            ))),
-        }
+        let seconds = self.timeouts.answer.as_secs_f32();
+        answered.map_err(|_| unavailable(&uri).because(format!("no answer within {seconds} s")))
     }
 
     fn deadline<F: Future>(&self, sent: F) -> tokio::time::Timeout<F> {
@@ -160,7 +193,7 @@ pub(crate) fn shown(uri: &Uri) -> String {
 /// The cause first: what the kernel, the resolver or TLS said, not the layers above it.
 fn explain(uri: &Uri, error: &(dyn StdError + 'static)) -> Error {
     let links = chain(error);
-    if let Some(tls) = links.iter().find_map(|e| tls_error(*e)) {
+    if let Some(tls) = links.iter().find_map(|e| e.downcast_ref::<rustls::Error>()) {
         return explain_tls(uri, tls);
     }
     let io = links
@@ -179,23 +212,26 @@ fn explain(uri: &Uri, error: &(dyn StdError + 'static)) -> Error {
             .because(lower_first(&cause))
             .hint("check the registry's name and this machine's DNS; `tare images` lists what is here");
     }
-    if io.is_some_and(|e| e.kind() == std::io::ErrorKind::UnexpectedEof) {
+    if io.is_some_and(|e| e.kind() == ErrorKind::UnexpectedEof) {
         return unavailable(uri).because("it closed the connection");
     }
     let last = links.last().map(ToString::to_string).unwrap_or_default();
     unavailable(uri).because(lower_first(&last))
 }
 
-/// An error and all below it.
+/// An error and all below it. An `io::Error` passes over the error it holds when asked for its source, so that one
+/// is taken out of it; the TLS library's lies two of them deep.
 fn chain<'a>(error: &'a (dyn StdError + 'static)) -> Vec<&'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |e| StdError::source(*e)).collect()
-}
-
-/// The TLS library's error, which travels inside an I/O error.
-fn tls_error<'a>(link: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    let inside = link.downcast_ref::<std::io::Error>().and_then(|e| e.get_ref());
-    link.downcast_ref::<rustls::Error>()
-        .or_else(|| inside.and_then(|e| e.downcast_ref::<rustls::Error>()))
+    let below = |e: &&'a (dyn StdError + 'static)| -> Option<&'a (dyn StdError + 'static)> {
+        match e
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref)
+        {
+            Some(held) => Some(held),
+            None => StdError::source(*e),
+        }
+    };
+    std::iter::successors(Some(error), below).collect()
 }
 
 fn explain_tls(uri: &Uri, error: &rustls::Error) -> Error {
@@ -215,15 +251,6 @@ fn explain_tls(uri: &Uri, error: &rustls::Error) -> Error {
 
 /// What is said of a peer that answers a TLS greeting with something else.
 const NO_TLS: &str = "it does not speak TLS";
-
-/// Whether a failure to connect by TLS may mean that the peer speaks plain HTTP.
-pub(crate) fn speaks_no_tls(error: &Error) -> bool {
-    // Asked only of a loopback peer just connected to: a bad certificate is `Denied`, a refused connection has an
-    // errno, a silent one is given up on; what remains is a peer that broke off or answered in another protocol.
-    error.kind() == Kind::Unavailable
-        && error.operation() == "connect to"
-        && error.errno().is_none_or(|n| n == 104)
-}
 
 fn lower_first(text: &str) -> String {
     let mut chars = text.chars();

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod server;
+mod tls;
 
 use oci_spec::image::{Descriptor, MediaType};
 use serde_json::json;

@@ -66,6 +66,32 @@ fn every_format_of_a_real_registry_is_pulled() {
 }
 
 #[test]
+fn images_of_other_builders_are_pulled_whole() {
+    test(NEEDS, |world| {
+        let (bed, registry) = (Bed::new(world), world.registry());
+        let engine = bed.engine();
+        for (name, file) in [
+            ("debian", "etc/debian_version"),
+            ("nginx", "usr/sbin/nginx"),
+            ("torture", "links/first"),
+            ("torture:zstd", "links/first"),
+        ] {
+            let image = pull(&engine, &registry.image(name)).unwrap().image;
+            assert!(read(&bed, &image, file).is_some(), "{name}");
+        }
+        check_whole(&bed, &engine);
+        // What a command pays before it does anything.
+        let start = std::time::Instant::now();
+        for _ in 0..100 {
+            bed.engine().resolve_image(&registry.image("debian")).unwrap();
+        }
+        println!("open and resolve: {:?}", start.elapsed() / 100);
+        engine.remove_image(&registry.image("debian"), false).unwrap();
+        check_whole(&bed, &engine);
+    });
+}
+
+#[test]
 fn an_image_by_digest_is_the_one_its_tag_named() {
     test(NEEDS, |world| {
         let (bed, registry) = (Bed::new(world), world.registry());
