@@ -34,6 +34,8 @@ pub(crate) struct Held<'a> {
     root: &'a Root,
     flavour: Flavour,
     levels: Vec<Level>,
+    /// A directory or link was removed, so paths may lead elsewhere now.
+    stale: bool,
     /// Directories that were made because an entry implied them: inode and path from the root.
     pub(crate) made: Vec<(u64, Vec<u8>)>,
 }
@@ -48,6 +50,7 @@ impl<'a> Held<'a> {
             root,
             flavour,
             levels: vec![level],
+            stale: false,
             made: Vec::new(),
         })
     }
@@ -69,6 +72,9 @@ impl<'a> Held<'a> {
     ///
     /// Links on the way are followed inside the root, dangling ones too: their targets may come from lower layers.
     pub(crate) fn enter(&mut self, path: &[u8]) -> Result<()> {
+        if std::mem::take(&mut self.stale) {
+            self.levels.truncate(1);
+        }
         while let [_, .., top] = &self.levels[..]
             && !within(path, &top.path)
         {
@@ -107,15 +113,9 @@ impl<'a> Held<'a> {
         }
     }
 
-    /// Forgets all but the root: a directory or link was removed, so paths may lead elsewhere now.
-    pub(crate) fn forget(&mut self, but: Option<Level>) {
-        self.levels.truncate(1);
-        self.levels.extend(but);
-    }
-
-    /// Takes the top level out, to keep it over a [`Held::forget`].
-    pub(crate) fn take_top(&mut self) -> Option<Level> {
-        (self.levels.len() > 1).then(|| self.levels.pop()).flatten()
+    /// Forgets all but the root when the next directory is entered; the top one serves until then.
+    pub(crate) fn forget(&mut self) {
+        self.stale = true;
     }
 
     /// Walks `path` name by name, following links by hand, and makes what is missing.

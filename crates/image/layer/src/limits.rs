@@ -25,6 +25,10 @@ pub struct Limits {
     pub xattr: usize,
     /// Pieces of data in one sparse file. Default 262,144.
     pub pieces: usize,
+    /// Bytes of memory for names of directories and of links below, which are kept until the end. Default 256 MiB.
+    pub names: usize,
+    /// Extended attributes of one entry. Default 512.
+    pub xattrs: usize,
     /// Bytes copied up from lower layers for hard links that lead there. Default 4 GiB.
     pub copied: u64,
 }
@@ -42,6 +46,8 @@ impl Default for Limits {
             header: 1 << 20,
             xattr: 64 << 10,
             pieces: 1 << 18,
+            names: 256 << 20,
+            xattrs: 512,
             copied: 4 << 30,
         }
     }
@@ -61,6 +67,8 @@ impl Limits {
             header: 8 << 10,
             xattr: 1 << 10,
             pieces: 64,
+            names: 1 << 20,
+            xattrs: 16,
             copied: 1 << 20,
         }
     }

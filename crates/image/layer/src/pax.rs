@@ -116,9 +116,13 @@ impl Pax {
         if value.len() > limits.xattr {
             return Err(Refusal::Limit("xattr", limits.xattr));
         }
+        let full = self.xattrs.len() >= limits.xattrs;
         match self.xattrs.iter_mut().find(|(known, _)| *known == name) {
             Some(known) if wins => known.1 = value,
             Some(_) => {}
+            None if full => {
+                return Err(Refusal::Limit("xattrs", limits.xattrs));
+            }
             None => self.xattrs.push((name, value)),
         }
         Ok(())

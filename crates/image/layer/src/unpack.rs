@@ -106,6 +106,8 @@ struct Unpacker<'a> {
     later: HashMap<u64, Later>,
     implied: HashMap<u64, Vec<u8>>,
     links: Vec<Link>,
+    /// Bytes of names and attributes kept in memory so far.
+    kept: usize,
     root_carried: bool,
     skipped_devices: u64,
     dropped_xattrs: u64,
@@ -128,6 +130,7 @@ impl<'a> Unpacker<'a> {
             later: HashMap::new(),
             implied: HashMap::new(),
             links: Vec::new(),
+            kept: 0,
             root_carried: false,
             skipped_devices: 0,
             dropped_xattrs: 0,
@@ -180,7 +183,8 @@ impl<'a> Unpacker<'a> {
     /// Enters a directory and notes those that had to be made for it.
     fn enter(&mut self, path: &[u8]) -> Result<()> {
         self.held.enter(path)?;
-        for (inode, path) in self.held.made.drain(..) {
+        for (inode, path) in std::mem::take(&mut self.held.made) {
+            self.keep(2 * path.len())?;
             let zero = Later {
                 path: path.clone(),
                 atime: (0, 0),
@@ -251,6 +255,7 @@ impl<'a> Unpacker<'a> {
             true,
         )?;
         let default_acl = wanted.xattrs.iter().find(|(name, _)| name == DEFAULT_ACL);
+        self.keep(path.len() + default_acl.map_or(0, |(_, value)| value.len()))?;
         let later = Later {
             path,
             atime: wanted.atime,
@@ -341,6 +346,7 @@ impl<'a> Unpacker<'a> {
             },
         };
         let Some((dir, stat)) = found else {
+            self.keep(path.len() + target.len())?;
             self.links.push(Link {
                 name: path_buf(path),
                 target: path_buf(target),
@@ -399,14 +405,23 @@ impl<'a> Unpacker<'a> {
         }
     }
 
+    /// Counts what is kept in memory until the end.
+    fn keep(&mut self, bytes: usize) -> Result<()> {
+        // Each name also takes a place in a table.
+        self.kept += bytes + 64;
+        match self.kept > self.options.limits.names {
+            true => Err(reached("layer", "names", self.options.limits.names)),
+            false => Ok(()),
+        }
+    }
+
     /// Removes what this layer has under `name` in the top directory.
     fn clear(&mut self, name: &CString) -> rustix::io::Result<()> {
         let stat = rustix::fs::statat(self.held.top(), name, AtFlags::SYMLINK_NOFOLLOW)?;
         tare_path::remove_tree(self.held.top(), name)?;
         let kind = FileType::from_raw_mode(stat.st_mode);
         if kind == FileType::Directory || kind == FileType::Symlink {
-            let top = self.held.take_top();
-            self.held.forget(top);
+            self.held.forget();
         }
         Ok(())
     }

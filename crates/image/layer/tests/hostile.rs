@@ -180,11 +180,26 @@ fn contained(yard: &Yard) {
     assert_eq!(unpacked.entries, 3);
     assert!(inside("b").exists() && inside("n\nl").exists() && !inside(".wh..wh.plnk").exists());
 
+    odd(yard);
+}
+
+/// Entries that are odd, and what they mean.
+fn odd(yard: &Yard) {
+    let a = Archive::new;
+    let inside = |path: &str| yard.root(path);
+
     // Setuid survives the change of owner; bits beyond the twelve do not get in.
     let setuid = Header::new(b'0', "su").mode(0o7_104_755).owner(1000, 1000);
     yard.unpack(&a().entry(&setuid, b"x").end()).unwrap();
     let about = fs::metadata(inside("su")).unwrap();
     assert_eq!((about.mode() & 0o7777, about.uid()), (0o4755, 1000));
+
+    // A directory that was reached through a link is not taken for it once the link is gone.
+    let e = yard
+        .unpack(&a().symlink("a", ".").file("a/a", "file").file("a/x", "").end())
+        .unwrap_err();
+    assert_eq!(e.kind(), Kind::Corrupt, "{e:?}");
+    assert!(!inside("x").exists());
 
     // A link to itself changes nothing; data after a link's header is no data.
     yard.unpack(&a().file("f", "x").link("f", "f").link("./f", "/f").end())
@@ -387,6 +402,15 @@ fn many(yard: &Yard) {
     let unpacked = yard.unpack(&bytes).unwrap();
     assert_eq!(unpacked.entries, 100_000);
     assert_eq!(unpacked.implied.len(), 1 + 7 + 700);
+    let small = Options {
+        limits: Limits {
+            names: 20_000,
+            ..Limits::default()
+        },
+        ..options()
+    };
+    let e = yard.unpack_with(&bytes, &small).unwrap_err();
+    assert!(format!("{e:?}").contains("limit names = 20000"), "{e:?}");
     let few = Options {
         limits: Limits {
             entries: 1000,

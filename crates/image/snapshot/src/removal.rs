@@ -19,11 +19,21 @@ pub(crate) fn remove(dir: BorrowedFd<'_>, name: &str) -> Result<bool> {
         Err(Errno::NOENT) => return Ok(false),
         Err(e) => return Err(e),
     };
-    match rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => remove_held(dir, name).map(|()| true),
-        // Somebody else is at it: of two that remove, one does.
-        Err(Errno::AGAIN) => Ok(false),
-        Err(e) => Err(e),
+    // Held by who has just made it, for an instant, or by who removes it too: of two that remove, one does.
+    lock(&held)?;
+    if !still_there(dir, name, held.as_fd())? {
+        return Ok(false);
+    }
+    remove_held(dir, name).map(|()| true)
+}
+
+/// Waits for the lock of an open directory; a signal handler does not end the wait.
+pub(crate) fn lock(held: &OwnedFd) -> Result<()> {
+    loop {
+        match rustix::fs::flock(held, FlockOperation::LockExclusive) {
+            Err(Errno::INTR) => {}
+            done => return done,
+        }
     }
 }
 

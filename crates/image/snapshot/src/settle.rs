@@ -18,7 +18,7 @@ use tare_path::Root;
 /// Settles `layer` on `lowers` (nearest first, settled themselves).
 ///
 /// Implied directories that are links below are followed, hard links that lead below are made with a copy of their
-/// target, and implied directories take over owner, mode, attributes and times of what they lie on.
+/// target (its other names stay with the lower layer, as when overlayfs copies up), and implied directories take over owner, mode, attributes and times of what they lie on.
 ///
 /// # Errors
 /// `Corrupt` for a hard link to nothing or to a directory, `Exhausted` for too much to copy, else the file system's.

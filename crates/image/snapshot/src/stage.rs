@@ -1,6 +1,6 @@
 //! Layers in the making: one maker per chain id and node, all layers of an image at once, one flush for all.
 
-use crate::removal::{self, open, still_there};
+use crate::removal::{self, lock, open, still_there};
 use crate::settle::settle;
 use crate::{LayerId, Snapshots};
 use rustix::fd::{AsFd, OwnedFd};
@@ -277,14 +277,4 @@ pub(crate) fn write_json(dir: &OwnedFd, name: &'static str, value: &impl Seriali
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(dir, name, flags, Mode::from(0o600)).op("create", name)?;
     std::io::Write::write_all(&mut std::fs::File::from(fd), &bytes).op("write", name)
-}
-
-/// Waits for the lock; a signal handler does not end the wait.
-fn lock(held: &OwnedFd) -> rustix::io::Result<()> {
-    loop {
-        match rustix::fs::flock(held, FlockOperation::LockExclusive) {
-            Err(Errno::INTR) => {}
-            done => return done,
-        }
-    }
 }

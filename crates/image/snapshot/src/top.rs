@@ -5,8 +5,9 @@ use crate::removal::{self, open, random_name};
 use crate::stage::{fs_root, write_json};
 use crate::view::is_opaque;
 use crate::{ChainId, Flavour, Snapshots};
-use rustix::fd::AsFd;
-use rustix::fs::{FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::path::PathBuf;
@@ -35,14 +36,13 @@ impl Snapshots {
         check(id)?;
         self.check_writable()?;
         self.lowers(chain)?;
-        let name = random_name(".new-").op("prepare snapshot", id)?;
-        rustix::fs::mkdirat(&self.dir, &name, Mode::from(0o700)).op("prepare snapshot", id)?;
-        let made = self.fill(&name, chain).and_then(|()| {
+        let (name, held) = self.new_directory().op("prepare snapshot", id)?;
+        let made = self.fill(&name, &held, chain).and_then(|()| {
             rustix::fs::renameat_with(&self.dir, &name, &self.dir, id, RenameFlags::NOREPLACE)
                 .op("prepare snapshot", id)
         });
-        made.map_err(|e| match removal::remove(self.dir.as_fd(), &name) {
-            Ok(_) => e,
+        made.map_err(|e| match removal::remove_held(self.dir.as_fd(), &name) {
+            Ok(()) => e,
             Err(also) => e.also(Error::os("remove", self.path.join(&name).display(), also)),
         })
     }
@@ -142,27 +142,42 @@ impl Snapshots {
         Ok(lowers)
     }
 
+    /// A new directory that no sweep takes: locked, and there after the lock was had.
+    fn new_directory(&self) -> rustix::io::Result<(String, OwnedFd)> {
+        loop {
+            let name = random_name(".new-")?;
+            rustix::fs::mkdirat(&self.dir, &name, Mode::from(0o700))?;
+            let held = match open(self.dir.as_fd(), &name) {
+                Ok(held) => held,
+                Err(Errno::NOENT) => continue,
+                Err(e) => return Err(e),
+            };
+            removal::lock(&held)?;
+            if removal::still_there(self.dir.as_fd(), &name, held.as_fd())? {
+                return Ok((name, held));
+            }
+        }
+    }
+
     /// Fills a new top: its root directory looks like that of the layers.
-    fn fill(&self, name: &str, chain: &[ChainId]) -> Result<()> {
+    fn fill(&self, name: &str, top: &OwnedFd, chain: &[ChainId]) -> Result<()> {
         let at = || self.path.join(name).display().to_string();
-        let top = open(self.dir.as_fd(), name).op("open", at())?;
-        rustix::fs::flock(&top, FlockOperation::NonBlockingLockExclusive).op("lock", at())?;
         for (dir, mode) in [("fs", 0o755), ("work", 0o700)] {
-            rustix::fs::mkdirat(&top, dir, Mode::from(0o700)).op("create", at())?;
-            rustix::fs::chmodat(&top, dir, Mode::from(mode), rustix::fs::AtFlags::empty())
+            rustix::fs::mkdirat(top, dir, Mode::from(0o700)).op("create", at())?;
+            rustix::fs::chmodat(top, dir, Mode::from(mode), rustix::fs::AtFlags::empty())
                 .op("create", at())?;
         }
         if let Some(layer) = chain.last() {
             let dir = open(self.dir.as_fd(), &layer.name()).op("open layer", layer)?;
             let (from, to) = (
                 fs_root(&dir).op("open layer", layer)?,
-                fs_root(&top).op("open", at())?,
+                fs_root(top).op("open", at())?,
             );
             attributes::copy(At(from.as_fd(), c"."), At(to.as_fd(), c"."), self.flavour)
                 .op("prepare", at())?;
         }
         let layers = chain.iter().map(ChainId::to_string).collect();
-        write_json(&top, "top.json", &Description { version: 1, layers })
+        write_json(top, "top.json", &Description { version: 1, layers })
     }
 
     fn overlay(&self, lowers: &[PathBuf], more: Vec<String>) -> Mount {

@@ -69,6 +69,8 @@ fn numbers() -> Vec<Refused> {
 #[rustfmt::skip]
 fn headers() -> Vec<Refused> {
     let a = Archive::new;
+    let many: Vec<String> = (0..600).map(|n| format!("SCHILY.xattr.user.{n}")).collect();
+    let many: Vec<(&str, &[u8])> = many.iter().map(|name| (name.as_str(), &b""[..])).collect();
     let mut broken_sum = a().file("a", "x").end();
     broken_sum[0] = b'b';
     vec![
@@ -79,6 +81,7 @@ fn headers() -> Vec<Refused> {
         ("path deep", a().pax(&[("path", &b"d/".repeat(2000))]).file("a", "").end(), Exhausted, "limit depth"),
         ("name long", a().pax(&[("path", &[b'n'; 300])]).file("a", "").end(), Exhausted, "limit name"),
         ("xattr large", a().pax(&[("SCHILY.xattr.user.a", &[0; 70_000])]).file("a", "").end(), Exhausted, "limit xattr"),
+        ("xattrs many", a().pax(&many).file("a", "").end(), Exhausted, "limit xattrs"),
         ("pax broken", a().entry(&Header::new(b'x', "p"), b"99 path=x\n").file("a", "").end(), Corrupt, "malformed"),
         ("pax alone", a().pax(&[("path", b"x")]).open_end(), Corrupt, "ends too early"),
         ("type unknown", a().entry(&Header::new(b'Z', "a"), b"").end(), Corrupt, "type 'Z'"),
