@@ -126,9 +126,17 @@ pub(crate) fn many_layers(place: &Place) -> Finding {
     if !place.has(CapabilitySet::SYS_ADMIN) {
         return Finding::unknown(ONLY_ROOT);
     }
+    let layers = match Layers::make(place) {
+        Ok(layers) => layers,
+        Err(why) => return Finding::unknown(why),
+    };
+    // Before Linux 6.5 any option is taken here, and refused when the file system is made.
     let try_it = || {
         let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-        fsconfig_set_string(&context, "lowerdir+", "/usr")
+        for layer in [&layers.lower, &layers.upper] {
+            fsconfig_set_string(&context, "lowerdir+", layer.as_path())?;
+        }
+        fsconfig_create(&context)
     };
     match try_it() {
         Ok(()) => Finding::yes("layers one by one (lowerdir+)"),
