@@ -105,7 +105,7 @@ fn a_limit_below_what_is_in_use_says_how_much_that_is() {
     test(&[Need::Root, Need::Cgroup1], |_world| {
         let group = Group::create(&host(), &path("web"), &Resources::default()).unwrap();
         // 40 MiB of anonymous memory, held until its input ends.
-        let script = "v=$(head -c 20000000 /dev/zero | tr '\\0' x); echo ready; read line";
+        let script = "read go; v=$(head -c 20000000 /dev/zero | tr '\\0' x); echo ready; read line";
         let mut child = std::process::Command::new("sh");
         child
             .args(["-c", script])
@@ -113,6 +113,9 @@ fn a_limit_below_what_is_in_use_says_how_much_that_is() {
             .stdout(std::process::Stdio::piped());
         let mut child = child.spawn().unwrap();
         group.attach(rustix::process::Pid::from_child(&child)).unwrap();
+        // Only now, so that what it takes is charged to the group.
+        let mut orders = child.stdin.take().unwrap();
+        std::io::Write::write_all(&mut orders, b"go\n").unwrap();
         let mut line = String::new();
         let out = child.stdout.take().unwrap();
         std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line).unwrap();
@@ -122,7 +125,7 @@ fn a_limit_below_what_is_in_use_says_how_much_that_is() {
         assert_eq!(e.kind(), Kind::Conflict, "{e:?}");
         assert!(e.to_string().contains("memory.limit_in_bytes = 4194304"), "{e}");
         assert!(e.first_hint().unwrap().contains("bytes are in use"), "{e:?}");
-        drop(child.stdin.take());
+        drop(orders);
         child.wait().unwrap();
         group.remove().unwrap();
     });
