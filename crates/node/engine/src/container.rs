@@ -2,4 +2,5 @@
 
 pub mod draft;
 pub mod facts;
+pub mod look;
 pub mod request;

@@ -11,19 +11,14 @@
 //! **Rules.** Everything made outside the process is named by the container's id, made again or removed again
 //! without harm, and written down before it is made, so that the next command can finish or undo it.
 
-mod engine;
-
-mod leftovers;
-
 pub mod config;
-
+mod engine;
 pub mod records;
-
 pub mod image;
-
-pub mod container;
-
+mod leftovers;
 mod nearest;
+pub mod container;
+pub mod failpoint;
 
 pub use config::Config;
 pub use engine::Engine;
