@@ -17,6 +17,7 @@ mod namespaces;
 mod paths;
 mod process;
 mod resources;
+mod seccomp;
 mod security;
 mod sysctls;
 mod user;
@@ -96,6 +97,7 @@ const CONTRIBUTORS: &[(&str, Contributor)] = &[
     ("user", user::contribute),
     ("process", process::contribute),
     ("capabilities", capabilities::contribute),
+    ("system calls", seccomp::contribute),
     ("security options", security::contribute),
     ("masked paths", paths::contribute),
     ("hostname", hostname::contribute),

@@ -325,6 +325,35 @@ fn capabilities_that_are_not_there() {
 }
 
 #[test]
+fn system_calls_are_filtered_unless_told_otherwise() {
+    let policy = |change: fn(&mut Case)| Case::with(change).made().linux.seccomp;
+    let names = |policy: &Option<tare_spec_oci::Seccomp>| -> Vec<String> {
+        policy
+            .iter()
+            .flat_map(|p| &p.syscalls)
+            .flat_map(|rule| rule.names.clone())
+            .collect()
+    };
+    // `mount` is allowed to who may administrate, and to nobody else.
+    assert!(!names(&policy(|_| {})).contains(&"mount".to_owned()));
+    let admin = |c: &mut Case| c.request.security.add = vec![CapabilityChange::parse("SYS_ADMIN").unwrap()];
+    assert!(names(&policy(admin)).contains(&"mount".to_owned()));
+    assert!(policy(|c| c.request.security.privileged = true).is_none());
+    assert!(policy(|c| c.request.security.seccomp = SeccompChoice::Unconfined).is_none());
+    let own = policy(|c| {
+        c.request.security.seccomp = SeccompChoice::File("/p.json".into());
+        c.found.seccomp_profile =
+            br#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir"],"action":"SCMP_ACT_ERRNO"}]}"#.to_vec();
+    });
+    assert_eq!(names(&own), ["mkdir"]);
+    let broken = Case::with(|c| {
+        c.request.security.seccomp = SeccompChoice::File("/p.json".into());
+        c.found.seccomp_profile = b"{".to_vec();
+    });
+    assert!(broken.refused().to_string().contains("/p.json"));
+}
+
+#[test]
 fn namespaces_are_private_unless_the_hosts() {
     use NamespaceKind::{Cgroup, Ipc, Mount, Network, Pid, Uts};
     type Change = fn(&mut NamespacesRequest);
