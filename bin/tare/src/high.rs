@@ -44,16 +44,20 @@ fn life(low: &Low<'_>) -> LifeRequest {
     }
 }
 
-/// Which image: the platform may come from the environment, as docker's does.
-pub(crate) fn selection(low: &Low<'_>, session: &Session) -> Result<SelectionRequest> {
+/// The platform of an image; it may come from the environment, as docker's does.
+pub(crate) fn platform(low: &Low<'_>, session: &Session) -> Result<Option<String>> {
     let of_environment = || {
         session
             .environment
             .text("TARE_PLATFORM")
             .filter(|p| !p.is_empty())
     };
+    Ok(low.text("platform")?.map(str::to_owned).or_else(of_environment))
+}
+
+fn selection(low: &Low<'_>, session: &Session) -> Result<SelectionRequest> {
     Ok(SelectionRequest {
-        platform: low.text("platform")?.map(str::to_owned).or_else(of_environment),
+        platform: platform(low, session)?,
         pull: low.parsed("pull", PullPolicy::parse)?.unwrap_or_default(),
     })
 }

@@ -22,6 +22,7 @@ mod high;
 mod low;
 mod options;
 mod output;
+mod progress;
 mod session;
 mod verbs;
 

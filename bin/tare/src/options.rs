@@ -1,5 +1,5 @@
-//! The one table of options: from it come the parser, the help, the man pages, the completion and the configuration
-//! file's keys.
+//! The one table of options: from it come the parser, the help, the man pages and the completion. The keys of the
+//! configuration file have their own table, beside what they set (`tare_engine::config::KEYS`).
 
 mod everywhere;
 mod images;
@@ -10,7 +10,7 @@ use clap::ValueHint;
 /// One option.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Opt {
-    /// After two dashes; also its key in the configuration file where [`Opt::in_file`] says so.
+    /// After two dashes.
     pub(crate) long: &'static str,
     /// After one dash.
     pub(crate) short: Option<char>,
@@ -26,8 +26,6 @@ pub(crate) struct Opt {
     pub(crate) doc: &'static str,
     /// The environment variable that sets it, or empty.
     pub(crate) variable: &'static str,
-    /// Whether the configuration file may set it.
-    pub(crate) in_file: bool,
     /// The verbs that have it; [`EVERYWHERE`] for all.
     pub(crate) verbs: &'static [&'static str],
     /// The heading it stands under.
@@ -81,7 +79,6 @@ const fn opt(long: &'static str, value: Value, verbs: &'static [&'static str], d
         many: false,
         doc,
         variable: "",
-        in_file: false,
         verbs,
         heading: "Options",
     }
@@ -110,11 +107,6 @@ impl Opt {
 
     const fn variable(mut self, variable: &'static str) -> Opt {
         self.variable = variable;
-        self
-    }
-
-    const fn in_file(mut self) -> Opt {
-        self.in_file = true;
         self
     }
 

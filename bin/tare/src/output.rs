@@ -1,16 +1,14 @@
 //! What leaves the program: results on stdout; warnings and errors on stderr.
 
+mod amount;
 mod table;
 
-#[expect(
-    unused_imports,
-    reason = "the verbs that print tables come with the engine's images"
-)]
+pub(crate) use amount::{ago, decimal_size, parse_time};
 pub(crate) use table::Table;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
-use tare_error::{Error, Kind, Report};
+use tare_error::{Error, Report};
 
 /// Prints a result. A reader that went away (`tare images | head -1`) is no failure.
 pub(crate) fn say(text: &str) -> ExitCode {
@@ -40,12 +38,24 @@ pub(crate) fn fail(error: &Error, verbose: bool) -> ExitCode {
     ExitCode::from(error.kind().exit_code())
 }
 
-/// The exit code of a container's process: its own, or 128 and the signal.
-pub(crate) fn code_of(code: Option<i32>, signal: Option<i32>) -> ExitCode {
-    let number = match (code, signal) {
-        (Some(code), _) => code & 0xff,
-        (None, Some(signal)) => 128 + (signal & 0x7f),
-        (None, None) => i32::from(Kind::Internal.exit_code()),
-    };
-    ExitCode::from(u8::try_from(number).unwrap_or(Kind::Internal.exit_code()))
+/// Prints names and values, aligned or as one JSON object.
+pub(crate) fn facts(facts: &[(&str, String)], json: bool) -> ExitCode {
+    if json {
+        let members = facts
+            .iter()
+            .map(|(name, text)| (name.replace(' ', ""), text.as_str().into()));
+        let object: serde_json::Map<String, serde_json::Value> = members.collect();
+        return say(&format!("{:#}\n", serde_json::Value::Object(object)));
+    }
+    let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    say(&facts
+        .iter()
+        .map(|(name, text)| format!("{name:width$}  {text}\n"))
+        .collect::<String>())
+}
+
+/// The first 12 digits of `sha256:...`.
+pub(crate) fn short_digest(digest: &str) -> String {
+    let hex = digest.split(':').nth(1).unwrap_or(digest);
+    hex.get(..12).unwrap_or(hex).to_owned()
 }

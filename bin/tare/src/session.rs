@@ -3,8 +3,11 @@
 use crate::environment::Environment;
 use crate::low::Low;
 use crate::options;
+use crate::output;
 use std::path::PathBuf;
 use std::time::SystemTime;
+use tare_engine::container::Programs;
+use tare_engine::{Config, Engine};
 use tare_error::{Context, Error, Kind, Result};
 use tare_store::Roots;
 use tare_telemetry::{Format, Level};
@@ -106,4 +109,92 @@ impl Session {
     pub(crate) fn directory(&self) -> Result<PathBuf> {
         std::env::current_dir().op("find", "the current directory")
     }
+
+    /// The engine over the folders, with what killed commands left behind cleared away.
+    ///
+    /// # Errors
+    /// The configuration's and the file system's.
+    pub(crate) fn engine(&self) -> Result<Engine> {
+        let engine = self.engine_as_it_is()?;
+        for text in engine.reconcile()? {
+            output::warn(&text);
+        }
+        Ok(engine)
+    }
+
+    /// The engine without clearing away: for the command that clears away.
+    ///
+    /// # Errors
+    /// As [`Session::engine`].
+    pub(crate) fn engine_as_it_is(&self) -> Result<Engine> {
+        if let Some(text) = self.environment.text("TARE_FAILPOINT") {
+            tare_engine::failpoint::arm(&text)?;
+        }
+        let roots = self.roots()?;
+        let mut config = match &self.config {
+            Some(file) => {
+                let text = std::fs::read_to_string(file).op("read", file.display())?;
+                Config::parse(&text, &file.display().to_string())?
+            }
+            None => Config::load(roots.config())?,
+        };
+        config.logins = self.logins();
+        config.rootless = in_user_namespace();
+        config.started = Some(self.started);
+        Engine::open(roots, config)
+    }
+
+    /// Where docker keeps this person's logins.
+    fn logins(&self) -> Option<PathBuf> {
+        let folder = self.environment.path("DOCKER_CONFIG");
+        let folder = folder.or_else(|| Some(self.environment.path("HOME")?.join(".docker")));
+        folder.map(|folder| folder.join("config.json"))
+    }
+
+    /// The supervisor and the reaper: as configured, else beside this program, else where programs are.
+    ///
+    /// # Errors
+    /// `NotFound`, with where was looked.
+    pub(crate) fn programs(&self, engine: &Engine) -> Result<Programs> {
+        let own = std::env::current_exe().op("find", "this program")?;
+        let roots = engine.roots();
+        let mut reaper = vec![own.display().to_string()];
+        for (option, folder) in [("--root", roots.data()), ("--run-root", roots.run())] {
+            reaper.extend([option.to_owned(), folder.display().to_string()]);
+        }
+        reaper.push("reap".to_owned());
+        let supervisor = match &engine.config().supervisor {
+            Some(configured) => configured.clone(),
+            None => self.find_supervisor(&own)?,
+        };
+        Ok(Programs { supervisor, reaper })
+    }
+
+    fn find_supervisor(&self, own: &std::path::Path) -> Result<PathBuf> {
+        let mut folders: Vec<PathBuf> = Vec::new();
+        if let Some(beside) = own.parent() {
+            folders.push(beside.to_owned());
+            folders.extend(beside.parent().map(|prefix| prefix.join("libexec/tare")));
+        }
+        let path = self.environment.text("PATH").unwrap_or_default();
+        folders.extend(std::env::split_paths(&path).filter(|p| p.is_absolute()));
+        let found = folders
+            .iter()
+            .map(|folder| folder.join(SUPERVISOR))
+            .find(|file| file.is_file());
+        found.ok_or_else(|| {
+            Error::new(Kind::NotFound, "find the supervisor", SUPERVISOR)
+                .because(format!("it is neither beside {} nor in PATH", own.display()))
+                .hint("install it there, or name it in config.toml: supervisor = \"/path\"")
+        })
+    }
+}
+
+/// The supervisor's program.
+const SUPERVISOR: &str = "containerd-shim-tare-v2";
+
+/// Whether the ids of this process are not the machine's: the map of the machine's own namespace is the identity.
+fn in_user_namespace() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    !map.split_whitespace().eq(["0", "0", "4294967295"])
 }

@@ -74,6 +74,7 @@ fn every_option_of_run_is_read() {
     let session = Session::open(&low, Environment::default(), SystemTime::now()).unwrap();
     high::run_request(&low, &session).unwrap();
     low.count("verbose");
+    low.switch("quiet");
     let read = low.read.borrow();
     for option in options::of_verb("run").chain(options::of_all()) {
         assert!(read.contains(option.long), "nobody reads --{}", option.long);

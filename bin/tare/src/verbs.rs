@@ -1,11 +1,21 @@
 //! The verbs: one table, one file each.
 
 mod completion;
+mod images;
+mod info;
+mod inspect;
+mod load;
 mod man;
+mod ps;
+mod pull;
+mod reap;
+mod rm;
+mod rmi;
 mod run;
 mod version;
 
 use crate::low::Low;
+use crate::output;
 use crate::session::Session;
 use std::process::ExitCode;
 use tare_error::Result;
@@ -44,9 +54,36 @@ pub(crate) enum Operands {
 pub(crate) const HEADINGS: &[&str] = &["Containers", "Images", "About"];
 
 /// Every verb, in the order of the help.
-pub(crate) const VERBS: &[Verb] = &[run::VERB, version::VERB, completion::VERB, man::VERB];
+pub(crate) const VERBS: &[Verb] = &[
+    run::VERB,
+    ps::VERB,
+    rm::VERB,
+    inspect::VERB,
+    pull::VERB,
+    load::VERB,
+    images::VERB,
+    rmi::VERB,
+    version::VERB,
+    info::VERB,
+    completion::VERB,
+    man::VERB,
+    reap::VERB,
+];
 
 /// The verb of that name.
 pub(crate) fn named(name: &str) -> Option<&'static Verb> {
     VERBS.iter().find(|verb| verb.name == name)
+}
+
+/// Does the same to each of several; what fails is told and the rest goes on, as docker's.
+fn each(names: &[&str], mut act: impl FnMut(&str) -> Result<()>) -> Result<ExitCode> {
+    let mut code = ExitCode::SUCCESS;
+    for (at, name) in names.iter().enumerate() {
+        match act(name) {
+            Ok(()) => {}
+            Err(e) if at + 1 == names.len() => return Err(e),
+            Err(e) => code = output::fail(&e, false),
+        }
+    }
+    Ok(code)
 }

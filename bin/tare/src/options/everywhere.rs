@@ -42,7 +42,6 @@ pub(super) const OPTIONS: &[Opt] = &[
     )
     .default("warn")
     .variable("TARE_LOG_LEVEL")
-    .in_file()
     .heading(WHERE),
     opt(
         "log-format",
@@ -52,7 +51,6 @@ pub(super) const OPTIONS: &[Opt] = &[
     )
     .default("text")
     .variable("TARE_LOG_FORMAT")
-    .in_file()
     .heading(WHERE),
     opt(
         "verbose",

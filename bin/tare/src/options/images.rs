@@ -1,4 +1,4 @@
-//! Options of the verbs about images, and of the small ones.
+//! Options of the verbs about images and lists, and of the small ones.
 
 use super::{Opt, Value, opt};
 use tare_engine::container::request::PullPolicy;
@@ -7,7 +7,7 @@ pub(super) const OPTIONS: &[Opt] = &[
     opt(
         "platform",
         Value::Text("OS/ARCH"),
-        &["run"],
+        &["run", "pull", "load"],
         "take the image for this platform, as in linux/arm64",
     )
     .default("this machine's")
@@ -21,5 +21,42 @@ pub(super) const OPTIONS: &[Opt] = &[
     )
     .default("missing")
     .heading("Image"),
-    opt("json", Value::Switch, &["version"], "print JSON"),
+    opt(
+        "quiet",
+        Value::Switch,
+        &["run", "pull", "load"],
+        "show no progress",
+    )
+    .short('q')
+    .heading("Image"),
+    opt(
+        "input",
+        Value::Path("FILE"),
+        &["load"],
+        "read FILE, or the folder of an image layout, instead of standard input",
+    )
+    .short('i')
+    .heading("Image"),
+    opt("quiet", Value::Switch, &["images", "ps"], "print ids alone").short('q'),
+    opt(
+        "no-trunc",
+        Value::Switch,
+        &["images", "ps"],
+        "print ids and commands whole",
+    ),
+    opt(
+        "all",
+        Value::Switch,
+        &["ps"],
+        "show those that have ended as well",
+    )
+    .short('a'),
+    opt(
+        "force",
+        Value::Switch,
+        &["rmi"],
+        "remove an image that has several names, or that a container uses",
+    )
+    .short('f'),
+    opt("json", Value::Switch, &["version", "info"], "print JSON"),
 ];

@@ -1,5 +1,7 @@
 //! Tables, padded as docker pads them: columns three spaces apart, the last one unpadded.
 
+use std::fmt::Write as _;
+
 /// Rows of text under a heading.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -34,7 +36,7 @@ impl Table {
                 if column + 1 == columns {
                     text.push_str(cell);
                 } else {
-                    text.push_str(&format!("{cell:width$}   "));
+                    let _ = write!(text, "{cell:width$}   ");
                 }
             }
             text.push('\n');

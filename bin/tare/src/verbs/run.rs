@@ -1,11 +1,19 @@
 //! `tare run`: makes a container of an image, runs it in the foreground, and ends as it ended.
 
 use super::{Operands, Verb};
-use crate::high;
 use crate::low::Low;
 use crate::session::Session;
+use crate::{high, output, progress};
+use std::io::IsTerminal;
+use std::os::fd::AsFd;
 use std::process::ExitCode;
-use tare_error::{Error, Kind, Result};
+use tare_engine::Engine;
+use tare_engine::container::Container;
+use tare_engine::container::request::{PullPolicy, RunRequest, show_size};
+use tare_engine::image::{Image, PullOptions};
+use tare_error::{Kind, Result};
+use tare_registry::{Platform, Reference};
+use tare_shim::{Attach, Exit};
 
 pub(super) const VERB: Verb = Verb {
     name: "run",
@@ -21,5 +29,132 @@ pub(super) const VERB: Verb = Verb {
 
 fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
     let request = high::run_request(low, session)?;
-    Err(Error::new(Kind::Unsupported, "run", &request.image).because("containers are not wired yet"))
+    let quiet = low.switch("quiet");
+    let engine = session.engine()?;
+    let image = image(&engine, &request, quiet)?;
+    let programs = session.programs(&engine)?;
+    let mut container = engine.create_container(&request, &image, &programs)?;
+    container
+        .take_warnings()
+        .iter()
+        .for_each(|text| output::warn(text));
+    container.start()?;
+    let ended = join(&mut container, &request);
+    container
+        .take_warnings()
+        .iter()
+        .for_each(|text| output::warn(text));
+    let name = container.name().to_owned();
+    let exit = match ended {
+        Ok(exit) => exit,
+        Err(e) => {
+            return Err(match container.abandon() {
+                Ok(_) => e,
+                Err(also) => e.also(also),
+            });
+        }
+    };
+    if let Some(text) = about_memory(&name, &exit) {
+        output::tell(&format!("tare: {text}\n"));
+    }
+    if let Err(e) = container.finish(&exit) {
+        output::fail(&e, low.count("verbose") > 0);
+    }
+    Ok(ExitCode::from(exit.code))
+}
+
+/// The image: the one inside the program, one that is here, or one from its registry.
+fn image(engine: &Engine, request: &RunRequest, quiet: bool) -> Result<Image> {
+    let (typed, selection) = (&request.image, &request.selection);
+    let platform = selection.platform.as_deref().map(Platform::parse).transpose()?;
+    if let Some(image) = engine.builtin_image(typed)? {
+        return Ok(image);
+    }
+    let fits = |image: &Image| platform.as_ref().is_none_or(|p| p.accepts(&image.platform()));
+    if selection.pull != PullPolicy::Always {
+        match engine.resolve_image(typed) {
+            Ok(image) if fits(&image) => return Ok(image),
+            Err(e) if e.kind() != Kind::NotFound || selection.pull == PullPolicy::Never => return Err(e),
+            _ => {}
+        }
+    }
+    let reference = Reference::parse(typed)?;
+    let options = PullOptions {
+        platform,
+        policy: selection.pull,
+    };
+    let shown = progress::shown(&reference.to_string(), quiet);
+    Ok(engine.pull(&reference, &options, &*shown)?.image)
+}
+
+/// Joins our streams with the container's until its end. A terminal is asked for and not there: podman's way, the
+/// container gets one and we stay as we are.
+fn join(container: &mut Container<'_>, request: &RunRequest) -> Result<Exit> {
+    let stdin = std::io::stdin();
+    let terminal = request.life.terminal && stdin.is_terminal();
+    container.attach(&Attach {
+        stdin: request.life.interactive.then(|| stdin.as_fd()),
+        stdout: std::io::stdout().as_fd(),
+        stderr: std::io::stderr().as_fd(),
+        terminal,
+    })
+}
+
+/// What is said of a container that its memory limit killed.
+fn about_memory(name: &str, exit: &Exit) -> Option<String> {
+    let oom = exit.oom.as_ref()?;
+    let who = if oom.first_process {
+        name.to_owned()
+    } else {
+        format!("a process of {name}")
+    };
+    Some(match oom.limit {
+        Some(limit) => format!("{who} was killed for memory: its limit is {}", show_size(limit)),
+        None => format!("{who} was killed for memory: the machine has no more"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tare_shim::Oom;
+
+    #[test]
+    fn a_kill_for_memory_is_told_with_its_limit() {
+        let exit = |limit, first_process| Exit {
+            code: 137,
+            signal: Some(9),
+            at: 0,
+            oom: Some(Oom {
+                limit,
+                group: None,
+                kills: 1,
+                first_process,
+            }),
+            unknown: None,
+        };
+        let told = |exit: &Exit| about_memory("web", exit).unwrap();
+        assert_eq!(
+            told(&exit(Some(64 << 20), true)),
+            "web was killed for memory: its limit is 64 MiB"
+        );
+        assert_eq!(
+            told(&exit(Some(64 << 20), false)),
+            "a process of web was killed for memory: its limit is 64 MiB"
+        );
+        assert_eq!(
+            told(&exit(None, true)),
+            "web was killed for memory: the machine has no more"
+        );
+        assert_eq!(
+            about_memory(
+                "web",
+                &Exit {
+                    oom: None,
+                    ..exit(None, true)
+                }
+            ),
+            None
+        );
+    }
 }

@@ -25,16 +25,5 @@ fn run(low: &Low<'_>, _session: &Session) -> Result<ExitCode> {
         ),
         ("Runtime spec", tare_spec_oci::VERSION.to_owned()),
     ];
-    if low.switch("json") {
-        let members: Vec<String> = facts
-            .iter()
-            .map(|(name, text)| format!("  {:?}: {text:?}", name.replace(' ', "")))
-            .collect();
-        return Ok(output::say(&format!("{{\n{}\n}}\n", members.join(",\n"))));
-    }
-    let lines: String = facts
-        .iter()
-        .map(|(name, text)| format!("{name:<13} {text}\n"))
-        .collect();
-    Ok(output::say(&lines))
+    Ok(output::facts(&facts, low.switch("json")))
 }

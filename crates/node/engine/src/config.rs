@@ -2,6 +2,7 @@
 
 use crate::nearest::nearest;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 use tare_error::{Context, Error, Kind, Result};
 use tare_layer::Limits;
 use tare_registry::{Host, Hosts};
@@ -21,6 +22,10 @@ pub struct Config {
     pub logins: Option<PathBuf>,
     /// Whether we are root of a user namespace only; set by the program.
     pub rootless: bool,
+    /// The supervisor's program; absent means the one beside this program.
+    pub supervisor: Option<PathBuf>,
+    /// When the program started; set by the program, told to the image inside it alone.
+    pub started: Option<SystemTime>,
 }
 
 /// One key of the file.
@@ -39,6 +44,16 @@ pub struct Key {
 
 /// Every key there is.
 pub const KEYS: &[Key] = &[
+    Key {
+        path: &["supervisor"],
+        takes: "an absolute path",
+        default: "containerd-shim-tare-v2 beside tare, else in ../libexec/tare, else in PATH",
+        doc: "the program that stands between tare and a container",
+        set: |config, _, value| {
+            config.supervisor = value.as_str().map(PathBuf::from).filter(|p| p.is_absolute());
+            config.supervisor.is_some().then_some(())
+        },
+    },
     Key {
         path: &["registry", "*", "plain-http"],
         takes: "true or false",

@@ -1,6 +1,29 @@
 //! Containers: what is asked, what that means for an image on a machine, and their life from create to remove.
+//!
+//! ```text
+//! RunRequest + Image ─look─▶ Found ─contributors─▶ Draft
+//!   ─▶ pod folder, locked          (from here on the next command can undo it)
+//!   ─▶ record: id and name taken   (first synced commit)
+//!   ─▶ snapshot ─▶ bundle ─▶ supervisor ─▶ process ─▶ exit
+//!   ─▶ snapshot, bundle, record removed, or the end recorded (second synced commit)
+//!   ─▶ pod folder removed          (nothing is left to undo)
+//! ```
 
-pub mod draft;
+pub mod request;
+
 pub mod facts;
 pub mod look;
-pub mod request;
+
+pub mod draft;
+
+mod place;
+
+mod builtin;
+mod create;
+mod list;
+mod reap;
+mod reconcile;
+mod run;
+
+pub use create::{Container, Programs};
+pub use list::{Listed, Status};

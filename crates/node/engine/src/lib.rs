@@ -12,13 +12,13 @@
 //! without harm, and written down before it is made, so that the next command can finish or undo it.
 
 pub mod config;
+pub mod container;
 mod engine;
-pub mod records;
+pub mod failpoint;
 pub mod image;
 mod leftovers;
 mod nearest;
-pub mod container;
-pub mod failpoint;
+pub mod records;
 
 pub use config::Config;
 pub use engine::Engine;

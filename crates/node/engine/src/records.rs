@@ -1,5 +1,6 @@
 //! The records of one node in `tare.db`: images here, containers beside them.
 
+pub mod containers;
 pub mod images;
 pub mod schema;
 

@@ -3,7 +3,13 @@
 use tare_database::Migration;
 
 /// All steps, in order; each owner of tables adds its own here.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    name: "images",
-    sql: super::images::TABLES,
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        name: "images",
+        sql: super::images::TABLES,
+    },
+    Migration {
+        name: "containers",
+        sql: super::containers::TABLES,
+    },
+];

@@ -1,0 +1,222 @@
+//! From a request to everything a supervisor needs.
+
+use super::draft::{Draft, Input, Warning};
+use super::facts::ImageFacts;
+use super::look::{self, ImageView};
+use super::place::{Pod, make_folder};
+use super::request::RunRequest;
+use crate::Engine;
+use crate::failpoint;
+use crate::image::Image;
+use crate::records::containers::{self, ContainerRecord};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tare_error::{Error, Kind, Result};
+use tare_shim::{Connection, CreateCall, Hangup};
+use tare_store::{Durability, Id};
+
+/// The programs that a container needs besides its own.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// The supervisor.
+    pub supervisor: PathBuf,
+    /// What clears away a container whose client is gone: program and arguments, to which its id is added.
+    pub reaper: Vec<String>,
+}
+
+/// A container that is being made, run and cleared away by this process.
+#[derive(Debug)]
+pub struct Container<'e> {
+    pub(super) engine: &'e Engine,
+    pub(super) id: Id,
+    pub(super) name: String,
+    pub(super) remove: bool,
+    pub(super) pod: Option<Pod>,
+    pub(super) supervisor: PathBuf,
+    pub(super) call: Option<Box<CreateCall>>,
+    pub(super) connection: Option<Connection>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Engine {
+    /// Makes a container of `image`: all but its process. Where this fails, nothing of it is left.
+    ///
+    /// # Errors
+    /// `AlreadyExists` for a name in use; what the look-ups and the contributors say; the file system's.
+    pub fn create_container(
+        &self,
+        request: &RunRequest,
+        image: &Image,
+        programs: &Programs,
+    ) -> Result<Container<'_>> {
+        let _images = self.hold_images()?;
+        let id = Id::random()?;
+        let draft = self.draft(request, image, &id)?;
+        let pod = Pod::make(self, &id)?;
+        let name = request
+            .name
+            .as_ref()
+            .map_or_else(|| id.short().to_owned(), ToString::to_string);
+        let mut container = Container {
+            engine: self,
+            name,
+            remove: request.life.remove,
+            pod: Some(pod),
+            supervisor: programs.supervisor.clone(),
+            call: None,
+            connection: None,
+            warnings: self.untold(&draft.warnings),
+            id,
+        };
+        match container.fill(request, image, &draft, programs) {
+            Ok(()) => Ok(container),
+            Err(e) => Err(container.undo(e)),
+        }
+    }
+
+    /// What the request means for this image on this machine.
+    fn draft(&self, request: &RunRequest, image: &Image, id: &Id) -> Result<Draft> {
+        let view = ImageView::open(&self.snapshots().view(&image.layers)?)?;
+        let found = look::look(request, &view)?;
+        let host = look::host_facts(request, self.config().rootless)?;
+        let facts = image_facts(image, self.config().started);
+        Draft::compose(&Input {
+            id,
+            request,
+            image: &facts,
+            host: &host,
+            found: &found,
+            folder: &self.container_folder(id.as_str()),
+        })
+    }
+
+    /// Warnings about the machine are told once per boot: a file in the run folder remembers.
+    fn untold(&self, warnings: &[Warning]) -> Vec<String> {
+        let first = |once: &str| {
+            let told = self.roots().run().join(format!("told-{once}"));
+            std::fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .open(told)
+                .is_ok()
+        };
+        let untold = warnings.iter().filter(|w| w.once.is_none_or(first));
+        untold.map(|w| w.text.clone()).collect()
+    }
+}
+
+impl Container<'_> {
+    /// Its id.
+    pub fn id(&self) -> &Id {
+        &self.id
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the person should know, one sentence each; empties the list.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        let mut warnings = std::mem::take(&mut self.warnings);
+        warnings.extend(self.connection.iter_mut().flat_map(Connection::take_warnings));
+        warnings
+    }
+
+    fn fill(
+        &mut self,
+        request: &RunRequest,
+        image: &Image,
+        draft: &Draft,
+        programs: &Programs,
+    ) -> Result<()> {
+        let (engine, id) = (self.engine, self.id.as_str());
+        failpoint::pass("create-pod")?;
+        self.record(request, image, draft)?;
+        failpoint::pass("create-recorded")?;
+        engine.snapshots().prepare(id, &image.layers)?;
+        failpoint::pass("create-snapshot")?;
+        let folder = engine.container_folder(id);
+        make_folder(&engine.container_folders())?;
+        make_folder(&folder)?;
+        for file in &draft.files {
+            write(&folder, file.name, 0o644, &file.content)?;
+        }
+        let spec = draft.spec(request.files.read_only);
+        let text = serde_json::to_vec(&spec)
+            .map_err(|e| Error::new(Kind::Internal, "write", folder.display()).from_source(e))?;
+        write(&folder, "config.json", 0o600, &text)?;
+        failpoint::pass("create-bundle")?;
+        let mut reap = programs.reaper.clone();
+        reap.push(id.to_owned());
+        self.call = Some(Box::new(CreateCall {
+            id: id.to_owned(),
+            rootfs: engine.snapshots().mounts(id)?,
+            terminal: request.life.terminal,
+            stdin_open: request.life.interactive,
+            on_hangup: Hangup::Kill,
+            reap,
+            record_to: Some(folder.clone()),
+            bundle: folder,
+            spec,
+        }));
+        Ok(())
+    }
+
+    /// The first synced commit: id and name are taken.
+    fn record(&self, request: &RunRequest, image: &Image, draft: &Draft) -> Result<()> {
+        let record = ContainerRecord {
+            id: self.id.as_str().to_owned(),
+            name: self.name.clone(),
+            image: image.id.clone(),
+            reference: request.image.clone(),
+            command: draft.process.args.join(" "),
+            remove: self.remove,
+            created: seconds(SystemTime::now()),
+            end: None,
+        };
+        let mut labels = image_facts(image, None).labels;
+        labels.extend(request.labels.clone());
+        let labels: Vec<(String, String)> = labels.into_iter().collect();
+        let added = self
+            .engine
+            .records()
+            .write("record container", |tx| containers::add(tx, &record, &labels));
+        match added {
+            Err(e) if e.kind() == Kind::AlreadyExists => Err(self.engine.name_in_use(&self.name, e)),
+            added => added,
+        }
+    }
+}
+
+fn write(folder: &Path, name: &str, mode: u32, content: &[u8]) -> Result<()> {
+    tare_store::replace(&folder.join(name), Durability::Volatile, mode, content)
+}
+
+/// Seconds since 1970.
+pub(super) fn seconds(at: SystemTime) -> i64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// What an image says about how it is run.
+fn image_facts(image: &Image, started: Option<SystemTime>) -> ImageFacts {
+    let list = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
+    let of_program = image.names.iter().any(|name| name == super::builtin::REFERENCE);
+    let started = started
+        .filter(|_| of_program)
+        .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    let Some(config) = image.config.config() else {
+        return ImageFacts::default();
+    };
+    ImageFacts {
+        entrypoint: list(config.entrypoint()),
+        command: list(config.cmd()),
+        environment: list(config.env()),
+        directory: config.working_dir().clone(),
+        user: config.user().clone(),
+        labels: config.labels().clone().unwrap_or_default().into_iter().collect(),
+        stop_signal: config.stop_signal().clone(),
+        started: started.map(|since| since.as_nanos()),
+    }
+}

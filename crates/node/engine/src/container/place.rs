@@ -1,0 +1,106 @@
+//! Where the things of one container are, by its id.
+
+use crate::Engine;
+use std::path::PathBuf;
+use tare_error::{Context, Result};
+use tare_shim::PodDir;
+use tare_store::{Id, Lock};
+
+/// The lock in a pod's folder: held by the command that makes, runs or clears away its container.
+const LOCK: &str = "engine.lock";
+
+/// What the name of a pod folder that is being made begins with.
+pub(super) const UNBORN: &str = ".new-";
+
+/// The pod folder of a container, held against other commands.
+#[derive(Debug)]
+pub(super) struct Pod {
+    pub(super) dir: PodDir,
+    _lock: Lock,
+}
+
+impl Engine {
+    /// `<data>/containers/<id>`: bundle, generated files, last exit record.
+    pub(super) fn container_folder(&self, id: &str) -> PathBuf {
+        self.container_folders().join(id)
+    }
+
+    pub(super) fn container_folders(&self) -> PathBuf {
+        self.roots().data().join("containers")
+    }
+
+    pub(super) fn pod_folders(&self) -> PathBuf {
+        self.roots().run().join("pods")
+    }
+
+    pub(super) fn pod_folder(&self, id: &str) -> PathBuf {
+        self.pod_folders().join(id)
+    }
+}
+
+impl Pod {
+    /// Makes the pod folder of a new container. It appears under its name only when it is locked, so that nobody
+    /// takes it for one that was left behind.
+    pub(super) fn make(engine: &Engine, id: &Id) -> Result<Pod> {
+        make_folder(&engine.pod_folders())?;
+        let unborn = engine.pod_folders().join(format!("{UNBORN}{id}"));
+        let folder = engine.pod_folder(id.as_str());
+        PodDir::create(&unborn)?;
+        let lock = Lock::exclusive(&unborn.join(LOCK))?;
+        std::fs::rename(&unborn, &folder).op("make", folder.display())?;
+        Ok(Pod {
+            dir: PodDir::open(folder)?,
+            _lock: lock,
+        })
+    }
+
+    /// Takes the pod folder of a container that nobody holds; `None` where it is held or gone.
+    pub(super) fn take(engine: &Engine, id: &str) -> Result<Option<Pod>> {
+        let folder = engine.pod_folder(id);
+        if !folder.is_dir() {
+            return Ok(None);
+        }
+        let lock = match Lock::try_exclusive(&folder.join(LOCK)) {
+            // It went between the two looks.
+            Err(_) if !folder.is_dir() => return Ok(None),
+            taken => taken?,
+        };
+        match (lock, PodDir::open(&folder)) {
+            (Some(lock), Ok(dir)) => Ok(Some(Pod { dir, _lock: lock })),
+            _ => Ok(None),
+        }
+    }
+
+    /// As [`Pod::take`], waiting for who holds it.
+    pub(super) fn await_turn(engine: &Engine, id: &str) -> Result<Option<Pod>> {
+        let folder = engine.pod_folder(id);
+        if !folder.is_dir() {
+            return Ok(None);
+        }
+        match Lock::exclusive(&folder.join(LOCK)) {
+            Err(_) if !folder.is_dir() => Ok(None),
+            lock => {
+                let lock = lock?;
+                Ok(PodDir::open(&folder).ok().map(|dir| Pod { dir, _lock: lock }))
+            }
+        }
+    }
+
+    /// Removes the folder: the last of everything, after which nothing is left to undo.
+    pub(super) fn remove(self) -> Result<()> {
+        let lock = self.dir.path().join(LOCK);
+        match std::fs::remove_file(&lock) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e).op("remove", lock.display()),
+            _ => {}
+        }
+        self.dir.remove()
+    }
+}
+
+/// Makes one folder, 0700; one that is there is taken as it is.
+pub(super) fn make_folder(path: &std::path::Path) -> Result<()> {
+    match rustix::fs::mkdir(path, rustix::fs::Mode::RWXU) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
+        Err(e) => Err(e).op("make", path.display()),
+    }
+}

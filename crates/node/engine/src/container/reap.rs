@@ -1,0 +1,93 @@
+//! After the end: what stays, what goes. Every step may have been done before.
+
+use super::place::Pod;
+use crate::Engine;
+use crate::failpoint;
+use crate::records::containers::{self, EndRecord};
+use tare_error::{Error, Kind, Result};
+use tare_shim::Exit;
+use tare_store::Id;
+
+impl Engine {
+    /// Clears away a container whose client is gone: what `tare reap ID` does, called by its supervisor.
+    ///
+    /// # Errors
+    /// `Invalid` for what is no id; `Conflict` while its supervisor lives; else the system's.
+    pub fn reap(&self, id: &str) -> Result<()> {
+        let id = Id::parse(id)?;
+        match Pod::await_turn(self, id.as_str())? {
+            Some(pod) => self.clear_away(pod, id.as_str()).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends what is left of a container nobody looks after, settles its records and files, removes its pod folder.
+    pub(super) fn clear_away(&self, pod: Pod, id: &str) -> Result<Option<Exit>> {
+        let ended = pod.dir.end_orphan()?;
+        failpoint::pass("reap-ended")?;
+        let record = self
+            .records()
+            .read("read container", |tx| containers::get(tx, id))?;
+        match (record, &ended) {
+            // Its process never was: whoever asked for it never got it.
+            (Some(_), None) | (None, _) => self.remove_everything(id)?,
+            (Some(record), Some(exit)) => self.settle(id, record.remove, exit)?,
+        }
+        failpoint::pass("reap-settled")?;
+        pod.remove()?;
+        Ok(ended)
+    }
+
+    /// Removes all of a container that has ended, or records its end: the second synced commit.
+    pub(super) fn settle(&self, id: &str, remove: bool, exit: &Exit) -> Result<()> {
+        if remove {
+            return self.remove_everything(id);
+        }
+        let end = end_record(exit);
+        self.records()
+            .write("record end", |tx| containers::end(tx, id, &end))
+    }
+
+    /// Removes snapshot, folder and record, in this order: while the record is there, the rest can be found.
+    pub(super) fn remove_everything(&self, id: &str) -> Result<()> {
+        self.snapshots().remove(id)?;
+        failpoint::pass("remove-snapshot")?;
+        tare_store::remove_tree(&self.container_folder(id))?;
+        failpoint::pass("remove-folder")?;
+        self.records()
+            .write("remove container", |tx| containers::remove(tx, id))?;
+        failpoint::pass("remove-recorded")
+    }
+
+    /// Removes a container that does not run, by its name, id or the beginning of its id; says which.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` while it runs.
+    pub fn remove_container(&self, typed: &str) -> Result<String> {
+        let id = self.find_container(typed)?.id;
+        let busy = || Error::new(Kind::Conflict, "remove container", typed).because("it is running");
+        if self.pod_folder(&id).is_dir() {
+            let pod = Pod::take(self, &id)?.ok_or_else(busy)?;
+            if pod.dir.supervisor_alive()? {
+                return Err(busy());
+            }
+            pod.dir.end_orphan()?;
+            self.remove_everything(&id)?;
+            pod.remove()?;
+        } else {
+            self.remove_everything(&id)?;
+        }
+        Ok(id)
+    }
+}
+
+/// The end as the database keeps it.
+pub(super) fn end_record(exit: &Exit) -> EndRecord {
+    let limit = exit.oom.as_ref().and_then(|oom| oom.limit);
+    EndRecord {
+        at: i64::try_from(exit.at / 1_000_000_000).unwrap_or(i64::MAX),
+        code: exit.code,
+        oom_limit: limit.and_then(|bytes| i64::try_from(bytes).ok()),
+        unknown: exit.unknown.clone(),
+    }
+}

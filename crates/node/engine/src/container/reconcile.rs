@@ -1,0 +1,135 @@
+//! What killed commands, dead supervisors and reboots left behind is finished or undone by the next command.
+//!
+//! Each command pays one listing of the pod folders. The first one after a boot, when there are none, also looks at
+//! what survived it: records without an end, tops and folders without a record.
+
+use super::create::seconds;
+use super::place::{Pod, UNBORN};
+use crate::Engine;
+use crate::records::containers::{self, ContainerRecord, EndRecord};
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+use tare_error::{Context, Result};
+use tare_store::Durability;
+
+/// In the run folder, once everything that outlived a boot was looked at.
+const MARK: &str = "reconciled";
+
+/// How old a pod folder may be that is still being made.
+const BIRTH: Duration = Duration::from_secs(60);
+
+/// Why nobody knows how a container ended that a reboot ended.
+const REBOOTED: &str = "the machine was restarted while it ran";
+
+impl Engine {
+    /// Clears away what nobody looks after; returns one sentence for each thing that could not be.
+    ///
+    /// # Errors
+    /// Where the run folder cannot be read. What goes wrong with a single container is told and left for later.
+    pub fn reconcile(&self) -> Result<Vec<String>> {
+        let mut told = Vec::new();
+        for name in names(&self.pod_folders())? {
+            let done = match name.strip_prefix(UNBORN) {
+                Some(_) => self.sweep_unborn(&name),
+                None => self.reconcile_one(&name),
+            };
+            if let Err(e) = done {
+                told.push(format!(
+                    "{} is not cleared away yet: {}",
+                    short(&name),
+                    tare_error::Report::new(&e)
+                ));
+            }
+        }
+        let mark = self.roots().run().join(MARK);
+        if !mark.exists() {
+            self.after_boot()?;
+            tare_store::replace(&mark, Durability::Volatile, 0o600, b"")?;
+        }
+        Ok(told)
+    }
+
+    fn reconcile_one(&self, id: &str) -> Result<()> {
+        let Some(pod) = Pod::take(self, id)? else {
+            return Ok(());
+        };
+        if pod.dir.supervisor_alive()? {
+            return Ok(());
+        }
+        self.clear_away(pod, id).map(drop)
+    }
+
+    /// A pod folder whose maker died before it had its name: nothing else exists of that container.
+    fn sweep_unborn(&self, name: &str) -> Result<()> {
+        let path = self.pod_folders().join(name);
+        let age = std::fs::metadata(&path)
+            .and_then(|m| m.modified())
+            .map(|at| at.elapsed().unwrap_or_default());
+        if age.is_ok_and(|age| age >= BIRTH) {
+            return tare_store::remove_tree(&path);
+        }
+        Ok(())
+    }
+
+    /// What survived a reboot without its pod folder.
+    fn after_boot(&self) -> Result<()> {
+        let tops = self.snapshots().tops()?;
+        let folders = names(&self.container_folders())?;
+        // The pods are listed after the tops: a container that is being made meanwhile has its pod first.
+        let pods: HashSet<String> = names(&self.pod_folders())?.into_iter().collect();
+        let records = self.records().read("list containers", containers::all)?;
+        for record in records
+            .iter()
+            .filter(|r| r.end.is_none() && !pods.contains(&r.id))
+        {
+            self.lost(record)?;
+        }
+        let known: HashSet<&str> = records
+            .iter()
+            .map(|r| r.id.as_str())
+            .chain(pods.iter().map(String::as_str))
+            .collect();
+        for id in tops
+            .iter()
+            .chain(&folders)
+            .filter(|id| !known.contains(id.as_str()))
+        {
+            self.remove_everything(id)?;
+        }
+        Ok(())
+    }
+
+    /// A container that a reboot ended.
+    fn lost(&self, record: &ContainerRecord) -> Result<()> {
+        if record.remove {
+            return self.remove_everything(&record.id);
+        }
+        let end = EndRecord {
+            at: seconds(SystemTime::now()),
+            code: u8::MAX,
+            oom_limit: None,
+            unknown: Some(REBOOTED.to_owned()),
+        };
+        self.records()
+            .write("record end", |tx| containers::end(tx, &record.id, &end))
+    }
+}
+
+/// The names in a folder; none where it is not there.
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.op("list", folder.display())?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.op("list", folder.display())?.file_name();
+        names.extend(name.into_string().ok());
+    }
+    Ok(names)
+}
+
+fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}

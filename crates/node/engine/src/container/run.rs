@@ -1,0 +1,112 @@
+//! The foreground: process started, streams joined, end told, everything cleared away.
+
+use super::create::Container;
+use crate::failpoint;
+use std::path::Path;
+use tare_error::{Error, Kind, Result};
+use tare_shim::{Attach, Exit, Launch, launch};
+
+impl Container<'_> {
+    /// Starts the supervisor and the process. Where this fails, nothing of the container is left.
+    ///
+    /// # Errors
+    /// `CommandNotFound` and `CommandNotExecutable` for the command; the supervisor's, step by step.
+    pub fn start(&mut self) -> Result<()> {
+        self.try_start().map_err(|e| self.undo(e))
+    }
+
+    fn try_start(&mut self) -> Result<()> {
+        let (Some(pod), Some(call)) = (&self.pod, self.call.take()) else {
+            return Err(Error::new(Kind::Conflict, "start", &self.name).because("it was started already"));
+        };
+        // No database connection lives while a process is made.
+        self.engine.records().close();
+        let mut connection = launch(&Launch {
+            program: &self.supervisor,
+            pod: &pod.dir,
+        })?;
+        failpoint::pass("start-launched")?;
+        let first = call
+            .spec
+            .process
+            .as_ref()
+            .and_then(|p| p.args.first().cloned())
+            .unwrap_or_default();
+        let created = connection.create(*call);
+        self.connection = Some(connection);
+        created.map_err(|e| about_options(e, &first))?;
+        failpoint::pass("start-created")
+    }
+
+    /// Joins the streams until the container has ended and every byte it wrote is written.
+    ///
+    /// # Errors
+    /// `Unavailable` where the supervisor dies; the container is then ended and cleared away.
+    pub fn attach(&mut self, streams: &Attach<'_>) -> Result<Exit> {
+        let Some(connection) = &mut self.connection else {
+            return Err(Error::new(Kind::Conflict, "attach to", &self.name).because("it was not started"));
+        };
+        connection.attach(streams)
+    }
+
+    /// Clears away what the container needed; keeps its files and its record unless it was to be removed.
+    ///
+    /// # Errors
+    /// The file system's and the database's; what could not be removed is removed by the next command.
+    pub fn finish(mut self, exit: &Exit) -> Result<()> {
+        failpoint::pass("finish-ended")?;
+        let id = self.id.as_str();
+        self.engine.settle(id, self.remove, exit)?;
+        failpoint::pass("finish-settled")?;
+        if let Some(connection) = self.connection.take() {
+            connection.finish()?;
+        }
+        failpoint::pass("finish-left")?;
+        match self.pod.take() {
+            Some(pod) => pod.remove(),
+            None => Ok(()),
+        }
+    }
+
+    /// The end of a container whose supervisor died under it: ended, recorded as unknown, cleared away.
+    ///
+    /// # Errors
+    /// As [`Container::finish`].
+    pub fn abandon(mut self) -> Result<Option<Exit>> {
+        drop(self.connection.take());
+        match self.pod.take() {
+            Some(pod) => self.engine.clear_away(pod, self.id.as_str()),
+            None => Ok(None),
+        }
+    }
+
+    /// Undoes everything, after an error that stays the first one.
+    pub(super) fn undo(&mut self, error: Error) -> Error {
+        if let Some(connection) = self.connection.take() {
+            // A supervisor without a container leaves by itself; waiting for it keeps its folder ours.
+            if let Err(also) = connection.finish() {
+                return error.also(also);
+            }
+        }
+        let removed = self.engine.remove_everything(self.id.as_str());
+        let removed = removed.and_then(|()| self.pod.take().map_or(Ok(()), super::place::Pod::remove));
+        match removed {
+            Ok(()) => error,
+            Err(also) => error.also(also),
+        }
+    }
+}
+
+/// A command that begins with a dash was meant as an option.
+fn about_options(error: Error, command: &str) -> Error {
+    let not_there = matches!(error.kind(), Kind::CommandNotFound | Kind::CommandNotExecutable);
+    if not_there
+        && Path::new(command)
+            .as_os_str()
+            .as_encoded_bytes()
+            .starts_with(b"-")
+    {
+        return error.hint("options of tare go before the image name");
+    }
+    error
+}

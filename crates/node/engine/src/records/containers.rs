@@ -1,0 +1,210 @@
+//! Containers in the database: what was asked for and, once it is over, how it ended. Whether one runs is not here:
+//! that the kernel and the supervisor know.
+
+use tare_database::Query;
+use tare_database::sql::{OptionalExtension, Row, Transaction, params};
+use tare_error::{Error, Kind, Result};
+
+/// ```text
+/// container_labels ──► containers      (an image may go, when forced, while a container of it stays: no reference)
+/// ```
+pub(super) const TABLES: &str = "
+    CREATE TABLE containers (
+        id        TEXT PRIMARY KEY,         -- 64 digits
+        name      TEXT NOT NULL UNIQUE,
+        image     TEXT NOT NULL,            -- the image's id
+        reference TEXT NOT NULL,            -- the image as the person named it
+        command   TEXT NOT NULL,            -- for people
+        remove    INTEGER NOT NULL,         -- 1: nothing stays when it has ended
+        created   INTEGER NOT NULL,         -- seconds since 1970
+        ended     INTEGER,                  -- seconds since 1970; absent while nobody has recorded an end
+        code      INTEGER,                  -- exit code as a shell has it
+        oom_limit INTEGER,                  -- the memory limit in bytes that killed it
+        unknown   TEXT                      -- why nobody knows how it ended
+    ) STRICT;
+    CREATE INDEX containers_image ON containers (image);
+    CREATE TABLE container_labels (
+        container TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+        key       TEXT NOT NULL,
+        value     TEXT NOT NULL,
+        PRIMARY KEY (container, key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX container_labels_key ON container_labels (key, value);
+";
+
+/// One container as recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerRecord {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The id of its image.
+    pub image: String,
+    /// The image as the person named it.
+    pub reference: String,
+    /// Its command, for people.
+    pub command: String,
+    /// Whether nothing of it stays when it has ended.
+    pub remove: bool,
+    /// Seconds since 1970 at which it was asked for.
+    pub created: i64,
+    /// How it ended, where that is recorded.
+    pub end: Option<EndRecord>,
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndRecord {
+    /// Seconds since 1970.
+    pub at: i64,
+    /// Exit code as a shell has it.
+    pub code: u8,
+    /// The memory limit in bytes that killed it.
+    pub oom_limit: Option<i64>,
+    /// Why nobody knows how it ended.
+    pub unknown: Option<String>,
+}
+
+/// Records a container that is about to be made: from here on its id and name are taken.
+///
+/// # Errors
+/// `AlreadyExists` where the name is taken, with the holder's id as subject; `NotFound` where the image is gone;
+/// else SQLite's.
+pub fn add(tx: &Transaction<'_>, container: &ContainerRecord, labels: &[(String, String)]) -> Result<()> {
+    let (id, name) = (&container.id, &container.name);
+    if let Some(holder) = by_name(tx, name)? {
+        return Err(
+            Error::new(Kind::AlreadyExists, "use name", name).because(format!("container {holder} has it"))
+        );
+    }
+    let image = "SELECT 1 FROM images WHERE id = ?1";
+    let there = tx
+        .query_row(image, [&container.image], |_| Ok(()))
+        .optional()
+        .query("find image", &container.image)?;
+    if there.is_none() {
+        return Err(
+            Error::new(Kind::NotFound, "use image", &container.reference).because("it was just removed")
+        );
+    }
+    tx.execute(
+        "INSERT INTO containers (id, name, image, reference, command, remove, created)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            id,
+            name,
+            container.image,
+            container.reference,
+            container.command,
+            container.remove,
+            container.created
+        ],
+    )
+    .query("record container", id)?;
+    for (key, value) in labels {
+        tx.execute(
+            "INSERT INTO container_labels (container, key, value) VALUES (?1, ?2, ?3)",
+            [id, key, value],
+        )
+        .query("record label", key)?;
+    }
+    Ok(())
+}
+
+/// Records how a container ended; the first record stays.
+///
+/// # Errors
+/// SQLite's.
+pub fn end(tx: &Transaction<'_>, id: &str, end: &EndRecord) -> Result<()> {
+    tx.execute(
+        "UPDATE containers SET ended = ?2, code = ?3, oom_limit = ?4, unknown = ?5 WHERE id = ?1 AND ended IS NULL",
+        params![id, end.at, end.code, end.oom_limit, end.unknown],
+    )
+    .query("record end of", id)
+    .map(drop)
+}
+
+/// Removes a container's records; `false` where there are none.
+///
+/// # Errors
+/// SQLite's.
+pub fn remove(tx: &Transaction<'_>, id: &str) -> Result<bool> {
+    Ok(tx
+        .execute("DELETE FROM containers WHERE id = ?1", [id])
+        .query("remove container", id)?
+        > 0)
+}
+
+/// The container of this id.
+///
+/// # Errors
+/// SQLite's.
+pub fn get(tx: &Transaction<'_>, id: &str) -> Result<Option<ContainerRecord>> {
+    tx.query_row(&format!("{COLUMNS} WHERE id = ?1"), [id], read)
+        .optional()
+        .query("read container", id)
+}
+
+/// The id of the container that has this name.
+///
+/// # Errors
+/// SQLite's.
+pub fn by_name(tx: &Transaction<'_>, name: &str) -> Result<Option<String>> {
+    tx.query_row("SELECT id FROM containers WHERE name = ?1", [name], |row| {
+        row.get(0)
+    })
+    .optional()
+    .query("read container", name)
+}
+
+/// Every container, newest first.
+///
+/// # Errors
+/// SQLite's.
+pub fn all(tx: &Transaction<'_>) -> Result<Vec<ContainerRecord>> {
+    let mut statement = tx
+        .prepare_cached(&format!("{COLUMNS} ORDER BY created DESC, id"))
+        .query("read", "containers")?;
+    let rows = statement.query_map([], read).query("read", "containers")?;
+    rows.collect::<Result<_, _>>().query("read", "containers")
+}
+
+/// Containers made of an image.
+///
+/// # Errors
+/// SQLite's.
+pub fn of_image(tx: &Transaction<'_>, image: &str) -> Result<Vec<ContainerRecord>> {
+    let mut statement = tx
+        .prepare_cached(&format!("{COLUMNS} WHERE image = ?1 ORDER BY id"))
+        .query("read", "containers")?;
+    let rows = statement.query_map([image], read).query("read", "containers")?;
+    rows.collect::<Result<_, _>>().query("read", "containers")
+}
+
+const COLUMNS: &str =
+    "SELECT id, name, image, reference, command, remove, created, ended, code, oom_limit, unknown
+    FROM containers";
+
+fn read(row: &Row<'_>) -> tare_database::sql::Result<ContainerRecord> {
+    let ended: Option<i64> = row.get(7)?;
+    let end = match ended {
+        None => None,
+        Some(at) => Some(EndRecord {
+            at,
+            code: row.get::<_, Option<u8>>(8)?.unwrap_or(u8::MAX),
+            oom_limit: row.get(9)?,
+            unknown: row.get(10)?,
+        }),
+    };
+    Ok(ContainerRecord {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        image: row.get(2)?,
+        reference: row.get(3)?,
+        command: row.get(4)?,
+        remove: row.get(5)?,
+        created: row.get(6)?,
+        end,
+    })
+}
