@@ -209,12 +209,17 @@ fn layers(mounts: &str) -> Vec<String> {
     lines
 }
 
-/// A path with its long ids cut to twelve characters, as people write them.
+/// A path with its long ids cut to twelve characters, as people write them; `sha256-` before one stays.
 fn short(path: &str) -> String {
     path.split('/')
         .map(|part| {
-            let long_id = part.len() >= 32 && part.bytes().all(|b| b.is_ascii_hexdigit());
-            if long_id { &part[..12] } else { part }
+            let id = part.rsplit('-').next().unwrap_or(part);
+            let long_id = id.len() >= 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
+            if long_id {
+                &part[..part.len() - id.len() + 12]
+            } else {
+                part
+            }
         })
         .collect::<Vec<_>>()
         .join("/")

@@ -21,7 +21,6 @@ pub fn archive() -> Archive {
     let layer = layer();
     let layer_digest = digest(&layer);
     let config = json!({
-        "created": "1970-01-01T00:00:00Z",
         "architecture": architecture(),
         "os": "linux",
         "config": {
@@ -30,7 +29,7 @@ pub fn archive() -> Archive {
             "WorkingDir": "/",
         },
         "rootfs": { "type": "layers", "diff_ids": [layer_digest] },
-        "history": [{ "created": "1970-01-01T00:00:00Z", "created_by": "tare: the embedded image" }],
+        "history": [{ "created_by": "tare: the embedded image" }],
     });
     let config = config.to_string().into_bytes();
     let config_digest = digest(&config);

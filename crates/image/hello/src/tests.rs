@@ -72,7 +72,7 @@ fn the_page_shows_what_the_kernel_said() {
         namespaces: vec![Some(4_026_532_277), Some(2), None, Some(4), Some(5), Some(6), Some(0xEFFF_FFFD), Some(8)],
         status: "Uid:\t0\t1000\t0\t0\nGid:\t0\t0\t0\t0\nCapEff:\t00000000a80425fb\nNoNewPrivs:\t0\nSeccomp:\t2\nSeccomp_filters:\t1\n".into(),
         cgroup: "0::/\n".into(),
-        mounts: "30 20 0:5 / / rw,relatime - overlay overlay ro,lowerdir=/v/snapshots/0123456789abcdef0123456789abcdef/fs:/b,upperdir=/u\n".into(),
+        mounts: "30 20 0:5 / / rw,relatime - overlay overlay ro,lowerdir=/v/snapshots/sha256-0123456789abcdef0123456789abcdef/fs:/b,upperdir=/u\n".into(),
         limits: vec![("memory", memory_text("67108864"))],
         took: Some(Duration::from_micros(5230)),
     };
@@ -85,7 +85,7 @@ fn the_page_shows_what_the_kernel_said() {
         "  cgroup        /\n                memory      64 MiB",
         "  capabilities  14 of 41\n                chown dac_override fowner fsetid kill setgid setuid setpcap",
         "  seccomp       1 filter (mode 2); setuid programs work",
-        "  root          overlay, read-only\n                layer  /v/snapshots/0123456789ab/fs\n                layer  /b\n                top    /u",
+        "  root          overlay, read-only\n                layer  /v/snapshots/sha256-0123456789ab/fs\n                layer  /b\n                top    /u",
         "  start         5.2 ms from `tare run` to here",
     ] {
         assert!(page.contains(line), "{line:?} is not in\n{page}");

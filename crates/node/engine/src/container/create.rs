@@ -12,7 +12,8 @@ use crate::records::containers::{self, ContainerRecord};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tare_error::{Error, Kind, Result};
-use tare_shim::{Connection, CreateCall, Hangup};
+use tare_shim::{Connection, CreateRequest, Filter, Hangup};
+use tare_spec_oci::Spec;
 use tare_store::{Durability, Id};
 
 /// The programs that a container needs besides its own.
@@ -33,7 +34,7 @@ pub struct Container<'e> {
     pub(super) remove: bool,
     pub(super) pod: Option<Pod>,
     pub(super) supervisor: PathBuf,
-    pub(super) call: Option<Box<CreateCall>>,
+    pub(super) call: Option<Box<CreateRequest>>,
     pub(super) connection: Option<Connection>,
     pub(super) warnings: Vec<String>,
 }
@@ -92,16 +93,20 @@ impl Engine {
 
     /// Warnings about the machine are told once per boot: a file in the run folder remembers.
     fn untold(&self, warnings: &[Warning]) -> Vec<String> {
-        let first = |once: &str| {
-            let told = self.roots().run().join(format!("told-{once}"));
-            std::fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .open(told)
-                .is_ok()
-        };
-        let untold = warnings.iter().filter(|w| w.once.is_none_or(first));
+        let untold = warnings
+            .iter()
+            .filter(|w| w.once.is_none_or(|once| self.first_time(once)));
         untold.map(|w| w.text.clone()).collect()
+    }
+
+    /// Whether something is told for the first time since the machine started.
+    fn first_time(&self, what: &str) -> bool {
+        let told = self.roots().run().join(format!("told-{what}"));
+        std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(told)
+            .is_ok()
     }
 }
 
@@ -119,7 +124,17 @@ impl Container<'_> {
     /// What the person should know, one sentence each; empties the list.
     pub fn take_warnings(&mut self) -> Vec<String> {
         let mut warnings = std::mem::take(&mut self.warnings);
-        warnings.extend(self.connection.iter_mut().flat_map(Connection::take_warnings));
+        for text in self.connection.iter_mut().flat_map(Connection::take_warnings) {
+            // What a supervisor cannot do is the machine's fault, and the same for the next one.
+            let name: String = text
+                .chars()
+                .filter(char::is_ascii_alphanumeric)
+                .take(64)
+                .collect();
+            if self.engine.first_time(&name) {
+                warnings.push(text);
+            }
+        }
         warnings
     }
 
@@ -142,17 +157,17 @@ impl Container<'_> {
         for file in &draft.files {
             write(&folder, file.name, 0o644, &file.content)?;
         }
-        let spec = draft.spec(request.files.read_only);
+        let mut spec = draft.spec(request.files.read_only);
         let text = serde_json::to_vec(&spec)
             .map_err(|e| Error::new(Kind::Internal, "write", folder.display()).from_source(e))?;
         write(&folder, "config.json", 0o600, &text)?;
         failpoint::pass("create-bundle")?;
         let mut reap = programs.reaper.clone();
         reap.push(id.to_owned());
-        self.call = Some(Box::new(CreateCall {
+        self.call = Some(Box::new(CreateRequest {
             id: id.to_owned(),
             rootfs: engine.snapshots().mounts(id)?,
-            terminal: request.life.terminal,
+            filter: filter(&mut spec)?,
             stdin_open: request.life.interactive,
             on_hangup: Hangup::Kill,
             reap,
@@ -187,6 +202,18 @@ impl Container<'_> {
             added => added,
         }
     }
+}
+
+/// The system call filter, compiled; its policy, which nobody needs any more, is taken out of what is sent.
+fn filter(spec: &mut Spec) -> Result<Option<Filter>> {
+    let Some(policy) = spec.linux.as_mut().and_then(|linux| linux.seccomp.take()) else {
+        return Ok(None);
+    };
+    let program = tare_seccomp::compile(&policy, tare_seccomp::native()?)?;
+    Ok(Some(Filter {
+        program: program.as_bytes().to_vec(),
+        flags: program.flags.bits(),
+    }))
 }
 
 fn write(folder: &Path, name: &str, mode: u32, content: &[u8]) -> Result<()> {
