@@ -31,7 +31,7 @@ fn umoci_inside() {
     let (one, two, three) = (base(&scratch.0), changes(), more_changes());
     let fourth = Archive::new().file("opt/a/third", "3").end();
     // umoci gives its root, and directories that nobody carries, the time of the unpacking.
-    let images: [Image; 4] = [
+    let images: [Image; 5] = [
         ("everything", vec![one.clone()], &["."]),
         ("changes", vec![one.clone(), two.clone()], &["."]),
         (
@@ -39,6 +39,7 @@ fn umoci_inside() {
             vec![one.clone(), two, three],
             &[".", "d", "d/sub"],
         ),
+        ("emptied", vec![one.clone(), emptied(), refilled()], &EMPTIED),
         (
             "implied",
             vec![one, implied(), fourth],
@@ -102,6 +103,8 @@ fn base(scratch: &Path) -> Vec<u8> {
         ("opt/a", 0o2750),
         ("d/e", 0o700),
         ("var", 0o711),
+        ("gone/deep", 0o700),
+        ("d/e/f", 0o731),
     ] {
         fs::set_permissions(dir.join(path), fs::Permissions::from_mode(mode)).unwrap();
     }
@@ -180,6 +183,27 @@ fn more_changes() -> Vec<u8> {
         .file(".wh.var", "")
         .dir("tmp")
         .link("d/again", "longlink")
+        .end()
+}
+
+/// Times that umoci takes from its clock in `emptied` and `refilled`.
+const EMPTIED: [&str; 7] = [".", "gone", "gone/deep", "d", "d/e", "d/e/f", "opt/a"];
+
+/// Directories deleted below and implied anew in the same layer: nothing of the old ones comes back.
+fn emptied() -> Vec<u8> {
+    Archive::new()
+        .file(".wh.gone", "")
+        .file("gone/deep/fresh", "x")
+        .file("d/e/.wh..wh..opq", "")
+        .file("opt/a/.wh.b", "")
+        .end()
+}
+
+/// What was hidden by the layer below is not what these lie on.
+fn refilled() -> Vec<u8> {
+    Archive::new()
+        .file("d/e/f/new", "x")
+        .file("gone/deep/fresher", "x")
         .end()
 }
 
