@@ -2,12 +2,15 @@
 
 use crate::Test;
 use crate::bed::Bed;
+use rustix::fd::AsFd;
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use tare_process::{CloneFlags, Fork, spawn};
 
 pub(crate) const TESTS: &[Test] = &[
     (
@@ -20,6 +23,10 @@ pub(crate) const TESTS: &[Test] = &[
         working_directory_cannot_lead_out,
     ),
     ("no_fd_is_left_open", no_fd_is_left_open),
+    (
+        "forked_child_keeps_what_is_named",
+        forked_child_keeps_what_is_named,
+    ),
     (
         "own_program_cannot_be_overwritten",
         own_program_cannot_be_overwritten,
@@ -110,6 +117,27 @@ fn no_fd_is_left_open() {
         bed.try_run(&["ls", "/proc/self/fd"]).unwrap().output,
         "0\n1\n2\n3\n"
     );
+}
+
+/// From its first moment, before it joins anything, a child has what it was given and nothing else of its parent.
+fn forked_child_keeps_what_is_named() {
+    let open = || rustix::fs::open("/", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    let (kept, other) = (open(), open());
+    let keep = [kept.as_fd()];
+    let fork = Fork {
+        flags: CloneFlags::empty(),
+        group: None,
+        keep: &keep,
+    };
+    let child = spawn(&fork, || {
+        match (rustix::io::fcntl_getfd(&kept), rustix::io::fcntl_getfd(&other)) {
+            (Ok(_), Err(Errno::BADF)) => 0,
+            (Err(_), _) => 1,
+            (_, _) => 2,
+        }
+    });
+    assert_eq!(child.unwrap().wait().unwrap().exit_status(), Some(0));
+    assert!(rustix::io::fcntl_getfd(&other).is_ok());
 }
 
 /// CVE-2019-5736: this very program is executed inside, by a script, and tries to overwrite itself on the host. It is
