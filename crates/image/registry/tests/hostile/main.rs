@@ -8,7 +8,6 @@ use oci_spec::image::{Descriptor, MediaType};
 use serde_json::json;
 use server::{Answer, Heard, Server};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 use tare_error::{Error, Kind, Report, Result};
 use tare_registry::{Client, Credentials, Document, Reference, Repository, Settings, Timeouts, digest_of};
@@ -337,7 +336,7 @@ fn an_identity_token_is_exchanged_in_a_form() {
 
 #[test]
 fn a_redirect_does_not_take_the_login_along() {
-    let thief = Arc::new(Server::start(|_| manifest_answer()));
+    let thief = Server::start(|_| manifest_answer());
     let there = format!("http://{}/taken", thief.host());
     let registry = Server::start(move |heard| match heard.header("authorization") {
         Some("Basic YWRhOnB3") => Answer::status(307).header("location", there.clone()),
@@ -352,17 +351,22 @@ fn a_redirect_does_not_take_the_login_along() {
 
 #[test]
 fn a_redirect_that_asks_for_a_login_gets_none() {
-    let thief = Arc::new(Server::start(|_| {
-        Answer::status(401).header("www-authenticate", "Basic realm=\"x\"")
-    }));
+    let realm = Server::start(|_| Answer::ok(r#"{"token": "t"}"#));
+    let challenge = format!("Bearer realm=\"http://{}/token\"", realm.host());
+    let thief = Server::start(move |_| Answer::status(401).header("www-authenticate", challenge.clone()));
     let there = format!("http://{}/taken", thief.host());
     let registry = Server::start(move |_| Answer::status(302).header("location", there.clone()));
-    let mut logins = vec![Logins::new(&registry.host())];
+    let logins = Logins::new(&registry.host());
     let both = json!({"auths": {registry.host(): {"auth": "YWRhOnB3"}, thief.host(): {"auth": "YWRhOnB3"}}});
-    std::fs::write(&logins[0].0, both.to_string()).unwrap();
-    let error = document(with_login(&logins.remove(0)), &format!("{}/a", registry.host())).unwrap_err();
+    std::fs::write(&logins.0, both.to_string()).unwrap();
+    let error = document(with_login(&logins), &format!("{}/a", registry.host())).unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable, "{error}");
     assert!(thief.heard().iter().all(|h| h.header("authorization").is_none()));
+    assert_eq!(
+        realm.heard().len(),
+        0,
+        "a realm that somebody else names gets nothing"
+    );
 }
 
 #[test]

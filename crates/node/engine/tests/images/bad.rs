@@ -103,6 +103,31 @@ fn a_bad_layer_is_named_and_leaves_nothing() {
 }
 
 #[test]
+fn a_failure_does_not_wait_for_a_stalled_sibling() {
+    test(&[Need::Root], |world| {
+        let (bed, mut served) = (Bed::new(world), Served::default());
+        let stalled = gzip(&archive(&[("big", &noise(9, 100_000))]));
+        served.image("bad", "latest", here(), &[stalled.clone(), wrong_diff_id()]);
+        served.spoil(&stalled, |answer| {
+            answer.length = Some(answer.body.len());
+            answer.body.truncate(1000);
+            answer.hold = true;
+        });
+        let (server, engine) = (served.start(), bed.engine());
+        let start = std::time::Instant::now();
+        let error = pull(&engine, &format!("{}/bad", server.host())).unwrap_err();
+        assert!(said(&error).contains("expected diff id"), "{error:?}");
+        // A stall alone is given up after a minute.
+        assert!(
+            start.elapsed() < std::time::Duration::from_secs(30),
+            "{:?}",
+            start.elapsed()
+        );
+        check_empty(&bed, &engine);
+    });
+}
+
+#[test]
 fn an_image_that_contradicts_itself_is_refused() {
     test(&[Need::Root], |world| {
         let bed = Bed::new(world);
