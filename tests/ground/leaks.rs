@@ -37,6 +37,21 @@ fn a_process() {
 }
 
 #[test]
+fn a_frozen_process() {
+    if Need::Cgroup1.missing().is_some() {
+        return;
+    }
+    let verdict = found(|_| {
+        let script = "mkdir /sys/fs/cgroup/freezer/tare && setsid sleep 1000 >/dev/null 2>&1 </dev/null & \
+                      sleep 0.1; cd /sys/fs/cgroup/freezer/tare; pgrep -x sleep > /mnt/scratch/pid; \
+                      head -1 /mnt/scratch/pid > cgroup.procs; echo FROZEN > freezer.state";
+        let _ = Tare::program("sh").args(["-c", script]).ok();
+    });
+    // Killed like any other when its test is over: it would hold on to what it inherited for ever.
+    assert_found(verdict, "sleep 1000");
+}
+
+#[test]
 fn a_process_that_ends_soon_is_none() {
     test(&[Need::Root], |_| {
         let _ = Tare::program("sh")

@@ -1,7 +1,13 @@
 //! The control groups of one test: made below the ones this process is in, the root of what the test sees.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long killed processes may take to be gone.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// One mounted hierarchy and the group of this process in it.
 struct Hierarchy {
@@ -16,6 +22,7 @@ impl Groups {
     pub(crate) fn make(label: &str) -> Self {
         let mut made = Groups(Vec::new());
         for hierarchy in hierarchies() {
+            sweep(&hierarchy.here);
             let group = hierarchy.here.join(format!("kit-{label}"));
             fs::create_dir(&group).unwrap_or_else(|e| panic!("make {}: {e}", group.display()));
             if hierarchy.cpuset {
@@ -48,20 +55,76 @@ impl Groups {
 
     /// Removes all; what cannot be removed is returned.
     pub(crate) fn remove(mut self) -> Vec<String> {
-        std::mem::take(&mut self.0)
-            .iter()
-            .flat_map(|g| remove_tree(g))
-            .collect()
+        remove_all(&std::mem::take(&mut self.0))
     }
 }
 
 impl Drop for Groups {
     fn drop(&mut self) {
-        for group in &self.0 {
-            for left in remove_tree(group) {
-                eprintln!("kit: control group left: {left}");
-            }
+        for left in remove_all(&self.0) {
+            eprintln!("kit: control group left: {left}");
         }
+    }
+}
+
+/// Removes groups whose processes have all been killed: a frozen one dies only when it is thawed, and each takes a moment.
+fn remove_all(groups: &[PathBuf]) -> Vec<String> {
+    groups.iter().for_each(|group| thaw(group));
+    let end = Instant::now() + GRACE;
+    for group in groups {
+        await_end(group, end);
+    }
+    groups.iter().flat_map(|group| remove_tree(group)).collect()
+}
+
+/// Removes what earlier tests left here whose outer process was killed: `kit-PID-NAME` without that process.
+fn sweep(here: &Path) {
+    let abandoned = |group: &PathBuf| {
+        let name = group.file_name().and_then(|n| n.to_str());
+        let owner = name.and_then(|n| n.strip_prefix("kit-")?.split('-').next());
+        owner.is_some_and(|pid| pid.parse::<u32>().is_ok() && !Path::new("/proc").join(pid).exists())
+    };
+    for group in children(here).iter().filter(|group| abandoned(group)) {
+        thaw(group);
+        // Another test may sweep at the same time; what is still busy is left to the next.
+        let _ = remove_tree(group);
+    }
+}
+
+/// Thaws a group and all below it, of either version.
+pub(crate) fn thaw(group: &Path) {
+    for child in children(group) {
+        thaw(&child);
+    }
+    // A hierarchy without a freezer has neither file.
+    for (file, value) in [("freezer.state", "THAWED"), ("cgroup.freeze", "0")] {
+        if group.join(file).exists() {
+            let _ = fs::write(group.join(file), value);
+        }
+    }
+}
+
+/// Waits until no process is in a group or below it, or the time is over.
+fn await_end(group: &Path, end: Instant) {
+    for child in children(group) {
+        await_end(&child, end);
+    }
+    loop {
+        let text = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+        let first = text
+            .lines()
+            .filter_map(|line| Pid::from_raw(line.parse().ok()?))
+            .next();
+        let left = end.saturating_duration_since(Instant::now());
+        let Some(pid) = first.filter(|_| !left.is_zero()) else {
+            return;
+        };
+        let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else {
+            continue;
+        };
+        let time = Timespec::try_from(left).expect("a short time");
+        // Whether it ended, or the time did: both are seen above.
+        let _ = poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&time));
     }
 }
 

@@ -97,13 +97,13 @@ fn outside(name: &str) {
     }
 }
 
-/// Joins the groups first, so that they are the root of the new cgroup namespace. On version 2 alone all of this then
+/// Ends with the thread that waits for it, however that ends. Joins the groups first, so that they are the root of the new cgroup namespace. On version 2 alone all of this then
 /// moves into a group below, as one that has processes cannot hand controllers on. `--kill-child` ends the whole pid
 /// namespace with unshare, which the outer process kills when time is up.
 const ENTER: &str = r#"for f in $KIT_GROUPS; do echo $$ > "$f" || exit 97; done
 exec unshare --cgroup -- sh -c 'if [ -n "$KIT_LEAF" ]; then mkdir "$KIT_LEAF" && echo $$ > "$KIT_LEAF/cgroup.procs" || exit 97; fi
 unset KIT_GROUPS KIT_LEAF
-exec unshare --mount --propagation private --pid --fork --kill-child --mount-proc --net --ipc --uts -- "$@"' sh "$@""#;
+exec setpriv --pdeathsig KILL -- unshare --mount --propagation private --pid --fork --kill-child --mount-proc --net --ipc --uts -- "$@"' sh "$@""#;
 
 fn init(name: &str) {
     assert_eq!(getpid(), Pid::INIT, "stage init runs as pid 1");
@@ -128,6 +128,8 @@ fn init(name: &str) {
         }
     };
     let leaks = leaks::after(&before);
+    // A frozen process would outlive its killing, and hold up the end of this namespace.
+    crate::cgroups::thaw(std::path::Path::new("/sys/fs/cgroup"));
     assert!(leaks.is_empty(), "left behind:\n  {}", leaks.join("\n  "));
     assert!(status.exit_status() == Some(0), "the test itself failed");
 }
@@ -141,12 +143,29 @@ fn inside<F: FnOnce(&World)>(body: F) {
     assert!(leaks.is_empty(), "left behind:\n  {}", leaks.join("\n  "));
 }
 
+/// Removes scratch folders whose outer process was killed: `PID-NAME` without that process.
+fn sweep(all: &Path) {
+    for entry in std::fs::read_dir(all).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = name
+            .to_str()
+            .and_then(|n| n.split('-').next())
+            .unwrap_or_default();
+        if owner.parse::<u32>().is_ok() && !Path::new("/proc").join(owner).exists() {
+            // Another test may sweep at the same time.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 /// The folder of one test on the disk, removed with its owner.
 struct Scratch(PathBuf);
 
 impl Scratch {
     fn make(label: &str) -> Self {
-        let path = target_folder().join("scratch").join(label);
+        let all = target_folder().join("scratch");
+        sweep(&all);
+        let path = all.join(label);
         std::fs::create_dir_all(&path).expect("make a scratch folder");
         Scratch(path)
     }
