@@ -138,7 +138,7 @@ fn inside<F: FnOnce(&World)>(body: F) {
     let world = World::enter();
     let before = leaks::open_files();
     body(&world);
-    let mut leaks = leaks::new_open_files(&before);
+    let mut leaks = leaks::files_left_open(&before);
     leaks.extend(world.left_behind());
     assert!(leaks.is_empty(), "left behind:\n  {}", leaks.join("\n  "));
 }
