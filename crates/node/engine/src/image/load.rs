@@ -229,13 +229,43 @@ fn layout(source: &Archived<'_>, index: &[u8], platform: &Platform) -> Result<Ve
     Ok(found.into_values().collect())
 }
 
-/// The name an entry carries; a bare tag, as some tools write it, names no image.
+/// The name an entry carries: a whole reference, or a bare name as umoci writes it. A bare tag names no image.
 fn name_of(entry: &Descriptor) -> Option<String> {
     let annotations = entry.annotations().as_ref()?;
     let mut names = NAME_ANNOTATIONS.iter().filter_map(|key| annotations.get(*key));
-    names.find(|name| name.contains(['/', ':'])).cloned()
+    names
+        .find(|text| text.contains(['/', ':']) || is_bare_name(text))
+        .cloned()
+}
+
+/// Whether a text without a slash or colon is the name of an image, and no tag like `latest`, `1.36` or `v2`.
+fn is_bare_name(text: &str) -> bool {
+    let version = text.strip_prefix('v').unwrap_or(text);
+    let tag = text == "latest" || version.starts_with(|c: char| c.is_ascii_digit());
+    !tag && Reference::parse(text).is_ok()
 }
 
 fn corrupt(reason: String) -> Error {
     Error::new(Kind::Corrupt, "load image", "").because(reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_bare_name;
+
+    #[test]
+    fn a_bare_tag_is_no_name() {
+        for (text, name) in [
+            ("busybox", true),
+            ("debian-slim", true),
+            ("vault", true),
+            ("latest", false),
+            ("1.36", false),
+            ("v2", false),
+            ("MyTag", false),
+            ("", false),
+        ] {
+            assert_eq!(is_bare_name(text), name, "{text}");
+        }
+    }
 }

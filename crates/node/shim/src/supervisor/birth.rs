@@ -51,7 +51,11 @@ fn settle_in(arguments: &Supervise) -> Result<(Service, Vec<String>)> {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let pod = PodDir::open(std::path::absolute(&arguments.pod).op("find", arguments.pod.display())?)?;
     rustix::process::chdir("/").op("change to", "/")?;
-    odd(std::fs::write("/proc/self/oom_score_adj", OOM_SCORE).op("set", "/proc/self/oom_score_adj"));
+    match std::fs::write("/proc/self/oom_score_adj", OOM_SCORE) {
+        // Lowering it needs CAP_SYS_RESOURCE; who lacks that is told so once, by the engine.
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {}
+        done => odd(done.op("set", "/proc/self/oom_score_adj")),
+    }
     odd(leave_mount_namespace());
     let name = pod.path().file_name().unwrap_or_default().to_string_lossy();
     let home = Home::enter(&name).unwrap_or_else(|error| {
