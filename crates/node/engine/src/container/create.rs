@@ -171,7 +171,8 @@ impl Container<'_> {
             stdin_open: request.life.interactive,
             on_hangup: Hangup::Kill,
             reap,
-            record_to: Some(folder.clone()),
+            // What is removed at its end needs no record that outlives the boot.
+            record_to: (!self.remove).then(|| folder.join("exit.json")),
             bundle: folder,
             spec,
         }));

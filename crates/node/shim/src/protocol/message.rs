@@ -72,7 +72,7 @@ pub struct CreateRequest {
     /// The command that cleans up when no client does: program and arguments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reap: Vec<String>,
-    /// The directory on disk that gets a synced copy of the exit record.
+    /// The file on disk that gets a synced copy of the exit record; its directory must exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record_to: Option<PathBuf>,
 }
