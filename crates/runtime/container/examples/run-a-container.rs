@@ -45,6 +45,7 @@ fn run(bundle: &Path, only_plan: bool) -> Result<ExitCode> {
             stderr: errors.as_fd(),
         },
         group: None,
+        entrances: &[],
         seccomp: None,
     };
     let facts = HostFacts::read()?;

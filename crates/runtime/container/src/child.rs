@@ -37,6 +37,8 @@ pub(crate) struct Child<'a> {
     pub(crate) opener: Option<BorrowedFd<'a>>,
     /// Standard input, output and error; none for a terminal.
     pub(crate) stdio: Option<[BorrowedFd<'a>; 3]>,
+    /// Files of cgroups to enter.
+    pub(crate) entrances: &'a [BorrowedFd<'a>],
     /// Sources that were opened, by slot; made with their full length before the fork.
     pub(crate) slots: Vec<Option<OwnedFd>>,
     pub(crate) handles: Handles,
@@ -83,6 +85,7 @@ impl Child<'_> {
     fn take(&mut self, action: &Action) -> Done {
         match action {
             Action::Await(signal) => self.wait_for(*signal),
+            Action::EnterGroups => self.enter_groups(),
             Action::BecomeRoot => become_root(),
             Action::Join { namespace } => self.join(*namespace),
             Action::Session { keyring } => session(keyring),
@@ -144,6 +147,18 @@ impl Child<'_> {
             // Executed by `run`, which does not come back.
             Action::Exec { .. } => Err(Errno::INVAL.into()),
         }
+    }
+
+    /// Enters cgroups by itself: the kernel takes `0` for the writer.
+    fn enter_groups(&self) -> Done {
+        for file in self.entrances {
+            while let Err(e) = rustix::io::write(file, b"0") {
+                if e != Errno::INTR {
+                    return Err(e.into());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Waits for a word of the parent; where the parent is gone, so is the reason to be here.

@@ -268,6 +268,7 @@ fn fork(
     let mut keep = vec![channel];
     keep.extend(joined.iter().map(AsFd::as_fd));
     keep.extend(stdio.iter().flatten());
+    keep.extend(request.entrances);
     keep.extend(sources.iter().map(|(ours, _)| ours.as_fd()));
     let child = Child {
         plan,
@@ -275,6 +276,7 @@ fn fork(
         joined,
         opener: sources.as_ref().map(|(ours, _)| ours.as_fd()),
         stdio,
+        entrances: request.entrances,
         slots: (0..plan.slots).map(|_| None).collect(),
         handles: Handles::default(),
     };

@@ -21,6 +21,9 @@ pub struct Request<'a> {
     pub stdio: Stdio<'a>,
     /// A cgroup v2 directory to be born into.
     pub group: Option<BorrowedFd<'a>>,
+    /// Files of cgroup v1 directories (`tasks`) to which the process writes `0` to enter by itself. That waits for
+    /// nothing, while being moved by another process waits for an RCU grace period (10 ms here).
+    pub entrances: &'a [BorrowedFd<'a>],
     /// Its system call filter, compiled; `spec.linux.seccomp` itself is not read here.
     pub seccomp: Option<Filter<'a>>,
 }

@@ -124,6 +124,7 @@ impl fmt::Display for Step {
 #[derive(Debug)]
 pub(crate) enum Action {
     Await(Signal),
+    EnterGroups,
     BecomeRoot,
     Join {
         namespace: usize,

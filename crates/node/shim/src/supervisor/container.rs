@@ -8,10 +8,11 @@ use crate::pod::{Entry, PodDir};
 use crate::protocol::{CreateRequest, Exit, Hangup, Phase, State};
 use crate::record::{InitRecord, Stamp};
 use rustix::event::epoll::EventFlags;
-use rustix::fd::AsFd;
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::process::Signal;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use tare_cgroup::Entrance;
 use tare_container::{Creation, Filter, FilterFlags, HostFacts, Stdio};
 use tare_error::{Context, Error, Kind, Result};
 use tare_process::Child;
@@ -351,6 +352,8 @@ fn make(call: &CreateRequest, stdio: Stdio<'_>, group: Option<&ContainerGroup>) 
         program: &filter.program,
         flags: FilterFlags::from_bits_retain(filter.flags),
     });
+    let entrance = group.map(ContainerGroup::entrance).transpose()?;
+    let files: Vec<BorrowedFd<'_>> = entrance.iter().flat_map(Entrance::files).collect();
     let request = tare_container::Request {
         id: &call.id,
         spec: &call.spec,
@@ -358,11 +361,10 @@ fn make(call: &CreateRequest, stdio: Stdio<'_>, group: Option<&ContainerGroup>) 
         rootfs: &call.rootfs,
         stdio,
         group: group.and_then(ContainerGroup::clone_into),
+        entrances: &files,
         seccomp,
     };
-    Creation::begin(&request, &HostFacts::read()?, |pid| {
-        group.map_or(Ok(()), |group| group.take_in(pid))
-    })
+    Creation::begin(&request, &HostFacts::read()?, |_| Ok(()))
 }
 
 /// Takes in what the process has said, and starts it once it is created; whether its program runs.

@@ -2,9 +2,8 @@
 
 use crate::protocol::Oom;
 use rustix::fd::BorrowedFd;
-use rustix::process::Pid;
 use std::time::Duration;
-use tare_cgroup::{Group, GroupPath, Host, MemoryReport};
+use tare_cgroup::{Entrance, Group, GroupPath, Host, MemoryReport, Version};
 use tare_error::{Context, Kind, Result};
 use tare_spec_oci::{Resources, Spec};
 
@@ -49,8 +48,18 @@ impl Home {
     }
 }
 
+/// Enters a group in every hierarchy but one: the version 2 tree beside version 1, where we are at its root. There is
+/// nothing to leave there, and entering would wait for an RCU grace period (10 ms here) for no limit and no owner.
 fn enter(group: &Group) -> Result<()> {
-    group.entrance()?.enter().op("enter cgroup", group.path())
+    let host = group.host();
+    let at_root = host.v2().and_then(|tree| tree.own_group.as_deref()) == Some("/");
+    let beside = host.hierarchies().iter().any(|h| h.version == Version::V1);
+    let entrance = if beside && at_root {
+        group.entrance_beside_clone()
+    } else {
+        group.entrance()
+    };
+    entrance?.enter().op("enter cgroup", group.path())
 }
 
 /// A container's group, with what had been killed above it before it began.
@@ -87,9 +96,9 @@ impl ContainerGroup {
         self.group.clone_into()
     }
 
-    /// Moves a process in where it could not be born: into the groups of version 1.
-    pub(super) fn take_in(&self, process: Pid) -> Result<()> {
-        self.group.attach(process)
+    /// Where a process enters by itself what it cannot be born into: the groups of version 1.
+    pub(super) fn entrance(&self) -> Result<Entrance> {
+        self.group.entrance_beside_clone()
     }
 
     pub(super) fn group(&self) -> &Group {

@@ -49,6 +49,9 @@ pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
         "the cgroup",
         Action::Await(Signal::Grouped),
     );
+    if !draft.request.entrances.is_empty() {
+        draft.push(Place::Group, "enter", "the cgroup", Action::EnterGroups);
+    }
     let keyring = c_string(format!("_tare.{}", draft.request.id), "the id")?;
     draft.push(Place::Session, "start a session", "", Action::Session { keyring });
     names(draft)

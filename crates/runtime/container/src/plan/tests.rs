@@ -51,6 +51,7 @@ fn lines(spec: &Value, facts: &HostFacts, rootfs: &[Mount]) -> Result<Vec<String
             stderr: input.as_fd(),
         },
         group: None,
+        entrances: &[],
         seccomp: None,
     };
     let plan = plan(&request, facts)?;

@@ -142,6 +142,7 @@ impl Bed {
             rootfs: &self.rootfs,
             stdio,
             group: self.group.as_ref().map(AsFd::as_fd),
+            entrances: &[],
             seccomp: self.seccomp.as_deref().map(|program| Filter {
                 program,
                 flags: tare_container::FilterFlags::empty(),
