@@ -30,6 +30,13 @@ pub(super) const OPTIONS: &[Opt] = &[
     .short('q')
     .heading("Image"),
     opt(
+        "name",
+        Value::Text("NAME"),
+        &["load"],
+        "name the image, where the archive holds one alone",
+    )
+    .heading("Image"),
+    opt(
         "input",
         Value::Path("FILE"),
         &["load"],

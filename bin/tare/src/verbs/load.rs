@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use tare_engine::image::{LoadOptions, LoadSource};
 use tare_error::{Context, Error, Kind, Result};
-use tare_registry::Platform;
+use tare_registry::{Platform, Reference};
 
 pub(super) const VERB: Verb = Verb {
     name: "load",
@@ -23,7 +23,7 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
     let platform = high::platform(low, session)?;
     let options = LoadOptions {
         platform: platform.as_deref().map(Platform::parse).transpose()?,
-        ..LoadOptions::default()
+        name: low.parsed("name", Reference::parse)?,
     };
     let quiet = low.switch("quiet");
     let input = low.text("input")?;
@@ -48,6 +48,12 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
     drop(shown);
     for name in loaded.iter().flat_map(|image| &image.names).filter(|_| !quiet) {
         output::tell(&format!("{name}: loaded\n"));
+    }
+    for image in loaded.iter().filter(|image| image.names.is_empty()) {
+        output::warn(&format!(
+            "{} has no name: `tare load --name NAME` gives it one",
+            image.short_id()
+        ));
     }
     let ids: String = loaded.iter().map(|image| format!("{}\n", image.id)).collect();
     Ok(output::say(&ids))

@@ -84,7 +84,14 @@ fn image(engine: &Engine, request: &RunRequest, quiet: bool) -> Result<Image> {
         policy: selection.pull,
     };
     let shown = progress::shown(&reference.to_string(), quiet);
-    Ok(engine.pull(&reference, &options, &*shown)?.image)
+    match engine.pull(&reference, &options, &*shown) {
+        Ok(pulled) => Ok(pulled.image),
+        // A name that leads nowhere is most often a name mistyped.
+        Err(e) => Err(match engine.near_image(typed)? {
+            Some(near) => e.hint(near),
+            None => e,
+        }),
+    }
 }
 
 /// Joins our streams with the container's until its end. A terminal is asked for and not there: podman's way, the

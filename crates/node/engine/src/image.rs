@@ -165,11 +165,24 @@ impl Engine {
         })
     }
 
-    /// The error for an image that is not here, naming the nearest that is.
+    /// The error for an image that is not here, with the nearest name that is.
     pub(crate) fn no_image(&self, typed: &str) -> Result<Error> {
+        let error = Error::new(Kind::NotFound, "find image", typed);
+        Ok(match self.near_image(typed)? {
+            Some(near) => error.hint(near),
+            None => error.hint(format!(
+                "tare pull {typed} fetches it; tare images lists what is here"
+            )),
+        })
+    }
+
+    /// What was perhaps meant by a name that leads to nothing here: a sentence that names an image that is here.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn near_image(&self, typed: &str) -> Result<Option<String>> {
         let names = self.records().read("list names", images::names)?;
         let names: Vec<String> = names.iter().map(|n| familiar(n)).collect();
-        let error = Error::new(Kind::NotFound, "find image", typed);
         // A name is compared with its tag and without: "busybx" is near to "busybox:latest".
         let bare = |name: &str| name.strip_suffix(":latest").unwrap_or(name).to_owned();
         let shorter: Vec<String> = names.iter().map(|n| bare(n)).collect();
@@ -181,14 +194,10 @@ impl Engine {
             })
             .collect();
         if let Some(at) = repositories.iter().position(|r| *r == bare(typed)) {
-            return Ok(error.hint(format!("here is {}", names[at])));
+            return Ok(Some(format!("here is {}", names[at])));
         }
-        Ok(match nearest(&bare(typed), shorter.iter().map(String::as_str)) {
-            Some(near) => error.hint(format!("did you mean {near}? It is here")),
-            None => error.hint(format!(
-                "tare pull {typed} fetches it; tare images lists what is here"
-            )),
-        })
+        let near = nearest(&bare(typed), shorter.iter().map(String::as_str));
+        Ok(near.map(|near| format!("did you mean {near}? It is here")))
     }
 }
 
