@@ -41,6 +41,7 @@ fn life(low: &Low<'_>) -> LifeRequest {
         remove: low.switch("rm"),
         interactive: low.switch("interactive"),
         terminal: low.switch("tty"),
+        size: None,
     }
 }
 

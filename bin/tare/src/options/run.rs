@@ -1,7 +1,7 @@
 //! Options of `tare run`.
 
 use super::{Opt, Value, opt};
-use tare_engine::container::request::{CgroupMode, IpcMode, PidMode, UserMode, UtsMode};
+use tare_engine::container::request::{CgroupMode, IpcMode, PidMode, UtsMode};
 
 const RUN: &[&str] = &["run"];
 const LIFE: &str = "Container";
@@ -81,6 +81,6 @@ pub(super) const OPTIONS: &[Opt] = &[
     opt("cgroupns", Value::OneOf(CgroupMode::WORDS), RUN, "view of the cgroup tree of its own or of the host")
         .default("private")
         .heading(NAMESPACES),
-    opt("userns", Value::OneOf(UserMode::WORDS), RUN, "user ids: those of tare itself").default("host").heading(NAMESPACES),
+    opt("userns", Value::Text("host"), RUN, "user ids: those of tare itself").default("host").heading(NAMESPACES),
     opt("sysctl", Value::Text("NAME=VALUE"), RUN, "set a kernel parameter of its own namespaces").many().heading(NAMESPACES),
 ];

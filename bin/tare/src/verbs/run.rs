@@ -28,7 +28,12 @@ pub(super) const VERB: Verb = Verb {
 };
 
 fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
-    let request = high::run_request(low, session)?;
+    let mut request = high::run_request(low, session)?;
+    if request.life.terminal {
+        // Known before the process starts: it may ask at once.
+        let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
+        request.life.size = size.map(|size| (size.ws_row, size.ws_col));
+    }
     let quiet = low.switch("quiet");
     let engine = session.engine()?;
     let image = image(&engine, &request, quiet)?;
@@ -70,12 +75,15 @@ fn image(engine: &Engine, request: &RunRequest, quiet: bool) -> Result<Image> {
     if let Some(image) = engine.builtin_image(typed)? {
         return Ok(image);
     }
-    let fits = |image: &Image| platform.as_ref().is_none_or(|p| p.accepts(&image.platform()));
+    let mut other = None;
     if selection.pull != PullPolicy::Always {
         match engine.resolve_image(typed) {
-            Ok(image) if fits(&image) => return Ok(image),
+            Ok(image) => match &platform {
+                Some(wanted) if !wanted.accepts(&image.platform()) => other = Some(image.platform()),
+                _ => return Ok(image),
+            },
             Err(e) if e.kind() != Kind::NotFound || selection.pull == PullPolicy::Never => return Err(e),
-            _ => {}
+            Err(_) => {}
         }
     }
     let reference = Reference::parse(typed)?;
@@ -84,14 +92,16 @@ fn image(engine: &Engine, request: &RunRequest, quiet: bool) -> Result<Image> {
         policy: selection.pull,
     };
     let shown = progress::shown(&reference.to_string(), quiet);
-    match engine.pull(&reference, &options, &*shown) {
-        Ok(pulled) => Ok(pulled.image),
-        // A name that leads nowhere is most often a name mistyped.
-        Err(e) => Err(match engine.near_image(typed)? {
-            Some(near) => e.hint(near),
-            None => e,
-        }),
-    }
+    let error = match engine.pull(&reference, &options, &*shown) {
+        Ok(pulled) => return Ok(pulled.image),
+        Err(e) => e,
+    };
+    // A name that leads nowhere is most often a name mistyped.
+    Err(match (other, engine.near_image(typed)?) {
+        (Some(platform), _) => error.hint(format!("{typed} is here for {platform}")),
+        (None, Some(near)) => error.hint(near),
+        (None, None) => error,
+    })
 }
 
 /// Joins our streams with the container's until its end. A terminal is asked for and not there: podman's way, the

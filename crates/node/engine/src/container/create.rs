@@ -36,6 +36,7 @@ pub struct Container<'e> {
     pub(super) supervisor: PathBuf,
     pub(super) call: Option<Box<CreateRequest>>,
     pub(super) connection: Option<Connection>,
+    pub(super) running: bool,
     pub(super) warnings: Vec<String>,
 }
 
@@ -66,6 +67,7 @@ impl Engine {
             supervisor: programs.supervisor.clone(),
             call: None,
             connection: None,
+            running: false,
             warnings: self.untold(&draft.warnings),
             id,
         };

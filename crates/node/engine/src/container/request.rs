@@ -69,6 +69,8 @@ pub struct LifeRequest {
     pub interactive: bool,
     /// Give it a terminal.
     pub terminal: bool,
+    /// The terminal's size in lines and columns, where ours is one.
+    pub size: Option<(u16, u16)>,
 }
 
 /// Which image of several, and whether to ask the registry.

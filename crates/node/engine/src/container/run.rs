@@ -4,7 +4,7 @@ use super::create::Container;
 use crate::failpoint;
 use std::path::Path;
 use tare_error::{Error, Kind, Result};
-use tare_shim::{Attach, Exit, Launch, launch};
+use tare_shim::{Attach, Connection, Exit, Launch, launch};
 
 impl Container<'_> {
     /// Starts the supervisor and the process. Where this fails, nothing of the container is left.
@@ -21,20 +21,15 @@ impl Container<'_> {
         };
         // No database connection lives while a process is made.
         self.engine.records().close();
-        let mut connection = launch(&Launch {
+        let connection = self.connection.insert(launch(&Launch {
             program: &self.supervisor,
             pod: &pod.dir,
-        })?;
+        })?);
         failpoint::pass("start-launched")?;
-        let first = call
-            .spec
-            .process
-            .as_ref()
-            .and_then(|p| p.args.first().cloned())
-            .unwrap_or_default();
-        let created = connection.create(*call);
-        self.connection = Some(connection);
-        created.map_err(|e| about_options(e, &first))?;
+        let process = call.spec.process.as_ref();
+        let first = process.and_then(|p| p.args.first().cloned()).unwrap_or_default();
+        connection.create(*call).map_err(|e| about_options(e, &first))?;
+        self.running = true;
         failpoint::pass("start-created")
     }
 
@@ -68,27 +63,29 @@ impl Container<'_> {
         }
     }
 
-    /// The end of a container whose supervisor died under it: ended, recorded as unknown, cleared away.
+    /// Lets go of a container that cannot be attended any more. Where its supervisor died it is ended, recorded as
+    /// unknown and cleared away here; where the supervisor lives, that kills it and has it cleared away.
     ///
     /// # Errors
     /// As [`Container::finish`].
     pub fn abandon(mut self) -> Result<Option<Exit>> {
         drop(self.connection.take());
         match self.pod.take() {
-            Some(pod) => self.engine.clear_away(pod, self.id.as_str()),
-            None => Ok(None),
+            Some(pod) if !pod.dir.supervisor_alive()? => self.engine.clear_away(pod, self.id.as_str()),
+            _ => Ok(None),
         }
     }
 
     /// Undoes everything, after an error that stays the first one.
     pub(super) fn undo(&mut self, error: Error) -> Error {
-        if let Some(connection) = self.connection.take() {
-            // A supervisor without a container leaves by itself; waiting for it keeps its folder ours.
-            if let Err(also) = connection.finish() {
-                return error.also(also);
-            }
+        if self.running {
+            // Without its client the supervisor kills it and has it cleared away.
+            self.connection = None;
+            self.pod = None;
+            return error;
         }
-        let removed = self.engine.remove_everything(self.id.as_str());
+        let left = self.connection.take().map_or(Ok(()), Connection::finish);
+        let removed = left.and_then(|()| self.engine.remove_everything(self.id.as_str()));
         let removed = removed.and_then(|()| self.pod.take().map_or(Ok(()), super::place::Pod::remove));
         match removed {
             Ok(()) => error,

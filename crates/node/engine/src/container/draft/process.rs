@@ -4,6 +4,7 @@ use super::{Draft, Input};
 use crate::container::request::Variable;
 use std::path::Path;
 use tare_error::{Error, Kind, Result};
+use tare_spec_oci::ConsoleSize;
 
 /// Where commands are looked for when nobody says.
 pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -12,6 +13,10 @@ pub(super) fn contribute(input: &Input<'_>, draft: &mut Draft) -> Result<()> {
     draft.process.args = arguments(input)?;
     draft.process.cwd = directory(input)?.into();
     draft.process.terminal = input.request.life.terminal;
+    draft.process.console_size = input.request.life.size.map(|(lines, columns)| ConsoleSize {
+        height: u32::from(lines),
+        width: u32::from(columns),
+    });
     draft.process.env = environment(input, draft);
     Ok(())
 }

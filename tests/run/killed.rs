@@ -1,0 +1,218 @@
+//! Death at any point: of the client at every step it takes, of the supervisor, of both.
+
+use crate::shell::{NEEDS, assert_nothing_left, ready, run};
+use rustix::process::{Pid, Signal, kill_process};
+use tare_kit::{World, test};
+
+/// Every place in the engine at which the program can be killed (`grep failpoint::pass`).
+const PLACES: &[&str] = &[
+    "create-pod",
+    "create-recorded",
+    "create-snapshot",
+    "create-bundle",
+    "start-launched",
+    "start-created",
+    "finish-ended",
+    "remove-snapshot",
+    "remove-folder",
+    "remove-recorded",
+    "finish-settled",
+    "finish-left",
+];
+
+/// Waits until nothing of any container is left: the supervisor of a killed client clears away by itself.
+fn wait_until_cleared(world: &World) {
+    let began = std::time::Instant::now();
+    let pods = world.run_root().join("pods");
+    let is_empty = || std::fs::read_dir(&pods).is_ok_and(|mut entries| entries.next().is_none());
+    while !is_empty() && began.elapsed() < std::time::Duration::from_secs(20) {
+        let _ = world.tare(["ps"]).ok();
+    }
+}
+
+#[test]
+fn the_client_killed_at_every_step() {
+    test(NEEDS, |world| {
+        ready(world);
+        for place in PLACES {
+            let out = run(world, &["--name", "web", "busybox", "true"])
+                .env("TARE_FAILPOINT", format!("kill@{place}"))
+                .run();
+            assert_eq!(out.signal(), Some(9), "{place}: {out}");
+            wait_until_cleared(world);
+            assert_nothing_left(world);
+            // And the name is free again.
+            let _ = run(world, &["--name", "web", "busybox", "true"]).ok();
+        }
+    });
+}
+
+#[test]
+fn a_step_that_fails_leaves_nothing() {
+    test(NEEDS, |world| {
+        ready(world);
+        for place in &PLACES[..6] {
+            let out = run(world, &["busybox", "true"])
+                .env("TARE_FAILPOINT", format!("fail@{place}"))
+                .fails(125);
+            assert!(
+                out.starts_with(&format!("tare: pass {place}: this failpoint is armed")),
+                "{out}"
+            );
+            wait_until_cleared(world);
+            assert_nothing_left(world);
+        }
+    });
+}
+
+#[test]
+fn the_clearing_away_itself_killed_at_every_step() {
+    test(NEEDS, |world| {
+        ready(world);
+        for place in [
+            "reap-ended",
+            "remove-snapshot",
+            "remove-folder",
+            "remove-recorded",
+            "reap-settled",
+        ] {
+            let out = run(world, &["busybox", "true"])
+                .env("TARE_FAILPOINT", "kill@create-bundle")
+                .run();
+            assert_eq!(out.signal(), Some(9));
+            let out = world
+                .tare(["ps"])
+                .env("TARE_FAILPOINT", format!("kill@{place}"))
+                .run();
+            assert_eq!(out.signal(), Some(9), "{place}: {out}");
+            assert_nothing_left(world);
+        }
+    });
+}
+
+#[test]
+fn the_client_killed_while_it_runs() {
+    test(NEEDS, |world| {
+        ready(world);
+        for keep in [false, true] {
+            let words: &[&str] = if keep {
+                &["run", "--name", "web"]
+            } else {
+                &["run", "--rm", "--name", "web"]
+            };
+            let mut running = world
+                .tare(words)
+                .args(["busybox", "sh", "-c", "echo up; sleep 1000"])
+                .start();
+            assert_eq!(running.line().as_deref(), Some("up"));
+            running.signal(Signal::KILL);
+            drop(running);
+            wait_until_cleared(world);
+            if keep {
+                let list = world.tare(["ps", "-a"]).ok();
+                assert!(list.contains("exited (137)"), "{list}");
+                let _ = world.tare(["rm", "web"]).ok();
+            }
+            assert_nothing_left(world);
+        }
+    });
+}
+
+#[test]
+fn the_supervisor_killed_while_it_runs() {
+    test(NEEDS, |world| {
+        ready(world);
+        let mut running = world
+            .tare([
+                "run",
+                "--name",
+                "web",
+                "busybox",
+                "sh",
+                "-c",
+                "echo up; sleep 1000",
+            ])
+            .start();
+        assert_eq!(running.line().as_deref(), Some("up"));
+        kill_process(supervisor(world), Signal::KILL).expect("kill the supervisor");
+        let (status, _) = running.finish();
+        assert_eq!(status.code(), Some(125));
+        let list = world.tare(["ps", "-a"]).ok();
+        assert!(list.contains("its supervisor died"), "{list}");
+        let _ = world.tare(["rm", "web"]).ok();
+        assert_nothing_left(world);
+    });
+}
+
+#[test]
+fn both_killed_while_it_runs() {
+    test(NEEDS, |world| {
+        ready(world);
+        let mut running = world
+            .tare(["run", "--rm", "busybox", "sh", "-c", "echo up; sleep 1000"])
+            .start();
+        assert_eq!(running.line().as_deref(), Some("up"));
+        let supervisor = supervisor(world);
+        kill_process(running.id(), Signal::STOP).expect("stop the client");
+        kill_process(supervisor, Signal::KILL).expect("kill the supervisor");
+        running.signal(Signal::KILL);
+        drop(running);
+        wait_until_cleared(world);
+        assert_nothing_left(world);
+    });
+}
+
+#[test]
+fn a_reboot() {
+    test(NEEDS, |world| {
+        ready(world);
+        for words in [&["run", "--rm"][..], &["run", "--name", "web"]] {
+            let out = world
+                .tare(words)
+                .args(["busybox", "true"])
+                .env("TARE_FAILPOINT", "kill@create-bundle")
+                .run();
+            assert_eq!(out.signal(), Some(9));
+        }
+        // What a reboot leaves: the data, and an empty run folder.
+        std::fs::remove_dir_all(world.run_root()).expect("empty the run folder");
+        let list = world.tare(["ps", "-a"]).ok();
+        assert!(
+            list.contains("the machine was restarted") && list.lines().count() == 2,
+            "{list}"
+        );
+        let _ = world.tare(["rm", "web"]).ok();
+        assert_nothing_left(world);
+    });
+}
+
+/// The process id of the only supervisor.
+fn supervisor(world: &World) -> Pid {
+    let pods = std::fs::read_dir(world.run_root().join("pods")).expect("the pods");
+    let pod = pods.flatten().next().expect("a pod").path();
+    let record = std::fs::read_to_string(pod.join("supervisor.json")).expect("its record");
+    let pid = record.split("\"pid\":").nth(1).expect("a pid");
+    let digits: String = pid.chars().take_while(char::is_ascii_digit).collect();
+    Pid::from_raw(digits.parse().expect("a number")).expect("a process")
+}
+
+#[test]
+fn the_places_are_those_of_the_source() {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/node/engine/src/container");
+    let mut found = Vec::new();
+    for file in std::fs::read_dir(source).expect("the source").flatten() {
+        let text = std::fs::read_to_string(file.path()).unwrap_or_default();
+        let places = text
+            .split("failpoint::pass(\"")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next());
+        found.extend(places.map(str::to_owned));
+    }
+    assert!(found.len() >= PLACES.len() + 2);
+    for place in found {
+        assert!(
+            PLACES.contains(&place.as_str()) || place.starts_with("reap-"),
+            "{place} is not tested"
+        );
+    }
+}

@@ -1,0 +1,13 @@
+//! `tare run`: docker's defaults as seen from inside, ends and streams, limits, mounts, bad input, death at any point.
+
+mod shell;
+
+mod defaults;
+mod ends;
+mod files;
+mod input;
+mod killed;
+mod limits;
+mod options;
+mod records;
+mod streams;

@@ -1,0 +1,52 @@
+//! What the tests start from: a world in which the busybox image is loaded and tare has told what it tells once.
+
+use tare_kit::{Need, Tare, World};
+
+/// What a test that runs containers needs.
+pub(crate) const NEEDS: &[Need] = &[Need::Root, Need::Overlay, Need::Fixture("busybox")];
+
+/// Loads the image.
+pub(crate) fn load(world: &World) {
+    let layout = world.fixture("busybox").join("oci");
+    let _ = world
+        .tare(["load", "-q", "--name", "busybox", "-i"])
+        .args([layout])
+        .ok();
+}
+
+/// Loads the image and runs it once, so that warnings about the machine are told.
+pub(crate) fn ready(world: &World) {
+    load(world);
+    let _ = world.tare(["run", "--rm", "busybox", "true"]).ok();
+}
+
+/// `tare run --rm WORDS`.
+pub(crate) fn run(world: &World, words: &[&str]) -> Tare {
+    world.tare(["run", "--rm"]).args(words)
+}
+
+/// What a shell script prints in a container with these options.
+pub(crate) fn sh(world: &World, options: &[&str], script: &str) -> String {
+    run(world, options).args(["busybox", "sh", "-c", script]).ok()
+}
+
+/// Nothing of any container is left: no record, no folder, no top, no pod.
+pub(crate) fn assert_nothing_left(world: &World) {
+    assert_eq!(world.tare(["ps", "-aq"]).ok(), "", "a record is left");
+    let names = |path: std::path::PathBuf| -> Vec<String> {
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+        entries
+            .map(|e| e.file_name().to_string_lossy().into_owned())
+            .collect()
+    };
+    assert_eq!(
+        names(world.data_root().join("containers")),
+        [""; 0],
+        "a bundle is left"
+    );
+    assert_eq!(names(world.run_root().join("pods")), [""; 0], "a pod is left");
+    let tops = names(world.data_root().join("snapshots"))
+        .into_iter()
+        .filter(|n| !n.starts_with("sha256-"));
+    assert_eq!(tops.collect::<Vec<_>>(), [""; 0], "a top is left");
+}
