@@ -10,11 +10,6 @@
 //! **Rules.** stdout is for results alone; progress, warnings and errors go to stderr. An error is one sentence, with
 //! a `hint:` line where there is something to do. The exit code is the container's own, or 125, 126 or 127.
 
-#![expect(
-    dead_code,
-    reason = "what the verbs of images and containers need lands before them"
-)]
-
 mod commands;
 mod complaint;
 mod environment;
@@ -64,14 +59,23 @@ fn act(typed: &ArgMatches, environment: Environment, started: SystemTime) -> Exi
     };
     let low = Low::new(verb.name, of_verb, typed);
     let verbose = low.count("verbose") > 0;
-    match prepare(&low, environment, started).and_then(|session| (verb.run)(&low, &session)) {
+    match prepare(verb, &low, environment, started).and_then(|session| (verb.run)(&low, &session)) {
         Ok(code) => code,
         Err(e) => output::fail(&e, verbose),
     }
 }
 
 /// What every verb needs before it acts.
-fn prepare(low: &Low<'_>, environment: Environment, started: SystemTime) -> Result<Session> {
+fn prepare(
+    verb: &verbs::Verb,
+    low: &Low<'_>,
+    environment: Environment,
+    started: SystemTime,
+) -> Result<Session> {
+    if verb.needs_engine {
+        // An ordinary user's command goes on as root of a user namespace; what follows is the same for both.
+        tare_process::rootless::enter()?;
+    }
     let session = Session::open(low, environment, started)?;
     tare_telemetry::start(session.log_level, session.log_format);
     Ok(session)

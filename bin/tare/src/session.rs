@@ -4,6 +4,7 @@ use crate::environment::Environment;
 use crate::low::Low;
 use crate::options;
 use crate::output;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::PathBuf;
 use std::time::SystemTime;
 use tare_engine::container::Programs;
@@ -59,10 +60,10 @@ impl Session {
     pub(crate) fn roots(&self) -> Result<Roots> {
         if let (Some(root), Some(run_root)) = (&self.root, &self.run_root) {
             let config = self.config.as_deref().and_then(|file| file.parent());
-            let config = config.map_or_else(|| root.join("config"), PathBuf::from);
+            let config = config.map_or_else(|| self.usual_config(), PathBuf::from);
             return Ok(Roots::at(self.absolute(root)?, self.absolute(run_root)?, config));
         }
-        let usual = if rustix::process::geteuid().is_root() {
+        let usual = if owns_the_machine() {
             Roots::system()
         } else {
             self.user_roots()?
@@ -85,12 +86,23 @@ impl Session {
                 .because("HOME is not set")
                 .hint("give --root and --run-root")
         })?;
+        let runtime = path("XDG_RUNTIME_DIR").map_or_else(runtime_folder, Ok)?;
         Roots::user(
             &home,
             path("XDG_DATA_HOME").as_deref(),
-            path("XDG_RUNTIME_DIR").as_deref(),
+            Some(&runtime),
             path("XDG_CONFIG_HOME").as_deref(),
         )
+    }
+
+    /// Where the configuration is when nobody says.
+    fn usual_config(&self) -> PathBuf {
+        if owns_the_machine() {
+            return Roots::system().config().to_owned();
+        }
+        let told = self.environment.path("XDG_CONFIG_HOME");
+        let home = || self.environment.path("HOME").unwrap_or_default().join(".config");
+        told.unwrap_or_else(home).join("tare")
     }
 
     /// A path as seen from here: the supervisor and others have another working directory.
@@ -156,7 +168,7 @@ impl Session {
     /// # Errors
     /// `NotFound`, with where was looked.
     pub(crate) fn programs(&self, engine: &Engine) -> Result<Programs> {
-        let own = std::env::current_exe().op("find", "this program")?;
+        let own = self.own_path()?;
         let roots = engine.roots();
         let mut reaper = vec![own.display().to_string()];
         for (option, folder) in [("--root", roots.data()), ("--run-root", roots.run())] {
@@ -168,6 +180,13 @@ impl Session {
             None => self.find_supervisor(&own)?,
         };
         Ok(Programs { supervisor, reaper })
+    }
+
+    /// Where this program lies. One that runs from memory, as an ordinary user's does, was told so before.
+    fn own_path(&self) -> Result<PathBuf> {
+        let shown = std::env::current_exe().op("find", "this program")?;
+        let told = self.environment.path(tare_process::seal::PROGRAM);
+        Ok(told.filter(|_| !shown.exists()).unwrap_or(shown))
     }
 
     fn find_supervisor(&self, own: &std::path::Path) -> Result<PathBuf> {
@@ -192,6 +211,45 @@ impl Session {
 
 /// The supervisor's program.
 const SUPERVISOR: &str = "containerd-shim-tare-v2";
+
+/// Whether this is root of the machine, or of a container that has a root of its own: then `/` belongs to it. Inside an
+/// ordinary user's namespace it belongs to somebody who does not exist there.
+fn owns_the_machine() -> bool {
+    rustix::process::geteuid().is_root() && rustix::fs::stat("/").is_ok_and(|root| root.st_uid == 0)
+}
+
+/// A user's runtime folder where no session manager named one: the usual place, else one of our own in `/tmp`,
+/// used only where it is this user's alone.
+fn runtime_folder() -> Result<PathBuf> {
+    let map = std::fs::read_to_string("/proc/self/uid_map").op("read", "/proc/self/uid_map")?;
+    let own = rustix::process::geteuid().as_raw();
+    // "0 1000 1": inside a user namespace, the first line says who root is outside of it.
+    let outside = map
+        .split_whitespace()
+        .nth(1)
+        .filter(|_| own == 0)
+        .map(str::to_owned);
+    let user = outside.unwrap_or_else(|| own.to_string());
+    let usual = PathBuf::from(format!("/run/user/{user}"));
+    if usual.is_dir() {
+        return Ok(usual);
+    }
+    let folder = PathBuf::from(format!("/tmp/tare-run-{user}"));
+    let shown = folder.display();
+    match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(Error::os("make folder", shown, e));
+        }
+        _ => {}
+    }
+    let found = std::fs::symlink_metadata(&folder).op("look at", &shown)?;
+    if found.is_dir() && found.uid() == own && found.mode() & 0o077 == 0 {
+        return Ok(folder);
+    }
+    Err(Error::new(Kind::Denied, "use folder", shown)
+        .because("it is not a folder of this user's alone")
+        .hint("set XDG_RUNTIME_DIR to a private folder, on a tmpfs if possible"))
+}
 
 /// Whether the ids of this process are not the machine's: the map of the machine's own namespace is the identity.
 fn in_user_namespace() -> bool {

@@ -1,6 +1,7 @@
 //! The verbs: one table, one file each.
 
 mod completion;
+mod doctor;
 mod images;
 mod info;
 mod inspect;
@@ -65,6 +66,7 @@ pub(crate) const VERBS: &[Verb] = &[
     rmi::VERB,
     version::VERB,
     info::VERB,
+    doctor::VERB,
     completion::VERB,
     man::VERB,
     reap::VERB,

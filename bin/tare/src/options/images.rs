@@ -65,5 +65,10 @@ pub(super) const OPTIONS: &[Opt] = &[
         "remove an image that has several names, or that a container uses",
     )
     .short('f'),
-    opt("json", Value::Switch, &["version", "info"], "print JSON"),
+    opt(
+        "json",
+        Value::Switch,
+        &["version", "info", "doctor"],
+        "print JSON",
+    ),
 ];

@@ -13,6 +13,9 @@ use tare_sys::{CStrings, MountAttributes, exec_fd, mount_setattr};
 /// The path under which the kernel shows this process's image.
 const OWN_IMAGE: &std::ffi::CStr = c"/proc/self/exe";
 
+/// The environment variable in which a program that was executed again finds the path it was started from.
+pub const PROGRAM: &str = "TARE_PROGRAM";
+
 /// All seals that keep a memfd as it is.
 const SEALS: SealFlags = SealFlags::SEAL
     .union(SealFlags::SHRINK)
@@ -23,7 +26,8 @@ const SEALS: SealFlags = SealFlags::SEAL
 /// the same arguments and environment, where it does not.
 ///
 /// The image is a read-only detached clone of its own mount (`open_tree`, `mount_setattr`: Linux 5.12), or a sealed
-/// copy in memory where that is denied. Afterwards `/proc/self/exe` still leads to the program; its path does not.
+/// copy in memory where that is denied. Afterwards `/proc/self/exe` still leads to the program; its path is in the
+/// environment ([`PROGRAM`]).
 /// Call it first in `main`, after `rootless::enter`, before threads, files or output.
 ///
 /// # Errors
@@ -36,7 +40,7 @@ pub fn enter() -> Result<()> {
     Err(execute_again())
 }
 
-/// Executes this program again from a sealed image, with the same arguments and environment; returns only where that
+/// Executes this program again from a sealed image, with the same arguments and, but for [`PROGRAM`], environment; returns only where that
 /// failed.
 pub(crate) fn execute_again() -> Error {
     let image = match read_only_clone() {
@@ -49,7 +53,10 @@ pub(crate) fn execute_again() -> Error {
             name.push(value);
             name
         });
-        Ok((arguments, c_strings(pairs)?))
+        let mut path = OsString::from(format!("{PROGRAM}="));
+        path.push(std::env::current_exe().unwrap_or_default());
+        let pairs = pairs.filter(|pair| !pair.as_encoded_bytes().starts_with(b"TARE_PROGRAM="));
+        Ok((arguments, c_strings(pairs.chain([path]))?))
     });
     match (image, strings) {
         (Ok(image), Ok((arguments, environment))) => {
