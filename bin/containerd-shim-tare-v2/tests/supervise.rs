@@ -16,7 +16,7 @@ use std::fs::File;
 use std::path::Path;
 use tare_error::Kind;
 use tare_kit::test;
-use tare_shim::{Attach, Connection, CreateRequest, Exit, Hangup, Phase};
+use tare_shim::{Attach, Connection, CreateRequest, Exit, Hangup, Phase, PodDir};
 use tare_spec_oci::{Memory, NamespaceKind, Resources};
 
 /// How often the storm strikes; `make soak` has its own.
@@ -616,6 +616,58 @@ fn after_kill_9_at_any_point_the_next_command_leaves_nothing() {
             }
         }
         eprintln!("{ROUNDS} rounds: {ended} ended, {unknown} unknown, {absent} not begun");
+    });
+}
+
+/// With `TARE_FOOTPRINT=FILE`, in a release build for musl, this says in FILE what the shipped program takes.
+#[test]
+fn twenty_idle_supervisors_have_one_thread_each() {
+    test(&[], |world| {
+        let beds: Vec<Bed> = (0..20)
+            .map(|n| Bed::at(&world.folder(&format!("bed{n}"))))
+            .collect();
+        let mut connections = Vec::new();
+        for (n, bed) in beds.iter().enumerate() {
+            std::fs::rename(bed.pod.path(), bed.dir.join(format!("pod{n}"))).unwrap();
+            let bed = Bed {
+                dir: bed.dir.clone(),
+                pod: PodDir::open(bed.dir.join(format!("pod{n}"))).unwrap(),
+            };
+            let mut connection = bed.launch();
+            let mut request = bed.call(&["sleep", "1000"]);
+            request.spec.linux.as_mut().unwrap().cgroups_path = Some(format!("/tare/c{n}"));
+            connection.create(request).unwrap();
+            connections.push((bed, connection));
+        }
+        let mut rows: Vec<[u64; 4]> = Vec::new();
+        for (bed, _) in &connections {
+            let pid = bed.pod.supervisor().unwrap().unwrap().stamp.pid;
+            let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+            let number = |name: &str| {
+                let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+                line.trim().trim_end_matches(" kB").parse().unwrap()
+            };
+            rows.push(["Pss:", "Pss_Anon:", "Private_Dirty:", "Rss:"].map(number));
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+            assert!(status.contains("Threads:\t1\n"));
+        }
+        rows.sort_unstable();
+        let [pss, anonymous, dirty, resident] = rows[rows.len() / 2];
+        if let Some(file) = std::env::var_os("TARE_FOOTPRINT") {
+            let pid = connections[0].0.pod.supervisor().unwrap().unwrap().stamp.pid;
+            let smaps = std::fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap();
+            let median = format!(
+                "of {} the median: PSS {pss} KiB ({anonymous} anonymous), private dirty {dirty} KiB, RSS {resident} KiB",
+                rows.len()
+            );
+            std::fs::write(file, format!("{median}\n\n{smaps}")).unwrap();
+        }
+        for (bed, mut connection) in connections {
+            connection.kill_all().unwrap();
+            attach(&mut connection, None);
+            connection.finish().unwrap();
+            bed.pod.remove().unwrap();
+        }
     });
 }
 
