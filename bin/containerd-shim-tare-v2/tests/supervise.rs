@@ -12,10 +12,11 @@ mod bed;
 use bed::{Bed, attach, collect, pipe};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::Uid;
 use std::fs::File;
 use std::path::Path;
 use tare_error::Kind;
-use tare_kit::test;
+use tare_kit::{Need, test};
 use tare_shim::{Attach, Connection, CreateRequest, Exit, Hangup, Phase, PodDir};
 use tare_spec_oci::{Memory, NamespaceKind, Resources};
 
@@ -211,6 +212,24 @@ fn a_stdout_that_nobody_reads_any_more_ends_the_container() {
         assert_eq!(exit.signal, Some(9));
         assert!(connection.output_broken());
         bed.finish(connection, &exit);
+    });
+}
+
+#[test]
+fn output_of_a_container_that_ended_before_its_client_attached_is_kept() {
+    test(&[], |world| {
+        let bed = Bed::new(world);
+        let mut connection = bed.launch();
+        connection
+            .create(bed.call(&["sh", "-c", "echo out; echo err >&2"]))
+            .unwrap();
+        wait_until(|| bed.pod.exit_record().unwrap().is_some());
+        let ran = attach(&mut connection, None);
+        assert_eq!(
+            (ran.stdout.as_slice(), ran.stderr.as_slice()),
+            (b"out\n".as_slice(), b"err\n".as_slice())
+        );
+        bed.finish(connection, &ran.exit);
     });
 }
 
@@ -547,7 +566,7 @@ fn a_container_that_is_kept_outlives_its_client() {
         let mut request = bed.call(&["sh", "-c", "read line; exit 9"]);
         request.on_hangup = Hangup::Keep;
         request.stdin_open = true;
-        request.record_to = Some(bed.dir.join("copy.json"));
+        request.record_to = Some(world.folder("data"));
         let mut connection = bed.launch();
         connection.create(request).unwrap();
         let mut guest = Connection::open(&bed.pod).unwrap();
@@ -560,7 +579,7 @@ fn a_container_that_is_kept_outlives_its_client() {
         let exit = bed.pod.exit_record().unwrap();
         assert_eq!(exit.as_ref().unwrap().signal, Some(9));
         assert_eq!(bed.reaped(), exit);
-        let copy = std::fs::read(bed.dir.join("copy.json")).unwrap();
+        let copy = std::fs::read(world.folder("data").join("exit.json")).unwrap();
         assert_eq!(serde_json::from_slice::<Exit>(&copy).ok(), exit);
     });
 }
@@ -616,6 +635,35 @@ fn after_kill_9_at_any_point_the_next_command_leaves_nothing() {
             }
         }
         eprintln!("{ROUNDS} rounds: {ended} ended, {unknown} unknown, {absent} not begun");
+    });
+}
+
+#[test]
+fn an_ordinary_user_has_supervisors_in_a_user_namespace() {
+    test(&[Need::Userns], |world| {
+        let person = world.person();
+        let dir = person.home().join("bed");
+        let bed = Bed::at(&dir);
+        // It makes its own pod's folder.
+        std::fs::remove_dir(bed.pod.path()).unwrap();
+        let mut request = bed.call(&["sh", "-c", "id -u; cat /proc/self/uid_map; exit 6"]);
+        let linux = request.spec.linux.as_mut().unwrap();
+        linux.namespaces.retain(|n| n.kind != NamespaceKind::Network);
+        let command = bed.client_command(&[], &request);
+        rustix::fs::chown(&dir, Some(Uid::from_raw(person.id())), None).unwrap();
+        let mut words = vec![command.get_program().to_owned()];
+        words.extend(command.get_args().map(ToOwned::to_owned));
+        let ran = person
+            .run(world, "unshare")
+            .args(["--user", "--map-root-user", "--mount", "--"])
+            .args(words)
+            .run();
+        assert_eq!(ran.code(), Some(6), "{ran:?}");
+        assert_eq!(
+            ran.stdout,
+            format!("0\n         0 {:>10} {:>10}\n", person.id(), 1)
+        );
+        assert!(!bed.pod.path().exists(), "left: {:?}", bed.left());
     });
 }
 

@@ -12,6 +12,7 @@
 //! to wait for. Nothing in it waits: not on a disk, a client, a lock or a child.
 
 mod birth;
+mod calls;
 mod clock;
 mod container;
 mod copy;

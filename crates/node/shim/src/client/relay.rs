@@ -45,8 +45,11 @@ impl<'a> Sink<'a> {
             self.consume(bytes.len());
             return true;
         }
+        // What was written makes room first: a reader that is slow, but never still, would let the buffer grow for ever.
+        self.pending.drain(..self.written);
+        self.written = 0;
         self.pending.extend_from_slice(bytes);
-        self.pending.len() - self.written <= WINDOW as usize
+        self.pending.len() <= WINDOW as usize
     }
 
     /// What to poll for, while there is something to write.
@@ -136,5 +139,62 @@ impl<'a> Source<'a> {
         self.credit -= u32::try_from(read).unwrap_or(self.credit);
         self.ended = read == 0;
         Some(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fd::AsFd;
+
+    #[test]
+    fn a_slow_reader_lets_no_buffer_grow() {
+        let (read, write) = rustix::pipe::pipe().unwrap();
+        let mut sink = Sink::new(write.as_fd(), Stream::Stdout);
+        let mut credit = WINDOW;
+        let mut page = [0; WRITE];
+        for _ in 0..1000 {
+            let chunk = vec![1; credit as usize];
+            credit = 0;
+            assert!(sink.push(&chunk));
+            assert!(sink.pending.capacity() <= 2 * WINDOW as usize);
+            sink.write();
+            assert_eq!(rustix::io::read(&read, &mut page).unwrap(), WRITE);
+            credit += sink.credit().unwrap_or(0);
+        }
+        assert!(!sink.is_empty());
+        assert!(
+            !sink.push(&vec![1; WINDOW as usize]),
+            "more than the window was taken"
+        );
+    }
+
+    #[test]
+    fn a_broken_output_takes_and_credits_everything() {
+        let (read, write) = rustix::pipe::pipe().unwrap();
+        drop(read);
+        let mut sink = Sink::new(write.as_fd(), Stream::Stdout);
+        assert!(sink.push(b"hello"));
+        sink.write();
+        assert!(sink.broken && sink.is_empty());
+        assert_eq!(sink.credit(), Some(5));
+        assert!(sink.push(b"more"));
+        assert_eq!((sink.wanted().is_none(), sink.credit()), (true, Some(4)));
+    }
+
+    #[test]
+    fn stdin_is_read_no_further_than_its_credit() {
+        let (read, write) = rustix::pipe::pipe().unwrap();
+        rustix::io::write(&write, &[7; 40_000]).unwrap();
+        let mut source = Source::new(read.as_fd());
+        source.credit = 100;
+        let mut buffer = Vec::new();
+        assert_eq!(source.read(&mut buffer), Some(100));
+        assert!(source.wanted().is_none());
+        source.grant(u32::MAX);
+        assert_eq!(source.credit, WINDOW);
+        drop(write);
+        while source.read(&mut buffer) != Some(0) {}
+        assert!(source.ended && source.wanted().is_none());
     }
 }

@@ -112,6 +112,8 @@ impl Wire {
 
     /// Puts a frame of raw bytes into the outbox.
     pub fn send(&mut self, kind: FrameKind, payload: &[u8]) {
+        self.outbox.drain(..self.sent);
+        self.sent = 0;
         push(&mut self.outbox, kind, payload);
     }
 

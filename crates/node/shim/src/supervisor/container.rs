@@ -98,13 +98,15 @@ impl Container {
         };
         pod.write(Entry::Init, &record)?;
         let group = ContainerGroup::create(&call.spec)?;
-        let begun = Container::begin_in(group.as_ref(), &call, pod);
+        let begun = Container::begin_in(group.as_ref(), &call, pod).and_then(|(streams, creation)| {
+            record.process = Some(Stamp::of(creation.pid().as_raw_pid())?);
+            pod.write(Entry::Init, &record)?;
+            Ok((streams, creation))
+        });
         let (streams, creation) = match begun {
             Ok(begun) => begun,
             Err(e) => return Err(undo(group, e)),
         };
-        record.process = Some(Stamp::of(creation.pid().as_raw_pid())?);
-        pod.write(Entry::Init, &record)?;
         Ok(Container {
             id: call.id,
             stage: Stage::Creating { creation, asked },
@@ -151,7 +153,10 @@ impl Container {
                 return (Some(self), SetUp::Goes);
             }
             Ok(true) => {}
-            Err(error) => return (None, failed(self.group, asked, error)),
+            Err(error) => {
+                drop(creation);
+                return (None, failed(self.group, asked, error));
+            }
         }
         match take_over(creation, self.stdin_open) {
             Ok((process, terminal)) => {
@@ -251,12 +256,19 @@ impl Container {
     }
 
     /// The record, once the first process has ended and every byte was handed on.
+    ///
+    /// A client to which the container belongs attaches after it was created; a container that ends before keeps its
+    /// output for it. One that lets its container live without it is told at once.
     pub(super) fn ready_to_tell(&self) -> Option<&Exit> {
-        let drained = |streams: &Streams| streams.outputs.iter().all(|output| output.drained);
-        match &self.stage {
-            Stage::Draining { exit } if self.streams.as_ref().is_none_or(drained) => Some(exit),
-            _ => None,
-        }
+        let Stage::Draining { exit } = &self.stage else {
+            return None;
+        };
+        let mut outputs = self.streams.iter().flat_map(|streams| &streams.outputs);
+        let handed_on = match self.attached {
+            Some(_) => outputs.all(|output| output.drained),
+            None => self.on_hangup == Hangup::Keep,
+        };
+        handed_on.then_some(exit)
     }
 
     /// The client was told: from now on its time runs.

@@ -22,8 +22,13 @@ impl Home {
         let path = GroupPath::parse(SUPERVISORS)?.join(pod)?;
         let made = Host::current().and_then(|host| {
             let group = Group::create(&host, &path, &Resources::default())?;
-            enter(&group)?;
-            Ok(group)
+            match enter(&group) {
+                Ok(()) => Ok(group),
+                Err(e) => match group.remove_within(Duration::ZERO) {
+                    Ok(()) => Err(e),
+                    Err(also) => Err(e.also(also)),
+                },
+            }
         });
         match made {
             Ok(group) => Ok(Home { group: Some(group) }),

@@ -139,6 +139,8 @@ impl Input {
         if bytes.is_empty() {
             self.ended = true;
         } else if self.fd.is_some() && !self.ended {
+            self.pending.drain(..self.written);
+            self.written = 0;
             self.pending.extend_from_slice(bytes);
         } else {
             self.consume(bytes.len());
