@@ -61,21 +61,10 @@ struct File {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Entry {
-    auth: Option<Secret64>,
+    auth: Option<Secret>,
     username: String,
-    password: Option<Secret64>,
-    identitytoken: Option<Secret64>,
-}
-
-/// A secret as it stands in the file.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(from = "String")]
-struct Secret64(Secret);
-
-impl From<String> for Secret64 {
-    fn from(text: String) -> Self {
-        Secret64(Secret::new(text))
-    }
+    password: Option<Secret>,
+    identitytoken: Option<Secret>,
 }
 
 impl Credentials {
@@ -158,7 +147,7 @@ impl Credentials {
     fn read_entry(&self, entry: &Entry, domain: &str) -> Result<Option<Login>> {
         let shown = self.path.display();
         let found_in = shown.to_string();
-        if let Some(Secret64(token)) = entry.identitytoken.clone().filter(|t| !t.0.expose().is_empty()) {
+        if let Some(token) = entry.identitytoken.clone().filter(|t| !t.expose().is_empty()) {
             let user = entry.username.clone();
             return Ok(Some(Login {
                 user,
@@ -171,7 +160,7 @@ impl Credentials {
                 .because(format!("its auth in {shown} is not the base64 of user:password"))
         };
         let (user, password) = match &entry.auth {
-            Some(Secret64(auth)) if !auth.expose().is_empty() => {
+            Some(auth) if !auth.expose().is_empty() => {
                 let text = STANDARD.decode(auth.expose().trim()).map_err(|_| wrong())?;
                 let text = String::from_utf8(text).map_err(|_| wrong())?;
                 let (user, password) = text.split_once(':').ok_or_else(wrong)?;
@@ -179,9 +168,7 @@ impl Credentials {
                 (user.to_owned(), Secret::new(password.trim_end_matches('\0')))
             }
             _ => match &entry.password {
-                Some(Secret64(password)) if !entry.username.is_empty() => {
-                    (entry.username.clone(), password.clone())
-                }
+                Some(password) if !entry.username.is_empty() => (entry.username.clone(), password.clone()),
                 _ => return Ok(None),
             },
         };

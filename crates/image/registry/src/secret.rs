@@ -1,9 +1,11 @@
 //! Passwords and tokens: a type that cannot be printed by accident.
 
+use serde::Deserialize;
 use std::fmt;
 
 /// A secret: no `Display`, and `Debug` shows none of it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {

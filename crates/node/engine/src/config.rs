@@ -234,13 +234,13 @@ mod tests {
 
     #[test]
     fn every_key_is_read() {
-        let text =
-            "[registry.\"10.0.0.1:5000\"]\nplain-http = true\n\n[layer]\nbytes = 5\nentries = 6\nratio = 7\n";
+        let text = "supervisor = \"/opt/shim\"\n[registry.\"10.0.0.1:5000\"]\nplain-http = true\n\n[layer]\nbytes = 5\nentries = 6\nratio = 7\n";
         let config = Config::parse(text, "x").unwrap();
         assert_eq!(
             (config.layers.bytes, config.layers.entries, config.layers.ratio),
             (5, 6, 7)
         );
+        assert_eq!(config.supervisor.as_deref(), Some(Path::new("/opt/shim")));
         assert!(format!("{:?}", config.registries).contains("10.0.0.1:5000"));
         for key in KEYS {
             assert!(
@@ -283,6 +283,7 @@ mod tests {
             ),
             ("[layer]\nbytes = -1", "layer.bytes takes a number of bytes", ""),
             ("layer = 1", "layer is a table: [layer]", ""),
+            ("supervisor = \"shim\"", "supervisor takes an absolute path", ""),
             ("[layer.bytes]\nx = 1", "layer.bytes takes a number of bytes", ""),
             ("\n\nlayer = ", "line 3:", ""),
         ] {

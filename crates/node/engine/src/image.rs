@@ -182,21 +182,19 @@ impl Engine {
     /// The database's.
     pub fn near_image(&self, typed: &str) -> Result<Option<String>> {
         let names = self.records().read("list names", images::names)?;
-        let names: Vec<String> = names.iter().map(|n| familiar(n)).collect();
-        // A name is compared with its tag and without: "busybx" is near to "busybox:latest".
-        let bare = |name: &str| name.strip_suffix(":latest").unwrap_or(name).to_owned();
-        let shorter: Vec<String> = names.iter().map(|n| bare(n)).collect();
-        let repositories: Vec<&str> = shorter
-            .iter()
-            .map(|n| {
-                n.rsplit_once(':')
-                    .map_or(n.as_str(), |(r, t)| if t.contains('/') { n } else { r })
-            })
-            .collect();
-        if let Some(at) = repositories.iter().position(|r| *r == bare(typed)) {
-            return Ok(Some(format!("here is {}", names[at])));
+        let here: Vec<Reference> = names.iter().filter_map(|n| Reference::parse(n).ok()).collect();
+        let wanted = Reference::parse(typed).ok();
+        let same = |r: &&Reference| wanted.as_ref().is_some_and(|w| w.repository() == r.repository());
+        if let Some(other_tag) = here.iter().find(same) {
+            return Ok(Some(format!("here is {other_tag}")));
         }
-        let near = nearest(&bare(typed), shorter.iter().map(String::as_str));
+        // As a person types them: "busybx" is near to "busybox", whose tag is the usual one.
+        let shown = |r: &Reference| match r.tag() {
+            Some(tare_registry::DEFAULT_TAG) => r.repository(),
+            _ => r.to_string(),
+        };
+        let shown: Vec<String> = here.iter().map(shown).collect();
+        let near = nearest(typed, shown.iter().map(String::as_str));
         Ok(near.map(|near| format!("did you mean {near}? It is here")))
     }
 }
@@ -214,4 +212,24 @@ fn by_reference(tx: &tare_database::sql::Transaction<'_>, reference: &Reference)
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_begin_an_id_is_told_from_names() {
+        let whole = "0123456789abcdef".repeat(4);
+        for (typed, prefix) in [
+            ("cafe", Some("cafe")),
+            ("sha256:cafe", Some("cafe")),
+            (whole.as_str(), Some(whole.as_str())),
+            ("", None),
+            ("sha256:", None),
+            ("CAFE", None),
+            ("busybox", None),
+            ("*", None),
+            (&format!("{whole}0"), None),
+        ] {
+            assert_eq!(as_prefix(typed), prefix, "{typed}");
+        }
+    }
+}

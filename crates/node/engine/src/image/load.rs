@@ -76,9 +76,8 @@ impl Engine {
         progress: &dyn Progress,
     ) -> Result<Vec<Image>> {
         let archive = match source {
-            LoadSource::Archive(reader) => {
-                Archive::spool(reader, self.roots().data(), &self.config().layers)?
-            }
+            LoadSource::Archive(reader) => Archive::spool(reader, self.roots().data(), &self.config().layers)
+                .map_err(|e| self.with_space_hint(e))?,
             LoadSource::Folder(path) => Archive::folder(path)?,
         };
         let platform = options.platform.clone().unwrap_or_else(Platform::host);

@@ -123,7 +123,7 @@ impl Engine {
     }
 
     /// A full disk is said with its place.
-    fn with_space_hint(&self, error: Error) -> Error {
+    pub(crate) fn with_space_hint(&self, error: Error) -> Error {
         /// `ENOSPC` and `EDQUOT` (errno(3)).
         const FULL: [i32; 2] = [28, 122];
         if !error.errno().is_some_and(|n| FULL.contains(&n)) || error.first_hint().is_some() {

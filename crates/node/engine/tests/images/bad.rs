@@ -4,7 +4,7 @@ use crate::bed::{Bed, check_empty, pull, pull_with, said};
 use crate::made::{Layer, Served, archive, gzip, here, noise, plain, three_layers};
 use crate::server::Answer;
 use std::process::Command;
-use tare_engine::image::PullOptions;
+use tare_engine::image::{LoadOptions, LoadSource, PullOptions, Silent};
 use tare_error::Kind;
 use tare_kit::{Need, test};
 use tare_registry::{Platform, digest_of};
@@ -229,6 +229,16 @@ fn a_full_disk_ends_a_pull_and_leaves_nothing() {
         let error = pull(&engine, &format!("{}/big", server.host())).unwrap_err();
         assert_eq!(error.kind(), Kind::Exhausted, "{error:?}");
         assert!(said(&error).contains("no space left on device"), "{error:?}");
+        assert!(said(&error).contains("hint: the disk is full"), "{error:?}");
+        check_empty(&bed, &engine);
+        let archive = archive(&[("big", &noise(1, 4 << 20))]);
+        let error = engine.load(
+            LoadSource::Archive(&mut archive.as_slice()),
+            &LoadOptions::default(),
+            &Silent,
+        );
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), Kind::Exhausted, "{error:?}");
         assert!(said(&error).contains("hint: the disk is full"), "{error:?}");
         check_empty(&bed, &engine);
         drop(engine);

@@ -1,1 +1,0 @@
-//! Finding images by what people type.
