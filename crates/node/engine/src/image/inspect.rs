@@ -1,6 +1,6 @@
 //! Images for people: the list, and one in full as docker shows it.
 
-use super::{Image, familiar};
+use super::Image;
 use crate::Engine;
 use crate::records::images;
 use serde_json::{Value, json};
@@ -75,11 +75,5 @@ impl Engine {
             "RootFS": { "Type": "layers", "Layers": digests },
             "Descriptor": { "digest": image.manifest },
         }))
-    }
-
-    /// The familiar names of an image, for messages.
-    pub(crate) fn familiar_names(&self, id: &str) -> Result<Vec<String>> {
-        let names = self.records().read("read names", |tx| images::names_of(tx, id))?;
-        Ok(names.tags.iter().map(|n| familiar(n)).collect())
     }
 }

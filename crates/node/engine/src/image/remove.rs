@@ -1,8 +1,9 @@
 //! `rmi`: a name goes, and with the last one the image, unless a container needs it.
 
-use super::{as_prefix, by_reference};
+use super::{as_prefix, by_reference, familiar};
 use crate::Engine;
-use crate::records::images;
+use crate::records::{containers, images};
+use tare_database::sql::Transaction;
 use tare_error::{Error, Kind, Result};
 use tare_registry::Reference;
 
@@ -29,38 +30,28 @@ impl Engine {
             return Err(self.no_image(typed)?);
         };
         let reference = self.named(typed, &id)?;
-        let names = self.familiar_names(&id)?;
-        let whole = match &reference {
-            None if names.len() > 1 && !force => {
-                return Err(Error::new(Kind::Conflict, "remove image", typed)
-                    .because(format!("it has several names: {}", names.join(", ")))
-                    .hint("remove it by name, or all of it with --force"));
-            }
-            None => true,
-            Some(reference) => reference.digest().is_none() && names.len() <= 1,
-        };
-        if whole && !force {
-            self.refuse_in_use(&id, typed)?;
-        }
         let intent = self.intend()?;
-        let removed = self.records().write("remove image", |tx| match &reference {
-            Some(reference) if !whole => {
-                let repository = format!("{}/{}", reference.domain(), reference.path());
-                match reference.digest() {
-                    Some(digest) => images::forget_digest(tx, &repository, digest.as_ref())?,
-                    None => images::untag(tx, &reference.canonical())?,
-                };
-                Ok(Removed {
-                    untagged: vec![reference.to_string()],
-                    deleted: None,
-                })
-            }
-            _ => {
-                images::remove(tx, &id)?;
-                Ok(Removed {
-                    untagged: names.clone(),
-                    deleted: Some(id.clone()),
-                })
+        // Decided and done in one transaction: a name that another command gives meanwhile is seen or comes after.
+        let removed = self.records().write("remove image", |tx| {
+            let tags = images::names_of(tx, &id)?.tags;
+            let names: Vec<String> = tags.iter().map(|n| familiar(n)).collect();
+            match &reference {
+                Some(reference) if reference.digest().is_some() || names.len() > 1 => {
+                    take_name(tx, reference)
+                }
+                None if names.len() > 1 && !force => Err(Error::new(Kind::Conflict, "remove image", typed)
+                    .because(format!("it has several names: {}", names.join(", ")))
+                    .hint("remove it by name, or all of it with --force")),
+                _ => {
+                    if !force {
+                        refuse_in_use(tx, &id, typed)?;
+                    }
+                    images::remove(tx, &id)?;
+                    Ok(Removed {
+                        untagged: names,
+                        deleted: Some(id.clone()),
+                    })
+                }
             }
         })?;
         // Where another command holds images just now, the next one to remove something collects this too.
@@ -85,22 +76,32 @@ impl Engine {
             .read("find image", |tx| by_reference(tx, &reference))?;
         Ok((found.as_deref() == Some(id)).then_some(reference))
     }
+}
 
-    /// An image in use is one whose layers a container's top lies over.
-    fn refuse_in_use(&self, id: &str, typed: &str) -> Result<()> {
-        let Some(image) = self.image(id)? else {
-            return Ok(());
-        };
-        for top in self.snapshots().tops()? {
-            if !image.layers.is_empty() && self.snapshots().chain_of(&top)? == image.layers {
-                let short = top.get(..12).unwrap_or(&top);
-                return Err(Error::new(Kind::Conflict, "remove image", typed)
-                    .because(format!("the container {short} uses it"))
-                    .hint(format!(
-                        "remove the container first (tare rm {short}), or use --force"
-                    )));
-            }
+/// Takes one name away; the image stays.
+fn take_name(tx: &Transaction<'_>, reference: &Reference) -> Result<Removed> {
+    match reference.digest() {
+        Some(digest) => {
+            let repository = format!("{}/{}", reference.domain(), reference.path());
+            images::forget_digest(tx, &repository, digest.as_ref())?
         }
-        Ok(())
-    }
+        None => images::untag(tx, &reference.canonical())?,
+    };
+    Ok(Removed {
+        untagged: vec![reference.to_string()],
+        deleted: None,
+    })
+}
+
+/// Refuses where a container is recorded that was made of the image; to be asked where the image is removed.
+fn refuse_in_use(tx: &Transaction<'_>, id: &str, typed: &str) -> Result<()> {
+    let Some(holder) = containers::of_image(tx, id)?.into_iter().next() else {
+        return Ok(());
+    };
+    let (name, state) = (&holder.name, if holder.end.is_some() { " (exited)" } else { "" });
+    Err(Error::new(Kind::Conflict, "remove image", typed)
+        .because(format!("the container {name}{state} uses it"))
+        .hint(format!(
+            "remove the container first (tare rm {name}), or use --force"
+        )))
 }

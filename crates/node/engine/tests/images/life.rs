@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tare_engine::container::request::PullPolicy;
 use tare_engine::image::PullOptions;
+use tare_engine::records::containers::{self, ContainerRecord};
 use tare_error::Kind;
 use tare_kit::{Need, test};
 
@@ -178,10 +179,24 @@ fn an_image_goes_with_its_last_name_and_not_under_a_container() {
 
         let id = "0123456789abcdef".repeat(4);
         engine.snapshots().prepare(&id, &image.layers).unwrap();
+        let container = ContainerRecord {
+            id: id.clone(),
+            name: "web".into(),
+            image: image.id.clone(),
+            reference: two.clone(),
+            command: "sh".into(),
+            remove: false,
+            created: 1,
+            end: None,
+        };
+        engine
+            .records()
+            .write("add", |tx| containers::add(tx, &container, &[]))
+            .unwrap();
         let used = engine.remove_image(&two, false).unwrap_err();
         assert_eq!(used.kind(), Kind::Conflict);
         assert!(
-            said(&used).contains("the container 0123456789ab uses it"),
+            said(&used).contains("the container web uses it\nhint: remove the container first (tare rm web)"),
             "{used}"
         );
         engine.remove_image(&two, true).unwrap();
