@@ -9,5 +9,6 @@ mod input;
 mod killed;
 mod limits;
 mod options;
+mod pulled;
 mod records;
 mod streams;
