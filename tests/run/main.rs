@@ -10,5 +10,6 @@ mod killed;
 mod limits;
 mod options;
 mod pulled;
+mod person;
 mod records;
 mod streams;

@@ -194,3 +194,17 @@ fn a_new_file_is_set_up_by_one_of_many() {
         assert_eq!(names(&mut Database::open(&path, &[PETS, TOYS]).unwrap()), ["tom"]);
     }
 }
+
+#[test]
+fn the_log_stays_short_however_many_come_and_go() {
+    let scratch = Scratch::new();
+    let log = || std::fs::metadata(scratch.0.join("tare.db-wal")).map_or(0, |about| about.len());
+    for i in 0..200 {
+        let mut database = Database::open(&scratch.file(), &[PETS]).unwrap();
+        database.write("add pet", |tx| add(tx, &i.to_string())).unwrap();
+        drop(database);
+        assert!(log() <= LONGEST_LOG, "{} bytes after {i} commands", log());
+    }
+    let mut database = Database::open(&scratch.file(), &[PETS]).unwrap();
+    assert_eq!(names(&mut database).len(), 200);
+}

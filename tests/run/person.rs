@@ -1,0 +1,112 @@
+//! An ordinary user: the same command, in a user namespace of that user's.
+
+use tare_kit::{Need, Tare, World, test};
+
+const NEEDS: &[Need] = &[Need::Root, Need::Overlay, Need::Userns, Need::Fixture("busybox")];
+
+/// `tare WORDS` as the user.
+fn tare(world: &World, words: &[&str]) -> Tare {
+    world.tare_as(world.person(), words)
+}
+
+/// Loads the image, and runs it once so that warnings about the machine are told.
+fn ready(world: &World) {
+    // What umoci wrote is for root alone to read.
+    let archive = world.scratch().join("busybox.tar");
+    let layout = world.fixture("busybox").join("oci");
+    let _ = Tare::program("tar")
+        .args(["-C"])
+        .args([&layout])
+        .args(["-cf"])
+        .args([&archive])
+        .args(["."])
+        .ok();
+    let _ = tare(world, &["load", "-q", "--name", "busybox", "-i"])
+        .args([archive])
+        .ok();
+    let _ = tare(world, &["run", "--rm", "busybox", "true"]).ok();
+}
+
+#[test]
+fn runs_as_root_inside_and_as_the_user_outside() {
+    test(NEEDS, |world| {
+        ready(world);
+        let out = tare(
+            world,
+            &[
+                "run",
+                "--rm",
+                "busybox",
+                "sh",
+                "-c",
+                "id -u; cat /proc/self/uid_map; touch /x && echo wrote",
+            ],
+        )
+        .ok();
+        let mut lines = out.lines();
+        assert_eq!(lines.next(), Some("0"));
+        let first: Vec<&str> = lines.next().expect("a map").split_whitespace().collect();
+        assert_eq!(first, ["0", "1500", "1"]);
+        assert_eq!(lines.next_back(), Some("wrote"));
+        let other = tare(world, &["run", "--rm", "-u", "nobody", "busybox", "id", "-u"]).ok();
+        assert_eq!(other, "65534\n");
+    });
+}
+
+#[test]
+fn the_network_is_none_or_the_hosts() {
+    test(NEEDS, |world| {
+        ready(world);
+        let none = tare(world, &["run", "--rm", "busybox", "ls", "/sys/class/net"]).ok();
+        assert_eq!(none, "lo\n");
+        let host = tare(
+            world,
+            &[
+                "run",
+                "--rm",
+                "--network",
+                "host",
+                "busybox",
+                "readlink",
+                "/proc/self/ns/net",
+            ],
+        )
+        .ok();
+        let outside = std::fs::read_link("/proc/self/ns/net").expect("our own namespace");
+        assert_eq!(host.trim(), outside.to_string_lossy());
+    });
+}
+
+#[test]
+fn ends_are_told_and_nothing_is_left() {
+    test(NEEDS, |world| {
+        ready(world);
+        let out = tare(world, &["run", "--rm", "busybox", "sh", "-c", "exit 9"]).run();
+        assert_eq!((out.code(), out.stderr.as_str()), (Some(9), ""), "{out}");
+        let out = tare(world, &["run", "--rm", "busybox", "nosuch"]).fails(127);
+        assert!(out.contains("not found in"), "{out}");
+        assert_eq!(tare(world, &["ps", "-aq"]).ok(), "");
+    });
+}
+
+#[test]
+fn files_keep_their_owners_from_one_command_to_the_next() {
+    test(NEEDS, |world| {
+        ready(world);
+        let _ = tare(
+            world,
+            &[
+                "run",
+                "--name",
+                "kept",
+                "busybox",
+                "sh",
+                "-c",
+                "echo x > /tmp/f; chown nobody /tmp/f",
+            ],
+        )
+        .ok();
+        assert_eq!(tare(world, &["rm", "kept"]).ok(), "kept\n");
+        assert_eq!(tare(world, &["ps", "-aq"]).ok(), "");
+    });
+}
