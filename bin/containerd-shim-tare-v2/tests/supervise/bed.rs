@@ -74,6 +74,11 @@ impl Bed {
         Some(serde_json::from_slice(&text).unwrap())
     }
 
+    /// What the clean-up saw of itself, last of all.
+    pub(crate) fn reap_status(&self) -> String {
+        std::fs::read_to_string(self.dir.join("reap-status")).unwrap_or_default()
+    }
+
     /// Runs a command in the foreground, to its end, and lets the supervisor leave.
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
         let mut connection = self.launch();
