@@ -9,7 +9,7 @@ mod input;
 mod killed;
 mod limits;
 mod options;
-mod pulled;
 mod person;
+mod pulled;
 mod records;
 mod streams;
