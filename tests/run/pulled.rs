@@ -13,17 +13,12 @@ const NEEDS: &[Need] = &[
     Need::Program("skopeo"),
     Need::Program("umoci"),
     Need::Program("getfattr"),
+    Need::Program("nsenter"),
+    Need::Program("busybox"),
 ];
 
-/// What tare puts into every container: mounts, and files with names and addresses.
-const OURS: &[&str] = &[
-    "dev",
-    "proc",
-    "sys",
-    "etc/hosts",
-    "etc/hostname",
-    "etc/resolv.conf",
-];
+/// What tare puts into every container's root: places for the files with names and addresses.
+const OURS: &[&str] = &["etc/hosts", "etc/hostname", "etc/resolv.conf"];
 
 #[test]
 fn an_image_of_another_tool_runs() {
@@ -92,7 +87,10 @@ fn unpacked_by_umoci(world: &World, image: &str, name: &str) -> PathBuf {
     bundle.join("rootfs")
 }
 
-/// The running container's root as the kernel shows it; waits until the program runs.
+/// The running container's root, without what is mounted in it; waits until the program runs.
+///
+/// It is bound to `/mnt` once more, alone, so that what `/dev` and the like cover is seen as well. The image
+/// need not have a `mount`: ours is reached by the working directory, which stays outside.
 fn root_of_first_process(world: &World) -> PathBuf {
     loop {
         let pods = std::fs::read_dir(world.run_root().join("pods"));
@@ -104,7 +102,10 @@ fn root_of_first_process(world: &World) -> PathBuf {
             };
             let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
             if name.trim_end() == "sleep" {
-                return PathBuf::from(format!("/proc/{pid}/root"));
+                let script = r#"tools=$(dirname "$(command -v busybox)")
+                    exec nsenter --mount --target "$0" --wd="$tools" ./busybox mount --bind / /mnt"#;
+                let _ = Tare::program("sh").args(["-c", script, &pid.to_string()]).ok();
+                return PathBuf::from(format!("/proc/{pid}/root/mnt"));
             }
         }
     }
