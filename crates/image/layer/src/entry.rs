@@ -62,14 +62,15 @@ struct Pending {
     pax: Pax,
     path: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
+    /// Whether there was any extension.
+    any: bool,
 }
 
 /// Reads the next entry, or `None` at the end of the archive.
 ///
 /// Where dialects differ this follows Go's archive/tar, because layers are made for readers built on it: a file
-/// ends at the end-of-archive mark or at the end of the stream (an extension without its entry is passed over; the
-/// layer's digest tells a layer that was cut), global headers apply to nothing, links and devices carry no data
-/// whatever their size field says.
+/// ends at the end-of-archive mark or at the end of the stream, global headers apply to nothing, links and devices
+/// carry no data whatever their size field says.
 ///
 /// # Errors
 /// `Corrupt` for what is no archive, `Exhausted` for a limit, and those of the stream.
@@ -78,7 +79,11 @@ pub(crate) fn next(stream: &mut Stream<'_>, limits: &Limits, entries: &mut u64) 
     loop {
         let at = stream.position();
         let Some(block) = header(stream, at)? else {
-            return Ok(None);
+            return if pending.any {
+                Err(stream.short())
+            } else {
+                Ok(None)
+            };
         };
         *entries += 1;
         if *entries > limits.entries {
@@ -94,6 +99,7 @@ pub(crate) fn next(stream: &mut Stream<'_>, limits: &Limits, entries: &mut u64) 
             b'K' => pending.link = Some(block::text(&extension(stream, &block, at, limits)?).to_vec()),
             _ => return entry(stream, &block, pending, at, limits).map(Some),
         }
+        pending.any |= block.kind != b'g';
     }
 }
 
