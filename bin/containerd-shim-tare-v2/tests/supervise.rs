@@ -16,12 +16,11 @@ use rustix::thread::Uid;
 use std::fs::File;
 use std::path::Path;
 use tare_error::Kind;
-use tare_kit::{Need, test};
+use tare_kit::{Need, rounds, test};
 use tare_shim::{Attach, Connection, CreateRequest, Exit, Hangup, Phase, PodDir};
 use tare_spec_oci::{Memory, NamespaceKind, Resources};
 
 /// How often the storm strikes; `make soak` has its own.
-const ROUNDS: usize = 30;
 
 #[test]
 fn exit_codes_are_the_processs_own() {
@@ -599,7 +598,8 @@ fn after_kill_9_at_any_point_the_next_command_leaves_nothing() {
             seed % below
         };
         let (mut ended, mut unknown, mut absent) = (0, 0, 0);
-        for round in 0..ROUNDS {
+        let rounds = rounds(30);
+        for round in 0..rounds {
             let script = ["sleep 1000 & echo up; wait", "echo up", "yes", "exec sleep 1000"][round % 4];
             let mut client = bed.client(&bed.call(&["sh", "-c", script]));
             let delay = random(60_000);
@@ -637,7 +637,7 @@ fn after_kill_9_at_any_point_the_next_command_leaves_nothing() {
                 }
             }
         }
-        eprintln!("{ROUNDS} rounds: {ended} ended, {unknown} unknown, {absent} not begun");
+        eprintln!("{rounds} rounds: {ended} ended, {unknown} unknown, {absent} not begun");
     });
 }
 

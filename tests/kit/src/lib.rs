@@ -39,6 +39,7 @@
 )]
 
 mod need;
+mod rounds;
 mod stage;
 mod world;
 
@@ -53,5 +54,6 @@ mod registry;
 pub use command::{Finished, Running, Tare};
 pub use need::Need;
 pub use registry::Registry;
+pub use rounds::rounds;
 pub use stage::{is_outside, test};
 pub use world::{Person, World};

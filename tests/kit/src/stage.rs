@@ -3,6 +3,7 @@
 use crate::cgroups::Groups;
 use crate::leaks;
 use crate::need::{Need, skip};
+use crate::rounds::limit;
 use crate::world::World;
 use crate::{command, namespace};
 use rustix::process::{Pid, WaitOptions, getpid, wait};
@@ -10,19 +11,15 @@ use std::any::type_name;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 /// Which of the three this process is; unset outside.
 const STAGE: &str = "TARE_KIT_STAGE";
-
-/// How long one test may take before it is killed.
-const LIMIT: Duration = Duration::from_secs(240);
 
 /// Runs `body` in a world of its own, or says which of `needs` is missing. Called from a `#[test]` function with a
 /// closure written there: the closure's type is named after that function.
 ///
 /// # Panics
-/// When the body panics, leaves something behind, or takes longer than four minutes; the message has its output.
+/// When the body panics, leaves something behind, or takes longer than four minutes (an hour in the soak); the message has its output.
 pub fn test<F: FnOnce(&World)>(needs: &[Need], body: F) {
     let name = test_name(type_name::<F>());
     match std::env::var(STAGE).as_deref() {
@@ -84,7 +81,8 @@ fn outside(name: &str) {
         .stderr(output)
         .spawn()
         .expect("start unshare");
-    let outcome = command::wait_at_most(child, LIMIT);
+    let limit = limit();
+    let outcome = command::wait_at_most(child, limit);
     let output = std::fs::read(&log)
         .map(|b| String::from_utf8_lossy(&b).into_owned())
         .unwrap_or_default();
@@ -93,7 +91,7 @@ fn outside(name: &str) {
         Some(status) if status.success() && groups_left.is_empty() => {}
         Some(status) if status.success() => panic!("control groups cannot be removed: {groups_left:?}"),
         Some(status) => panic!("{name} failed ({status}):\n{output}"),
-        None => panic!("{name} did not end within {LIMIT:?} and was killed:\n{output}"),
+        None => panic!("{name} did not end within {limit:?} and was killed:\n{output}"),
     }
 }
 

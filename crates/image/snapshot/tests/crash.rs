@@ -59,7 +59,8 @@ fn killed_anywhere() {
     let whole = reference(&scratch.0);
     let directory = scratch.0.join("snapshots");
     let (mut partly, mut state) = (0, 0x2545_f491_4f6c_dd1d_u64);
-    for round in 0..40 {
+    let rounds = tare_kit::rounds(40);
+    for round in 0..rounds {
         let program = std::env::current_exe().unwrap();
         let mut child = Command::new(program)
             .args(["--exact", "pull_until_killed", "--ignored"])
@@ -92,7 +93,10 @@ fn killed_anywhere() {
             .collect();
         assert_eq!(left.len(), snapshots.layers().unwrap().len(), "{left:?}");
     }
-    assert!(partly > 10, "the kills came too early or too late: {partly}");
+    assert!(
+        partly > rounds / 4,
+        "the kills came too early or too late: {partly}"
+    );
     let snapshots = Snapshots::open(&directory, Flavour::Privileged).unwrap();
     let chain = commit_layers(&snapshots, &layers());
     assert_eq!(snapshots.layers().unwrap().len(), chain.len());
