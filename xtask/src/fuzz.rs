@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What makes libFuzzer see which code an input reached.
 const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -27,17 +28,30 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool, String> {
         return Ok(true);
     }
     let programs = build()?;
-    let mut failed = 0_usize;
-    for target in &targets {
-        if !one(&programs.join(target), target, seconds)? {
-            failed += 1;
-        }
-    }
-    crate::say(format_args!(
-        "fuzz: {} passed, {failed} failed",
-        targets.len() - failed
-    ));
+    let passed = all(&programs, &targets, seconds)?;
+    let failed = targets.len() - passed;
+    crate::say(format_args!("fuzz: {passed} passed, {failed} failed"));
     Ok(failed == 0)
+}
+
+/// Runs the targets, one a processor at a time; how many found nothing.
+fn all(programs: &Path, targets: &[String], seconds: u32) -> Result<usize, String> {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut passed = 0_usize;
+        while let Some(target) = targets.get(next.fetch_add(1, Ordering::Relaxed)) {
+            passed += usize::from(one(&programs.join(target), target, seconds)?);
+        }
+        Ok(passed)
+    };
+    let at_once = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..at_once).map(|_| scope.spawn(worker)).collect();
+        let ended = workers
+            .into_iter()
+            .map(|w| w.join().map_err(|_| "a worker panicked".to_owned())?);
+        ended.sum()
+    })
 }
 
 fn parse(arguments: &[String]) -> Result<(u32, Vec<String>), String> {
