@@ -11,8 +11,8 @@ use tare_kit::World;
 use tare_shim::{Attach, Connection, CreateRequest, Exit, Hangup, Launch, PodDir, launch};
 use tare_spec_oci::Spec;
 
-/// The program under test.
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_containerd-shim-tare-v2");
+/// The program under test, where the kit shows this build: an ordinary user may pass there.
+pub(crate) const PROGRAM: &str = "/mnt/bin/containerd-shim-tare-v2";
 
 /// A pod with the folders around it.
 pub(crate) struct Bed {
@@ -130,10 +130,8 @@ impl Bed {
     pub(crate) fn client_command(&self, starter: &[&str], request: &CreateRequest) -> Command {
         let file = self.dir.join("request.json");
         std::fs::write(&file, serde_json::to_vec(request).unwrap()).unwrap();
-        let built = std::env::current_exe().unwrap();
-        let example = built.parent().unwrap().with_file_name("examples/foreground");
         let mut words = starter.iter().map(OsString::from).collect::<Vec<_>>();
-        words.extend([example.into(), PROGRAM.into()]);
+        words.extend(["/mnt/bin/examples/foreground".into(), PROGRAM.into()]);
         words.extend([self.pod.path().into(), file.into()]);
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
