@@ -109,7 +109,11 @@ fn stdin_that_nobody_reads_stalls_neither_signals_nor_the_end() {
             (sent, pid)
         });
         let mut guest = Connection::open(&bed.pod).unwrap();
-        let killer = std::thread::spawn(move || guest.kill(15).unwrap());
+        let killer = std::thread::spawn(move || {
+            // A first process that has no trap yet would never hear of it.
+            wait_until(|| catches(pid, Signal::TERM));
+            guest.kill(15).unwrap();
+        });
         let (out_read, out_write) = pipe();
         let output = collect(out_read);
         let exit = connection
@@ -741,6 +745,14 @@ fn is_readable(fd: &impl AsFd) -> bool {
 }
 
 /// For what has no event of its own.
+/// Whether a process has a handler of its own for a signal.
+fn catches(pid: i32, signal: Signal) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    caught.is_some_and(|mask| mask >> (signal.as_raw() - 1) & 1 == 1)
+}
+
 fn wait_until(done: impl Fn() -> bool) {
     for _ in 0..2000 {
         if done() {
