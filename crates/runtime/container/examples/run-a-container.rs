@@ -9,7 +9,7 @@ use std::io::{stderr, stdin, stdout};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
-use tare_container::{Creation, HostFacts, Request, Stdio, plan};
+use tare_container::{Creation, HostFacts, Options, Request, Stdio, plan};
 use tare_error::{Context, Error, Kind, Report, Result};
 use tare_spec_oci::Spec;
 
@@ -47,6 +47,7 @@ fn run(bundle: &Path, only_plan: bool) -> Result<ExitCode> {
         group: None,
         entrances: &[],
         seccomp: None,
+        options: Options::default(),
     };
     let facts = HostFacts::read()?;
     if only_plan {

@@ -4,6 +4,8 @@
 //! parent's heap is read, never changed. Handles live in this struct's fixed fields and in slots made before the fork.
 
 mod devices;
+mod gate;
+mod hooks;
 mod identity;
 mod mounts;
 mod opener;
@@ -11,8 +13,9 @@ mod program;
 
 use crate::plan::Plan;
 use crate::report::{self, Detail, Failure};
+use crate::request::Options;
 use crate::step::{Action, Signal};
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
@@ -37,6 +40,12 @@ pub(crate) struct Child<'a> {
     pub(crate) opener: Option<BorrowedFd<'a>>,
     /// Standard input, output and error; none for a terminal.
     pub(crate) stdio: Option<[BorrowedFd<'a>; 3]>,
+    /// What is out of the ordinary.
+    pub(crate) options: Options<'a>,
+    /// The fds that are left when everything is ready, sorted.
+    pub(crate) kept: &'a [u32],
+    /// Whoever came to the gate and started the container.
+    pub(crate) starter: Option<OwnedFd>,
     /// Files of cgroups to enter.
     pub(crate) entrances: &'a [BorrowedFd<'a>],
     /// Sources that were opened, by slot; made with their full length before the fork.
@@ -70,11 +79,11 @@ impl Child<'_> {
             } = &step.action
             {
                 let (failure, head) = program::execute(candidates, arguments, environment);
-                report::send_failure(self.channel, number, failure, head.as_bytes());
+                report::send_failure(self.listener(), number, failure, head.as_bytes());
                 return 1;
             }
             if let Err(failure) = self.take(&step.action) {
-                report::send_failure(self.channel, number, failure, &[]);
+                report::send_failure(self.listener(), number, failure, &[]);
                 return 1;
             }
         }
@@ -84,16 +93,17 @@ impl Child<'_> {
     /// Executes one step.
     fn take(&mut self, action: &Action) -> Done {
         match action {
+            Action::Await(Signal::Start) => self.wait_for_start(),
             Action::Await(signal) => self.wait_for(*signal),
             Action::EnterGroups => self.enter_groups(),
             Action::BecomeRoot => become_root(),
             Action::Join { namespace } => self.join(*namespace),
-            Action::Session { keyring } => session(keyring),
+            Action::Session { keyring } => session(keyring.as_deref()),
             Action::OpenHandles => self.open_handles(),
             Action::HostPropagation(propagation) => mounts::host_propagation(*propagation),
             Action::Prepare { slot, from } => self.prepare(*slot, from),
             Action::Receive { slot } => self.receive(*slot),
-            Action::Root(source) => self.mount_root(source),
+            Action::Root { source, at } => self.mount_root(source, at.as_deref()),
             Action::Unshare(flags) => Ok(tare_sys::unshare(*flags)?),
             Action::BorrowCgroupNamespace => self.borrow_cgroup_namespace(),
             Action::ReturnCgroupNamespace => self.return_cgroup_namespace(),
@@ -117,6 +127,8 @@ impl Child<'_> {
             Action::Mask(target) => self.mask(target),
             Action::RootReadOnly => self.make_root_read_only(),
             Action::Pivot => self.pivot(),
+            Action::MoveRoot => self.move_root(),
+            Action::Hook(program) => self.run_hook(program),
             Action::RootPropagation(propagation, recursive) => {
                 mounts::root_propagation(*propagation, *recursive)
             }
@@ -163,9 +175,8 @@ impl Child<'_> {
 
     /// Waits for a word of the parent; where the parent is gone, so is the reason to be here.
     fn wait_for(&mut self, signal: Signal) -> Done {
-        if signal == Signal::Start {
-            self.release()?;
-            report::send_created(self.channel)?;
+        if signal == Signal::Hooked {
+            report::send_hooks(self.channel)?;
         }
         let mut word = [0];
         loop {
@@ -185,12 +196,7 @@ impl Child<'_> {
         for slot in &mut self.slots {
             *slot = None;
         }
-        Ok(close_all_but(&[
-            0,
-            1,
-            2,
-            self.channel.as_raw_fd().unsigned_abs(),
-        ])?)
+        Ok(close_all_but(self.kept)?)
     }
 
     fn join(&self, namespace: usize) -> Done {
@@ -265,9 +271,12 @@ fn become_root() -> Done {
 }
 
 /// A session and a keyring of its own; modes are set as given from here on.
-fn session(keyring: &std::ffi::CStr) -> Done {
+fn session(keyring: Option<&std::ffi::CStr>) -> Done {
     rustix::process::setsid()?;
     rustix::process::umask(Mode::empty());
+    let Some(keyring) = keyring else {
+        return Ok(());
+    };
     match tare_sys::join_session_keyring(keyring) {
         // No keyrings, a filter around us, or a full quota: then there is none of ours to leak either, or it is
         // covered by the filter of the container.

@@ -6,10 +6,10 @@ use crate::child::{Child, Handles, run_opener};
 use crate::failure;
 use crate::plan::{Plan, plan};
 use crate::report::{self, Message, Received};
-use crate::request::{HostFacts, Request, Stdio};
+use crate::request::{HostFacts, Options, Request, Stdio};
 use crate::step::Signal;
 use rustix::event::{PollFd, PollFlags};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
@@ -23,6 +23,8 @@ use tare_spec_oci::NamespaceKind;
 pub enum Stage {
     /// Steps are being executed.
     SettingUp,
+    /// Everything is mounted: the caller runs the hooks of the runtime, then calls [`Creation::go_on`].
+    Hooks,
     /// Everything is ready; [`Creation::start`] starts it.
     Created,
     /// The program was executed.
@@ -40,6 +42,8 @@ pub struct Creation {
     channel: OwnedFd,
     terminal: Option<OwnedFd>,
     stage: Stage,
+    /// Whether another process can start it.
+    gated: bool,
 }
 
 /// A container's process, which is the caller's to wait for.
@@ -78,6 +82,7 @@ impl Creation {
             channel,
             terminal: None,
             stage: Stage::SettingUp,
+            gated: request.options.gate.is_some(),
         };
         if let Some(outside) = &creation.plan.outside {
             outside::arrange(outside, creation.pid, request)?;
@@ -100,6 +105,7 @@ impl Creation {
                     self.stage = Stage::Created;
                     self.end_opener();
                 }
+                Received::Message(Message::Hooks) => self.stage = Stage::Hooks,
                 Received::Message(Message::Terminal(fd)) => self.terminal = Some(fd),
                 Received::Message(Message::Failed { step, failure, head }) => {
                     self.end();
@@ -107,6 +113,35 @@ impl Creation {
                 }
                 Received::End if self.stage == Stage::Running => return Ok(Stage::Running),
                 Received::End => return Err(self.died()),
+            }
+        }
+    }
+
+    /// Lets the set-up go on after the hooks of the runtime were run.
+    ///
+    /// # Errors
+    /// `Conflict` where it does not wait for that, else the kernel's.
+    pub fn go_on(&mut self) -> Result<()> {
+        if self.stage != Stage::Hooks {
+            return Err(Error::new(Kind::Conflict, "go on with", "the container")
+                .because("it does not wait for hooks"));
+        }
+        self.say(Signal::Hooked)?;
+        self.stage = Stage::SettingUp;
+        Ok(())
+    }
+
+    /// Leaves a created container to itself: it waits at its gate ([`crate::Options::gate`]) for another process to
+    /// start it ([`crate::Waiting`]).
+    ///
+    /// # Errors
+    /// `Conflict` where it is not created, or has no gate.
+    pub fn leave(mut self) -> Result<Running> {
+        let terminal = self.terminal.take();
+        match self.child.take_if(|_| self.stage == Stage::Created && self.gated) {
+            Some(process) => Ok(Running { process, terminal }),
+            None => {
+                Err(Error::new(Kind::Conflict, "leave", "the container").because("nobody could start it"))
             }
         }
     }
@@ -270,12 +305,20 @@ fn fork(
     keep.extend(stdio.iter().flatten());
     keep.extend(request.entrances);
     keep.extend(sources.iter().map(|(ours, _)| ours.as_fd()));
+    let options = request.options;
+    keep.extend(options.gate);
+    keep.extend(options.passed);
+    keep.extend(options.hook_state);
+    let kept = kept_at_the_gate(channel, &options);
     let child = Child {
         plan,
         channel,
         joined,
         opener: sources.as_ref().map(|(ours, _)| ours.as_fd()),
         stdio,
+        options,
+        kept: &kept,
+        starter: None,
         entrances: request.entrances,
         slots: (0..plan.slots).map(|_| None).collect(),
         handles: Handles::default(),
@@ -302,6 +345,18 @@ fn fork(
             Err(refused(errno))
         }
     }
+}
+
+/// What a created container still holds, as sorted numbers: the standard fds, what its program gets, and what the start
+/// needs, which its exec closes.
+fn kept_at_the_gate(channel: BorrowedFd<'_>, options: &Options<'_>) -> Vec<u32> {
+    let held = [Some(channel), options.gate, options.hook_state];
+    let held = held.iter().flatten().chain(options.passed);
+    let mut kept: Vec<u32> = held.map(|fd| fd.as_raw_fd().unsigned_abs()).collect();
+    kept.extend([0, 1, 2]);
+    kept.sort_unstable();
+    kept.dedup();
+    kept
 }
 
 /// Two ends of a socket of records.

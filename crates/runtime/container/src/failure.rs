@@ -46,6 +46,17 @@ pub(crate) fn describe(plan: &Plan, step: usize, failure: Failure, head: &[u8]) 
         ),
         Detail::Program(index) => program::not_executable(step, candidate(step, index), failure.errno, head),
         Detail::NoProgram => program::not_found(plan, step),
+        Detail::HookEnded(status) => because(Kind::Invalid, hook_end(status)),
+        Detail::HookTimedOut => because(Kind::Invalid, "it took longer than its timeout".to_owned()),
+    }
+}
+
+/// How a hook ended (`wait(2)`).
+fn hook_end(status: u32) -> String {
+    match (status >> 8, status & 0xff) {
+        (127, 0) => "it ended with code 127: it is not there, or cannot be executed".to_owned(),
+        (code, 0) => format!("it ended with code {code}"),
+        (_, signal) => format!("it was ended by signal {signal}"),
     }
 }
 
@@ -87,7 +98,7 @@ fn parameter(step: &Step, index: u32) -> Option<String> {
     let index = usize::try_from(index).ok()?;
     let source = match &step.action {
         Action::Mount(mount) => &mount.source,
-        Action::Root(source) => source,
+        Action::Root { source, .. } => source,
         Action::Prepare {
             from: Prepared::Made(source),
             ..

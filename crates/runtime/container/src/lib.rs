@@ -1,11 +1,12 @@
 //! **What.** From an OCI configuration to a running process: a plan of small typed steps, computed purely, executed in a
 //! forked child that allocates nothing, watched by a parent that never waits.
 //!
-//! **Not.** No images, networks, state on disk, hooks or supervision; no cgroup is made here (the caller makes it, and
+//! **Not.** No images, networks, state on disk or supervision; no cgroup is made here (the caller makes it, and
 //! hands in its directory or a function that attaches). The process is the caller's child: the caller reaps it.
 //!
 //! **Words.** *Plan*: steps in the order of one table ([`plan()`], [`Plan`]). *Step*: an operation with a name and a
-//! subject, by which a failure is told (`mount /proc`). *Gate*: where the child waits for the caller to start it.
+//! subject, by which a failure is told (`mount /proc`). *Gate*: where the child waits to be started,
+//! by its maker, or by another process through a socket ([`Waiting`]).
 //!
 //! **Life.**
 //! ```text
@@ -28,8 +29,10 @@ mod plan;
 mod report;
 mod request;
 mod step;
+mod waiting;
 
 pub use creation::{Creation, Running, Stage};
 pub use plan::{Plan, plan};
-pub use request::{Cgroups, Filter, HostFacts, Request, Stdio};
+pub use request::{Cgroups, Filter, HostFacts, Options, Request, Stdio};
 pub use tare_sys::FilterFlags;
+pub use waiting::Waiting;

@@ -1,6 +1,7 @@
 //! The plan: all steps of one container, from its configuration and facts of the host, without touching anything.
 
 mod devices;
+mod hooks;
 mod mounts;
 mod namespaces;
 mod paths;
@@ -95,6 +96,7 @@ const CONTRIBUTORS: &[fn(&mut Draft<'_>) -> Result<()>] = &[
     devices::contribute,
     paths::contribute,
     process::contribute,
+    hooks::contribute,
 ];
 
 /// A plan being made, with all that its contributors may look at.

@@ -56,6 +56,10 @@ pub(crate) enum Detail {
     Program(u32),
     /// All of a program's places were tried; none has it.
     NoProgram,
+    /// A hook ended so (`wait(2)`).
+    HookEnded(u32),
+    /// A hook took longer than it may.
+    HookTimedOut,
 }
 
 impl Detail {
@@ -70,6 +74,8 @@ impl Detail {
             Detail::OtherDevice => (6, 0),
             Detail::Program(n) => (7, n),
             Detail::NoProgram => (8, 0),
+            Detail::HookEnded(status) => (9, status),
+            Detail::HookTimedOut => (10, 0),
         }
     }
 
@@ -83,6 +89,8 @@ impl Detail {
             6 => Detail::OtherDevice,
             7 => Detail::Program(number),
             8 => Detail::NoProgram,
+            9 => Detail::HookEnded(number),
+            10 => Detail::HookTimedOut,
             _ => Detail::None,
         }
     }
@@ -97,6 +105,8 @@ pub(crate) enum Message {
         failure: Failure,
         head: Vec<u8>,
     },
+    /// Everything is mounted; it is the turn of the caller's hooks.
+    Hooks,
     /// Everything is ready.
     Created,
     /// The other end of the terminal.
@@ -106,6 +116,7 @@ pub(crate) enum Message {
 const FAILED: u8 = 1;
 const CREATED: u8 = 2;
 const TERMINAL: u8 = 3;
+const HOOKS: u8 = 4;
 
 /// Tells that a step failed. Allocates nothing.
 pub(crate) fn send_failure(channel: BorrowedFd<'_>, step: usize, failure: Failure, head: &[u8]) {
@@ -126,6 +137,11 @@ pub(crate) fn send_failure(channel: BorrowedFd<'_>, step: usize, failure: Failur
 /// Tells that everything is ready. Allocates nothing.
 pub(crate) fn send_created(channel: BorrowedFd<'_>) -> Result<()> {
     rustix::net::send(channel, &[CREATED], SendFlags::NOSIGNAL).map(|_| ())
+}
+
+/// Tells that it is the turn of the caller's hooks. Allocates nothing.
+pub(crate) fn send_hooks(channel: BorrowedFd<'_>) -> Result<()> {
+    rustix::net::send(channel, &[HOOKS], SendFlags::NOSIGNAL).map(|_| ())
 }
 
 /// Hands over the other end of the terminal. Allocates nothing.
@@ -210,6 +226,7 @@ pub(crate) fn receive(channel: &OwnedFd) -> Result<Received> {
         (None, _) => Ok(Received::End),
         (Some(&FAILED), _) => Ok(Received::Message(decode_failure(&record))),
         (Some(&CREATED), _) => Ok(Received::Message(Message::Created)),
+        (Some(&HOOKS), _) => Ok(Received::Message(Message::Hooks)),
         (Some(&TERMINAL), Some(fd)) => Ok(Received::Message(Message::Terminal(fd))),
         _ => Err(Errno::PROTO),
     }
@@ -257,6 +274,8 @@ mod tests {
             Detail::OtherDevice,
             Detail::Program(3),
             Detail::NoProgram,
+            Detail::HookEnded(0x100),
+            Detail::HookTimedOut,
         ] {
             let (parent, child) = channel();
             let sent = Failure {

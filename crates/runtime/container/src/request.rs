@@ -26,6 +26,25 @@ pub struct Request<'a> {
     pub entrances: &'a [BorrowedFd<'a>],
     /// Its system call filter, compiled; `spec.linux.seccomp` itself is not read here.
     pub seccomp: Option<Filter<'a>>,
+    /// What is out of the ordinary.
+    pub options: Options<'a>,
+}
+
+/// What is out of the ordinary about a container; the default is that nothing is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options<'a> {
+    /// A listening socket of records (`SOCK_SEQPACKET`), at which the created container waits to be started by another
+    /// process ([`crate::Waiting`]); without one [`crate::Creation::start`] starts it.
+    pub gate: Option<BorrowedFd<'a>>,
+    /// Fds that the program gets under the same numbers, besides 0, 1 and 2; without `FD_CLOEXEC`.
+    pub passed: &'a [BorrowedFd<'a>],
+    /// A file with the container's state, which hooks inside the container read as their standard input. The caller
+    /// writes it before [`crate::Creation::go_on`], and again before the start.
+    pub hook_state: Option<BorrowedFd<'a>>,
+    /// Whether the process stays in the caller's session keyring.
+    pub shared_keyring: bool,
+    /// Whether the root is moved over `/` and entered, for hosts whose root cannot be pivoted (an initial ramfs).
+    pub without_pivot: bool,
 }
 
 /// Where a container's standard input, output and error lead.

@@ -5,6 +5,7 @@ use rustix::process::Resource;
 use rustix::thread::{Gid, Uid};
 use std::ffi::CString;
 use std::fmt;
+use std::time::Duration;
 use tare_mount::{Attributes, FileSystem, Overlay, Propagation, Target};
 use tare_process::{CapabilitySet, CloneFlags};
 use tare_sys::{CStrings, FilterFlags};
@@ -45,6 +46,10 @@ pub(crate) enum Place {
     Terminal,
     /// The working directory is made while the root can still be written.
     MakeDirectory,
+    /// Hooks that the caller runs, once everything is mounted and before the host's tree is left.
+    RuntimeHooks,
+    /// Hooks of the container's namespaces; their paths are still the host's.
+    ContainerHooks,
     /// Kernel parameters, before their files become read-only.
     Parameters,
     /// Names of the host.
@@ -81,6 +86,8 @@ pub(crate) enum Place {
     Capabilities,
     /// Everything is ready: the container is created, and waits.
     Gate,
+    /// Hooks at the start; their paths are the container's.
+    StartHooks,
     /// The filter comes last, so that it need not allow anything above.
     Filter,
     /// The last right, kept for loading the filter, goes.
@@ -130,7 +137,8 @@ pub(crate) enum Action {
         namespace: usize,
     },
     Session {
-        keyring: CString,
+        /// The name of a new session keyring, if it gets one.
+        keyring: Option<CString>,
     },
     OpenHandles,
     HostPropagation(Propagation),
@@ -143,7 +151,11 @@ pub(crate) enum Action {
     Receive {
         slot: usize,
     },
-    Root(Source),
+    /// The root, mounted over `/`, or where hooks look for it.
+    Root {
+        source: Source,
+        at: Option<CString>,
+    },
     Unshare(CloneFlags),
     BorrowCgroupNamespace,
     ReturnCgroupNamespace,
@@ -176,6 +188,9 @@ pub(crate) enum Action {
     Mask(Target),
     RootReadOnly,
     Pivot,
+    /// Where the root cannot be pivoted.
+    MoveRoot,
+    Hook(HookProgram),
     RootPropagation(Propagation, bool),
     WriteOwn {
         file: &'static std::ffi::CStr,
@@ -229,6 +244,16 @@ pub(crate) enum Prepared {
     Made(Box<Source>),
 }
 
+/// A program that is run at a point of the set-up.
+#[derive(Debug)]
+pub(crate) struct HookProgram {
+    pub(crate) path: CString,
+    pub(crate) arguments: CStrings,
+    pub(crate) environment: CStrings,
+    /// When it is ended.
+    pub(crate) timeout: Option<Duration>,
+}
+
 /// What the parent says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -237,6 +262,8 @@ pub(crate) enum Signal {
     Mapped = b'm',
     /// The process is in its group.
     Grouped = b'g',
+    /// The caller's hooks were run.
+    Hooked = b'h',
     /// Start.
     Start = b's',
 }

@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tare_cgroup::Entrance;
-use tare_container::{Creation, Filter, FilterFlags, HostFacts, Stdio};
+use tare_container::{Creation, Filter, FilterFlags, HostFacts, Options, Stdio};
 use tare_error::{Context, Error, Kind, Result};
 use tare_process::Child;
 use tare_spec_oci::{NamespaceKind, Spec};
@@ -375,6 +375,7 @@ fn make(call: &CreateRequest, stdio: Stdio<'_>, group: Option<&ContainerGroup>) 
         group: group.and_then(ContainerGroup::clone_into),
         entrances: &files,
         seccomp,
+        options: Options::default(),
     };
     Creation::begin(&request, &HostFacts::read()?, |_| Ok(()))
 }
@@ -383,6 +384,8 @@ fn make(call: &CreateRequest, stdio: Stdio<'_>, group: Option<&ContainerGroup>) 
 fn step(creation: &mut Creation) -> Result<bool> {
     match creation.advance()? {
         tare_container::Stage::SettingUp => Ok(false),
+        tare_container::Stage::Hooks => Err(Error::new(Kind::Unsupported, "create", "the container")
+            .because("its configuration has hooks, which the supervisor does not run yet")),
         tare_container::Stage::Created => creation.start().map(|()| false),
         // It says so from the start on; but this is called when there is something to hear, and that is the end of
         // the channel, which the exec closed.

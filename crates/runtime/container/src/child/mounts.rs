@@ -64,7 +64,9 @@ impl Child<'_> {
 
     /// Mounts the root over `/`, so that it is attached, and the host's paths stay reachable below it: look-ups start
     /// at the directory that is covered.
-    pub(super) fn mount_root(&mut self, source: &Source) -> Done {
+    ///
+    /// Hooks of the container find it at `at` instead, the path that the configuration gives: they mount there.
+    pub(super) fn mount_root(&mut self, source: &Source, at: Option<&CStr>) -> Done {
         let host = directory(c"/")?;
         let root = match source {
             Source::Overlay { overlay, append } => match make_overlay(overlay, *append)? {
@@ -79,7 +81,10 @@ impl Child<'_> {
             Source::New(file_system) => file_system.make()?,
             Source::Tree { slot } => self.taken(*slot)?,
         };
-        attach(root.as_fd(), host.as_fd())?;
+        match at {
+            None => attach(root.as_fd(), host.as_fd())?,
+            Some(path) => attach(root.as_fd(), directory(path)?.as_fd())?,
+        }
         self.handles.root = Some(root);
         Ok(())
     }
@@ -212,6 +217,13 @@ impl Child<'_> {
         // Where the tree was left shared, unmounting it must not reach the host.
         let _ = Propagation::Slave.apply(host.as_fd(), true);
         rustix::mount::unmount(c".", UnmountFlags::DETACH)?;
+        Ok(rustix::process::chdir(c"/")?)
+    }
+
+    /// Enters the root where the host's cannot be pivoted away: it lies over `/` already.
+    pub(super) fn move_root(&self) -> Done {
+        rustix::process::fchdir(self.root()?)?;
+        rustix::process::chroot(c".")?;
         Ok(rustix::process::chdir(c"/")?)
     }
 }

@@ -36,7 +36,12 @@ pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
     if draft.request.spec.root.as_ref().is_some_and(|r| r.readonly) {
         draft.push(Place::RootReadOnly, "make read-only", "/", Action::RootReadOnly);
     }
-    draft.push(Place::Pivot, "pivot into", "the root", Action::Pivot);
+    let (name, action) = if draft.request.options.without_pivot {
+        ("move into", Action::MoveRoot)
+    } else {
+        ("pivot into", Action::Pivot)
+    };
+    draft.push(Place::Pivot, name, "the root", action);
     if let Some(propagation) = propagation {
         let recursive = draft
             .linux
@@ -78,7 +83,12 @@ fn root(draft: &mut Draft<'_>) -> Result<()> {
                 slot: draft.prepare("make root of type", &kind, from),
             };
         }
-        draft.push(Place::Root, "mount root of type", kind, Action::Root(source));
+        draft.push(
+            Place::Root,
+            "mount root of type",
+            kind,
+            Action::Root { source, at: None },
+        );
         if options.attributes.set.contains(MountAttrFlags::MOUNT_ATTR_RDONLY) && options.bind.is_some() {
             draft.push(Place::RootReadOnly, "make read-only", "/", Action::RootReadOnly);
         }
@@ -94,13 +104,28 @@ fn root(draft: &mut Draft<'_>) -> Result<()> {
     })?;
     let path = draft.on_host(&root.path);
     let slot = draft.open_source(&path, true, path.display())?;
+    let at = if hooks_look_for_it(draft) {
+        Some(c_path(&path)?)
+    } else {
+        None
+    };
+    let source = Source::Tree { slot };
     draft.push(
         Place::Root,
         "mount root",
         path.display(),
-        Action::Root(Source::Tree { slot }),
+        Action::Root { source, at },
     );
     Ok(())
+}
+
+/// Whether hooks run that may mount into the root by its path.
+fn hooks_look_for_it(draft: &Draft<'_>) -> bool {
+    let hooks = draft.request.spec.hooks.as_ref();
+    let any = hooks.is_some_and(|h| {
+        !(h.prestart.is_empty() && h.create_runtime.is_empty() && h.create_container.is_empty())
+    });
+    any && !draft.request.options.without_pivot
 }
 
 /// Whether the group of terminals exists inside: without it the kernel refuses the mount, and terminals then belong

@@ -52,7 +52,11 @@ pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
     if !draft.request.entrances.is_empty() {
         draft.push(Place::Group, "enter", "the cgroup", Action::EnterGroups);
     }
-    let keyring = c_string(format!("_tare.{}", draft.request.id), "the id")?;
+    let keyring = if draft.request.options.shared_keyring {
+        None
+    } else {
+        Some(c_string(format!("_tare.{}", draft.request.id), "the id")?)
+    };
     draft.push(Place::Session, "start a session", "", Action::Session { keyring });
     names(draft)
 }

@@ -2,15 +2,13 @@
 
 use crate::plan::Draft;
 use tare_error::{Error, Kind, Result};
-use tare_spec_oci::{Hooks, NamespaceKind};
+use tare_spec_oci::NamespaceKind;
 
 /// Refuses what the steps cannot do (issue 3 serves them).
 pub(crate) fn what_is_not_served(draft: &mut Draft<'_>) -> Result<()> {
     let (linux, process) = (draft.linux, draft.process);
-    let hooks = draft.request.spec.hooks.as_ref();
     let time = draft.has_namespace(NamespaceKind::Time) || !linux.time_offsets.is_empty();
     let members = [
-        ("hooks", hooks.is_some_and(|h| *h != Hooks::default())),
         ("linux.netDevices", !linux.net_devices.is_empty()),
         ("linux.intelRdt", linux.intel_rdt.is_some()),
         ("linux.memoryPolicy", linux.memory_policy.is_some()),

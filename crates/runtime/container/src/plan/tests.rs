@@ -1,7 +1,7 @@
 //! Plans as data: what is asked for becomes steps, in order, without root and without touching anything.
 
 use super::plan;
-use crate::request::{Cgroups, HostFacts, Request, Stdio};
+use crate::request::{Cgroups, HostFacts, Options, Request, Stdio};
 use crate::step::Place;
 use serde_json::{Value, json};
 use std::os::fd::AsFd;
@@ -53,6 +53,7 @@ fn lines(spec: &Value, facts: &HostFacts, rootfs: &[Mount]) -> Result<Vec<String
         group: None,
         entrances: &[],
         seccomp: None,
+        options: Options::default(),
     };
     let plan = plan(&request, facts)?;
     assert!(plan.steps.is_sorted_by_key(|s| s.place));

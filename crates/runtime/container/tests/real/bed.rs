@@ -147,6 +147,7 @@ impl Bed {
                 program,
                 flags: tare_container::FilterFlags::empty(),
             }),
+            options: tare_container::Options::default(),
         };
         Creation::begin(&request, &self.facts, attach)
     }

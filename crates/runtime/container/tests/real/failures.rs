@@ -228,7 +228,6 @@ fn threads_are_refused() {
 
 fn what_is_not_served_is_named() {
     for (pointer, value, member) in [
-        ("/hooks", json!({"poststop": [{"path": "/bin/x"}]}), "hooks"),
         (
             "/linux/personality",
             json!({"domain": "LINUX32"}),

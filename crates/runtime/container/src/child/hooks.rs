@@ -1,0 +1,72 @@
+//! Hooks inside the container's namespaces. Nothing here allocates; see [`crate::child`].
+
+use crate::child::{Child, Done};
+use crate::report::{Detail, Failure};
+use crate::step::HookProgram;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fs::{CWD, Mode, OFlags, SeekFrom};
+use rustix::io::Errno;
+use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use tare_process::close_all_but;
+use tare_sys::{CloneFlags, exec, fork_with, reset_signals};
+
+/// What a hook's process ends with when its program cannot be executed, as a shell does.
+const NOT_EXECUTED: i32 = 127;
+
+impl Child<'_> {
+    /// Runs a hook to its end, or ends it when its time is over.
+    pub(super) fn run_hook(&self, program: &HookProgram) -> Done {
+        let state = self.options.hook_state.ok_or(Errno::BADF)?;
+        rustix::fs::seek(state, SeekFrom::Start(0))?;
+        let hook = fork_with(CloneFlags::empty(), None, || {
+            let Err(_) = become_hook(state, program);
+            NOT_EXECUTED
+        })?;
+        let timeout = program.timeout.and_then(|t| Timespec::try_from(t).ok());
+        let ended = loop {
+            match poll(&mut [PollFd::new(&hook.pidfd, PollFlags::IN)], timeout.as_ref()) {
+                Err(Errno::INTR) => {}
+                done => break done? > 0,
+            }
+        };
+        if !ended {
+            // Gone already is as good.
+            let _ = pidfd_send_signal(&hook.pidfd, Signal::KILL);
+        }
+        let status = loop {
+            match waitid(WaitId::PidFd(hook.pidfd.as_fd()), WaitIdOptions::EXITED) {
+                Ok(Some(status)) => break status,
+                Ok(None) | Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        };
+        let failed = |detail| Failure {
+            errno: Errno::CANCELED,
+            detail,
+        };
+        if !ended {
+            return Err(failed(Detail::HookTimedOut));
+        }
+        match (status.exit_status(), status.terminating_signal()) {
+            (Some(0), _) => Ok(()),
+            (Some(code), _) => Err(failed(Detail::HookEnded(code.unsigned_abs() << 8))),
+            (_, signal) => Err(failed(Detail::HookEnded(signal.unwrap_or(0).unsigned_abs()))),
+        }
+    }
+}
+
+/// The hook's process: the state is its standard input, and what it prints goes nowhere, as the standard output is the
+/// container's already.
+fn become_hook(state: BorrowedFd<'_>, program: &HookProgram) -> Result<std::convert::Infallible, Errno> {
+    rustix::stdio::dup2_stdin(state)?;
+    let null = rustix::fs::openat(CWD, c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+    if let Ok(null) = &null {
+        rustix::stdio::dup2_stdout(null)?;
+        rustix::stdio::dup2_stderr(null)?;
+    }
+    drop(null);
+    close_all_but(&[0, 1, 2])?;
+    reset_signals();
+    Err(exec(&program.path, &program.arguments, &program.environment))
+}
