@@ -189,7 +189,7 @@ impl FdPath {
 }
 
 /// Writes a decimal number at the start of `to` and says how long it is.
-pub(crate) fn write_number(to: &mut [u8], number: u32) -> usize {
+pub fn write_number(to: &mut [u8], number: u32) -> usize {
     let mut digits = [0; 10];
     let mut rest = number;
     let mut at = digits.len();

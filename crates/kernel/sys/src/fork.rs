@@ -16,6 +16,8 @@ bitflags::bitflags! {
     /// What a child gets of its own, with the kernel's values.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct CloneFlags: u32 {
+        /// Time namespace, of children not yet made; for `unshare` alone (its bit names a signal to `clone`).
+        const NEWTIME = 0x0000_0080;
         /// Mount namespace.
         const NEWNS = 0x0002_0000;
         /// Cgroup namespace.

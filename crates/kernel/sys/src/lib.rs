@@ -12,6 +12,7 @@
 #![expect(unsafe_code, reason = "this crate is where system calls are made safe")]
 
 mod call;
+mod domain;
 mod exec;
 mod fd;
 mod filter;
@@ -21,8 +22,10 @@ mod keyring;
 mod mount;
 mod namespace;
 mod pidfd;
+mod scheduling;
 mod signal;
 
+pub use domain::{set_memory_policy, set_personality};
 pub use exec::{CStrings, exec, exec_fd, exit_now};
 pub use fd::{close_range, close_range_on_exec};
 pub use filter::{FilterFlags, load_filter};
@@ -32,4 +35,5 @@ pub use keyring::join_session_keyring;
 pub use mount::{MountAttributes, mount_setattr};
 pub use namespace::{is_single_threaded, unshare};
 pub use pidfd::{PidfdInfo, pidfd_info};
+pub use scheduling::{Scheduling, set_io_priority, set_scheduling};
 pub use signal::reset_signals;

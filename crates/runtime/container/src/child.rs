@@ -105,6 +105,7 @@ impl Child<'_> {
             Action::Receive { slot } => self.receive(*slot),
             Action::Root { source, at } => self.mount_root(source, at.as_deref()),
             Action::Unshare(flags) => Ok(tare_sys::unshare(*flags)?),
+            Action::TimeNamespace { offsets, file } => self.make_time_namespace(offsets, *file),
             Action::BorrowCgroupNamespace => self.borrow_cgroup_namespace(),
             Action::ReturnCgroupNamespace => self.return_cgroup_namespace(),
             Action::Mount(step) => self.mount(step),
@@ -139,6 +140,10 @@ impl Child<'_> {
             } => self.write_own(file, data, *only_if_changed),
             Action::Stdio { owner } => self.set_up_stdio(*owner),
             Action::Limit { resource, soft, hard } => identity::limit(*resource, *soft, *hard),
+            Action::Scheduling(scheduling) => Ok(tare_sys::set_scheduling(scheduling)?),
+            Action::IoPriority { class, level } => Ok(tare_sys::set_io_priority(*class, *level)?),
+            Action::MemoryPolicy { mode, nodes } => Ok(tare_sys::set_memory_policy(*mode, nodes)?),
+            Action::Personality(domain) => Ok(tare_sys::set_personality(*domain)?),
             Action::Bounding(keep) => Ok(tare_process::drop_from_bounding(*keep)?),
             Action::Directory { path, as_user } => self.enter_directory(path, *as_user),
             Action::User {
@@ -205,6 +210,29 @@ impl Child<'_> {
             namespace.as_fd(),
             None,
         )?)
+    }
+
+    /// Makes a time namespace, sets its clocks while nobody is in it, and enters it: `unshare` concerns children only,
+    /// and the first member freezes the offsets (time_namespaces(7)).
+    fn make_time_namespace(&mut self, offsets: &[u8], file: Option<usize>) -> Done {
+        tare_sys::unshare(CloneFlags::NEWTIME)?;
+        if !offsets.is_empty() {
+            match file {
+                Some(slot) => {
+                    let file = self
+                        .slots
+                        .get_mut(slot)
+                        .and_then(Option::take)
+                        .ok_or(Errno::BADF)?;
+                    rustix::io::write(&file, offsets)?;
+                }
+                None => self.procfs()?.write_own(c"timens_offsets", offsets)?,
+            }
+        }
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let path = c"/proc/self/ns/time_for_children";
+        let made = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
+        Ok(rustix::thread::move_into_link_name_space(made.as_fd(), None)?)
     }
 
     /// A cgroup namespace of one's own for a while.

@@ -338,7 +338,7 @@ fn fork(
         group: None,
         keep: &keep,
     };
-    match spawn(&how, || run_opener(plan, channel, theirs.as_fd())) {
+    match spawn(&how, || run_opener(plan, process.pid, channel, theirs.as_fd())) {
         Ok(opener) => Ok((process, Some(opener))),
         Err(errno) => {
             process.kill_and_reap();

@@ -25,6 +25,7 @@
 mod child;
 mod creation;
 mod failure;
+mod numbers;
 mod plan;
 mod report;
 mod request;
@@ -32,6 +33,7 @@ mod step;
 mod waiting;
 
 pub use creation::{Creation, Running, Stage};
+pub use numbers::{ExecAffinity, Processors};
 pub use plan::{Plan, plan};
 pub use request::{Cgroups, Filter, HostFacts, Options, Request, Stdio};
 pub use tare_sys::FilterFlags;

@@ -5,6 +5,7 @@ mod hooks;
 mod mounts;
 mod namespaces;
 mod paths;
+mod placement;
 mod process;
 mod refuse;
 
@@ -95,6 +96,7 @@ const CONTRIBUTORS: &[fn(&mut Draft<'_>) -> Result<()>] = &[
     mounts::contribute,
     devices::contribute,
     paths::contribute,
+    placement::contribute,
     process::contribute,
     hooks::contribute,
 ];

@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 use tare_mount::{Attributes, FileSystem, Overlay, Propagation, Target};
 use tare_process::{CapabilitySet, CloneFlags};
-use tare_sys::{CStrings, FilterFlags};
+use tare_sys::{CStrings, FilterFlags, Scheduling};
 
 /// The order of steps: they run as they stand here. This is the only place that decides it; the reason of each place
 /// stands with it.
@@ -30,6 +30,8 @@ pub(crate) enum Place {
     Sources,
     /// The root, before what is mounted in it.
     Root,
+    /// A time namespace of one's own, for which procfs must be at hand, before anything reads a clock.
+    TimeNamespace,
     /// Ready to be limited: the rest of the work waits for the group, as the cgroup namespace starts where it is.
     Group,
     /// Before cgroups are mounted, so that they show the container's own.
@@ -70,6 +72,8 @@ pub(crate) enum Place {
     OwnFiles,
     /// Standard input, output and error.
     Stdio,
+    /// Scheduling and memory policy, in the group that allows them, while the right to raise them is still there.
+    Placement,
     /// The bounding set, while the right to change it is still there.
     Bounding,
     /// The working directory, as root: a user may lack the way there, or root may.
@@ -157,6 +161,11 @@ pub(crate) enum Action {
         at: Option<CString>,
     },
     Unshare(CloneFlags),
+    /// A new time namespace with `/proc/PID/timens_offsets` as given; the file is in a slot where it is not one's own.
+    TimeNamespace {
+        offsets: Vec<u8>,
+        file: Option<usize>,
+    },
     BorrowCgroupNamespace,
     ReturnCgroupNamespace,
     Mount(Box<MountStep>),
@@ -205,6 +214,16 @@ pub(crate) enum Action {
         soft: Option<u64>,
         hard: Option<u64>,
     },
+    Scheduling(Scheduling),
+    IoPriority {
+        class: u16,
+        level: u16,
+    },
+    MemoryPolicy {
+        mode: i32,
+        nodes: Vec<usize>,
+    },
+    Personality(u32),
     Bounding(CapabilitySet),
     Directory {
         path: CString,
@@ -240,6 +259,8 @@ pub(crate) enum Action {
 pub(crate) enum Prepared {
     /// A detached copy of a tree of the host.
     Path { path: CString, recursive: bool },
+    /// The clock offsets of the child's new time namespace.
+    TimeOffsets,
     /// A new file system or overlay.
     Made(Box<Source>),
 }

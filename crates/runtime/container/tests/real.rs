@@ -21,6 +21,8 @@ mod inside;
 mod layers;
 #[path = "real/neighbours.rs"]
 mod neighbours;
+#[path = "real/placement.rs"]
+mod placement;
 #[path = "real/terminal.rs"]
 mod terminal;
 #[path = "real/users.rs"]
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         layers::TESTS,
         denied::TESTS,
         users::TESTS,
+        placement::TESTS,
         terminal::TESTS,
         neighbours::TESTS,
     ]

@@ -7,9 +7,11 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, UnmountFlags};
+use rustix::process::Pid;
 use std::ffi::CStr;
 use tare_mount::{
     Applied, Attributes, Propagation, Refused, Target, attach, clone_tree, clone_tree_at, verify,
+    write_number,
 };
 
 /// The longest path that the kernel takes, with its end.
@@ -57,7 +59,7 @@ fn directory(path: &CStr) -> Result<OwnedFd, Errno> {
 
 impl Child<'_> {
     pub(super) fn prepare(&mut self, slot: usize, from: &Prepared) -> Done {
-        let prepared = prepare(from)?;
+        let prepared = prepare(from, rustix::process::getpid())?;
         *self.slots.get_mut(slot).ok_or(Errno::BADF)? = Some(prepared);
         Ok(())
     }
@@ -228,8 +230,8 @@ impl Child<'_> {
     }
 }
 
-/// Opens or makes what a slot is to hold, detached.
-pub(super) fn prepare(from: &Prepared) -> Result<OwnedFd, Failure> {
+/// Opens or makes what a slot is to hold, detached; `child` is who gets it.
+pub(super) fn prepare(from: &Prepared, child: Pid) -> Result<OwnedFd, Failure> {
     match from {
         Prepared::Path { path, recursive } => clone_tree_at(CWD, path, *recursive).map_err(|errno| Failure {
             errno,
@@ -238,6 +240,7 @@ pub(super) fn prepare(from: &Prepared) -> Result<OwnedFd, Failure> {
                 _ => Detail::None,
             },
         }),
+        Prepared::TimeOffsets => Ok(time_offsets(child)?),
         Prepared::Made(source) => match &**source {
             Source::New(file_system) => Ok(file_system.make()?),
             Source::Overlay { overlay, append } => match make_overlay(overlay, *append)? {
@@ -250,6 +253,18 @@ pub(super) fn prepare(from: &Prepared) -> Result<OwnedFd, Failure> {
             Source::Tree { .. } => Err(Errno::INVAL.into()),
         },
     }
+}
+
+/// Opens the clock offsets of a child that may not write them itself, as it is not dumpable.
+fn time_offsets(child: Pid) -> Result<OwnedFd, Errno> {
+    let mut name = [0; 16];
+    let length = write_number(&mut name, child.as_raw_nonzero().get().unsigned_abs());
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let proc = rustix::fs::openat(CWD, c"/proc", flags, Mode::empty())?;
+    let number = CStr::from_bytes_until_nul(name.get(..=length).ok_or(Errno::INVAL)?);
+    let of_child = rustix::fs::openat(proc, number.map_err(|_| Errno::INVAL)?, flags, Mode::empty())?;
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    rustix::fs::openat(of_child, c"timens_offsets", flags, Mode::empty())
 }
 
 /// Makes an overlay layer by layer; nothing where this kernel needs the old way.

@@ -2,7 +2,7 @@
 
 use crate::plan::{Draft, Outside, c_string};
 use crate::request::Cgroups;
-use crate::step::{Action, Place, Signal};
+use crate::step::{Action, Place, Prepared, Signal};
 use tare_error::{Error, Kind, Result};
 use tare_process::CloneFlags;
 use tare_spec_oci::{IdMapping, Namespace, NamespaceKind};
@@ -27,6 +27,7 @@ pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
     if draft.is_new(NamespaceKind::User) {
         user(draft)?;
     }
+    time(draft)?;
     if !draft.is_new(NamespaceKind::Cgroup) && matches!(draft.facts.cgroups, Cgroups::V1(_)) {
         // A mount of version 1 begins at the namespace's own group: without one, the container would see the host's
         // whole tree. So one is borrowed while cgroups are mounted.
@@ -77,7 +78,7 @@ fn make(draft: &mut Draft<'_>, kind: NamespaceKind) {
         NamespaceKind::Ipc => draft.plan.flags |= CloneFlags::NEWIPC,
         NamespaceKind::Uts => draft.plan.flags |= CloneFlags::NEWUTS,
         NamespaceKind::User => draft.plan.flags |= CloneFlags::NEWUSER,
-        // Refused before.
+        // The child makes it, and sets its clocks before it enters.
         NamespaceKind::Time => {}
     }
 }
@@ -90,6 +91,48 @@ fn join(draft: &mut Draft<'_>, namespace: &Namespace) {
         let action = Action::Join { namespace: index };
         draft.push(Place::Join, "join namespace", namespace.kind, action);
     }
+}
+
+/// Clocks by the name that the kernel gives them.
+const CLOCKS: &[&str] = &["monotonic", "boottime"];
+
+/// The time namespace and its clocks.
+fn time(draft: &mut Draft<'_>) -> Result<()> {
+    let offsets = &draft.linux.time_offsets;
+    if !draft.is_new(NamespaceKind::Time) {
+        let why = if draft.has_namespace(NamespaceKind::Time) {
+            "the time namespace that is joined has its own"
+        } else {
+            "the container has no time namespace"
+        };
+        return match offsets.keys().next() {
+            None => Ok(()),
+            Some(clock) => Err(Error::new(Kind::Invalid, "use linux.timeOffsets", clock).because(why)),
+        };
+    }
+    let mut text = String::new();
+    for (clock, offset) in offsets {
+        let invalid = |why| Error::new(Kind::Invalid, "use linux.timeOffsets", clock).because(why);
+        if !CLOCKS.contains(&clock.as_str()) {
+            return Err(invalid("it is neither \"monotonic\" nor \"boottime\"".to_owned()));
+        }
+        if offset.nanosecs >= 1_000_000_000 {
+            return Err(invalid(format!(
+                "nanosecs {} is a second or more",
+                offset.nanosecs
+            )));
+        }
+        text += &format!("{clock} {} {}\n", offset.secs, offset.nanosecs);
+    }
+    // Not the child's to write in a new user namespace: it is not dumpable, so the file is the host's root's.
+    let file = (draft.is_new(NamespaceKind::User) && !text.is_empty())
+        .then(|| draft.prepare("open", "the clock offsets", Prepared::TimeOffsets));
+    let action = Action::TimeNamespace {
+        offsets: text.into_bytes(),
+        file,
+    };
+    draft.push(Place::TimeNamespace, "make", "a time namespace", action);
+    Ok(())
 }
 
 fn user(draft: &mut Draft<'_>) -> Result<()> {

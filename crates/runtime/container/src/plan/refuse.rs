@@ -6,18 +6,11 @@ use tare_spec_oci::NamespaceKind;
 
 /// Refuses what the steps cannot do (issue 3 serves them).
 pub(crate) fn what_is_not_served(draft: &mut Draft<'_>) -> Result<()> {
-    let (linux, process) = (draft.linux, draft.process);
-    let time = draft.has_namespace(NamespaceKind::Time) || !linux.time_offsets.is_empty();
+    let linux = draft.linux;
     let members = [
         ("linux.netDevices", !linux.net_devices.is_empty()),
         ("linux.intelRdt", linux.intel_rdt.is_some()),
-        ("linux.memoryPolicy", linux.memory_policy.is_some()),
-        ("linux.personality", linux.personality.is_some()),
         ("linux.mountLabel", linux.mount_label.is_some()),
-        ("a time namespace", time),
-        ("process.scheduler", process.scheduler.is_some()),
-        ("process.ioPriority", process.io_priority.is_some()),
-        ("process.execCPUAffinity", process.exec_cpu_affinity.is_some()),
     ];
     for (member, present) in members {
         if present {

@@ -228,16 +228,8 @@ fn threads_are_refused() {
 
 fn what_is_not_served_is_named() {
     for (pointer, value, member) in [
-        (
-            "/linux/personality",
-            json!({"domain": "LINUX32"}),
-            "linux.personality",
-        ),
-        (
-            "/process/ioPriority",
-            json!({"class": "IOPRIO_CLASS_IDLE"}),
-            "process.ioPriority",
-        ),
+        ("/linux/netDevices", json!({"eth0": {}}), "linux.netDevices"),
+        ("/linux/intelRdt", json!({"closID": "x"}), "linux.intelRdt"),
     ] {
         let mut bed = Bed::new();
         let null = fs::File::open("/dev/null").unwrap();

@@ -39,7 +39,7 @@ fn give(path: &Path, id: u32) {
     chown(path, Some(id), Some(id)).unwrap();
 }
 
-fn with_user_namespace(bed: &mut Bed) {
+pub(crate) fn with_user_namespace(bed: &mut Bed) {
     bed.spec["linux"]["namespaces"]
         .as_array_mut()
         .unwrap()
