@@ -29,7 +29,7 @@ pub use capabilities::{
 };
 pub use handover::{close_all_but, set_stdio};
 pub use procfs::Procfs;
-pub use spawn::{Child, Fork, spawn};
+pub use spawn::{Child, Fork, spawn, spawn_through};
 pub use tare_sys::CloneFlags;
 pub use terminal::{Terminal, set_window_size};
 pub use user_namespace::{map_text, write_maps};

@@ -4,8 +4,14 @@ use crate::handover::close_all_but;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, Result};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus};
-use tare_sys::{CloneFlags, fork_with};
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use tare_sys::{CloneFlags, fork_sibling, fork_with};
 
 /// How a child is made.
 #[derive(Debug)]
@@ -54,6 +60,89 @@ pub fn spawn(fork: &Fork<'_>, body: impl FnOnce() -> i32) -> Result<Child> {
         return Err(e);
     }
     Ok(child)
+}
+
+/// As [`spawn`], but the child is born in namespaces that this process must not enter itself, as there is no way back
+/// from a user namespace: a process between enters them by `enter`, makes the child, and ends. The child is this
+/// process's own.
+///
+/// `enter` runs under the rules of [`spawn`]'s body; none is returned where it says that it failed (it tells whoever is
+/// to know).
+///
+/// # Errors
+/// As [`spawn`]; `ECHILD` where the process between was killed.
+pub fn spawn_through(
+    fork: &Fork<'_>,
+    enter: impl FnOnce() -> bool,
+    body: impl FnOnce() -> i32,
+) -> Result<Option<Child>> {
+    let (ours, theirs) = socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    let mut keep = fork.keep.to_vec();
+    keep.push(theirs.as_fd());
+    let how = Fork {
+        flags: CloneFlags::empty(),
+        // The child is born where the process between is: the right to put it there may end with `enter`.
+        group: fork.group,
+        keep: &keep,
+    };
+    let between = spawn(&how, || {
+        if !enter() {
+            return 1;
+        }
+        let told = match fork_sibling(fork.flags, body) {
+            Ok(child) => tell(
+                theirs.as_fd(),
+                child.pid.as_raw_nonzero().get(),
+                Some(child.pidfd.as_fd()),
+            ),
+            Err(errno) => tell(theirs.as_fd(), -errno.raw_os_error(), None),
+        };
+        i32::from(told.is_err())
+    })?;
+    // Nothing is waited for but its end: it speaks before, if it speaks.
+    let status = between.wait()?;
+    match (hear(ours.as_fd())?, status.exit_status()) {
+        (Some((number, Some(pidfd))), _) => Ok(Pid::from_raw(number).map(|pid| Child { pid, pidfd })),
+        (Some((number, None)), _) => Err(Errno::from_raw_os_error(-number)),
+        (None, Some(1)) => Ok(None),
+        (None, _) => Err(Errno::CHILD),
+    }
+}
+
+/// Tells a pid with its pidfd, or an error number below zero. Allocates nothing.
+fn tell(to: BorrowedFd<'_>, number: i32, pidfd: Option<BorrowedFd<'_>>) -> Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let fds = pidfd.map(|fd| [fd]);
+    if let Some(fds) = &fds
+        && !ancillary.push(SendAncillaryMessage::ScmRights(fds))
+    {
+        return Err(Errno::NOBUFS);
+    }
+    let bytes = number.to_ne_bytes();
+    sendmsg(to, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL).map(|_| ())
+}
+
+/// Hears what was told; nothing where nothing was.
+fn hear(from: BorrowedFd<'_>) -> Result<Option<(i32, Option<OwnedFd>)>> {
+    let mut bytes = [0; 4];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    let heard = match recvmsg(from, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, flags) {
+        Err(Errno::AGAIN) => return Ok(None),
+        done => done?.bytes,
+    };
+    let pidfd = ancillary.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        _ => None,
+    });
+    Ok((heard == bytes.len()).then(|| (i32::from_ne_bytes(bytes), pidfd)))
 }
 
 /// Moves a process into a cgroup v2 directory: the fallback for birth into it.

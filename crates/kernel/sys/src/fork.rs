@@ -9,6 +9,8 @@ use rustix::process::Pid;
 
 /// `CLONE_PIDFD` (Linux 5.2).
 const PIDFD: u64 = 0x1000;
+/// `CLONE_PARENT`.
+const PARENT: u64 = 0x8000;
 /// `CLONE_INTO_CGROUP` (Linux 5.7, `clone3` only).
 const INTO_CGROUP: u64 = 0x2_0000_0000;
 
@@ -45,6 +47,9 @@ pub struct Forked {
     /// Whether it was born into the group asked for; if not, it must be moved there.
     pub in_group: bool,
 }
+
+/// What a parent is told by.
+const SIGCHLD: u64 = libc::SIGCHLD as u64;
 
 /// `struct clone_args` up to Linux 5.7.
 #[repr(C)]
@@ -87,6 +92,20 @@ pub fn fork_with(
     group: Option<BorrowedFd<'_>>,
     body: impl FnOnce() -> i32,
 ) -> Result<Forked> {
+    fork_by(u64::from(flags.bits()), group, body)
+}
+
+/// As [`fork_with`], and the child is not this process's but its parent's to wait for (`CLONE_PARENT`).
+///
+/// For a process that exists only to enter namespaces in which the child is to be born.
+///
+/// # Errors
+/// As [`fork_with`]; `EINVAL` in the first process of a pid namespace.
+pub fn fork_sibling(flags: CloneFlags, body: impl FnOnce() -> i32) -> Result<Forked> {
+    fork_by(u64::from(flags.bits()) | PARENT, None, body)
+}
+
+fn fork_by(flags: u64, group: Option<BorrowedFd<'_>>, body: impl FnOnce() -> i32) -> Result<Forked> {
     if !is_single_threaded() {
         return Err(Errno::DEADLK);
     }
@@ -104,11 +123,12 @@ pub fn fork_with(
     Ok(Forked { pid, pidfd, in_group })
 }
 
-fn by_clone3(flags: CloneFlags, group: Option<BorrowedFd<'_>>, pidfd: &mut RawFd) -> Result<i32> {
+fn by_clone3(flags: u64, group: Option<BorrowedFd<'_>>, pidfd: &mut RawFd) -> Result<i32> {
     let mut args = CloneArgs {
-        flags: u64::from(flags.bits()) | PIDFD,
+        flags: flags | PIDFD,
         pidfd: std::ptr::from_mut(pidfd).expose_provenance() as u64,
-        exit_signal: u64::from(libc::SIGCHLD.unsigned_abs()),
+        // A sibling has the signal of this process itself, and the kernel takes no other.
+        exit_signal: if flags & PARENT == 0 { SIGCHLD } else { 0 },
         ..CloneArgs::default()
     };
     if let Some(group) = group {
@@ -124,8 +144,8 @@ fn by_clone3(flags: CloneFlags, group: Option<BorrowedFd<'_>>, pidfd: &mut RawFd
 
 /// The fallback: the same without birth into a group. The first three arguments are in this order on all
 /// architectures but s390 (clone(2)).
-fn by_clone(flags: CloneFlags, pidfd: &mut RawFd) -> Result<i32> {
-    let flags = u64::from(flags.bits()) | PIDFD | u64::from(libc::SIGCHLD.unsigned_abs());
+fn by_clone(flags: u64, pidfd: &mut RawFd) -> Result<i32> {
+    let flags = flags | PIDFD | SIGCHLD;
     // SAFETY: as above; CLONE_PIDFD stores the pidfd where the third argument points (the parent tid).
     let returned = unsafe {
         libc::syscall(

@@ -4,6 +4,7 @@
 //! parent's heap is read, never changed. Handles live in this struct's fixed fields and in slots made before the fork.
 
 mod devices;
+mod entry;
 mod gate;
 mod hooks;
 mod identity;
@@ -24,6 +25,7 @@ use rustix::thread::{Gid, Uid};
 use tare_process::{CloneFlags, Procfs, close_all_but};
 use tare_sys::exit_now;
 
+pub(crate) use entry::enter as enter_namespaces;
 pub(crate) use opener::run as run_opener;
 
 /// The result of a step.
@@ -62,6 +64,7 @@ pub(crate) struct Handles {
     cover: Option<OwnedFd>,
     terminal: Option<OwnedFd>,
     cgroup_namespace: Option<OwnedFd>,
+    mount_namespace: Option<OwnedFd>,
     directory_as_user: bool,
 }
 
@@ -104,6 +107,8 @@ impl Child<'_> {
             Action::Prepare { slot, from } => self.prepare(*slot, from),
             Action::Receive { slot } => self.receive(*slot),
             Action::Root { source, at } => self.mount_root(source, at.as_deref()),
+            Action::BorrowMountNamespace => self.borrow_mount_namespace(),
+            Action::ReturnMountNamespace => self.return_mount_namespace(),
             Action::Unshare(flags) => Ok(tare_sys::unshare(*flags)?),
             Action::TimeNamespace { offsets, file } => self.make_time_namespace(offsets, *file),
             Action::BorrowCgroupNamespace => self.borrow_cgroup_namespace(),

@@ -2,7 +2,7 @@
 
 mod outside;
 
-use crate::child::{Child, Handles, run_opener};
+use crate::child::{Child, Handles, enter_namespaces, run_opener};
 use crate::failure;
 use crate::plan::{Plan, plan};
 use crate::report::{self, Message, Received};
@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
 use rustix::process::Pid;
 use tare_error::{Context, Error, Kind, Result};
-use tare_process::{CloneFlags, Fork, spawn};
+use tare_process::{CloneFlags, Fork, spawn, spawn_through};
 use tare_spec_oci::NamespaceKind;
 
 /// Where a container is on its way.
@@ -72,8 +72,11 @@ impl Creation {
         let plan = plan(request, facts)?;
         let joined = open_namespaces(&plan)?;
         let (channel, theirs) = sockets(request)?;
-        let (process, opener) = fork(request, &plan, &joined, theirs.as_fd())?;
+        let forked = fork(request, &plan, &joined, theirs.as_fd())?;
         drop(theirs);
+        let Some((process, opener)) = forked else {
+            return Err(never_entered(&plan, &channel));
+        };
         let creation = Creation {
             pid: process.pid,
             child: Some(process),
@@ -86,7 +89,9 @@ impl Creation {
         };
         if let Some(outside) = &creation.plan.outside {
             outside::arrange(outside, creation.pid, request)?;
-            creation.say(Signal::Mapped)?;
+            if outside.new {
+                creation.say(Signal::Mapped)?;
+            }
         }
         attach(creation.pid)?;
         creation.say(Signal::Grouped)?;
@@ -275,13 +280,14 @@ impl AsFd for Creation {
     }
 }
 
-/// Forks the child that executes the plan, and the opener it may need.
+/// Forks the child that executes the plan, and the opener it may need; none where namespaces to be born in could not be
+/// entered, which was told through the channel.
 fn fork(
     request: &Request<'_>,
     plan: &Plan,
     joined: &[OwnedFd],
     channel: BorrowedFd<'_>,
-) -> Result<(tare_process::Child, Option<tare_process::Child>)> {
+) -> Result<Option<(tare_process::Child, Option<tare_process::Child>)>> {
     let refused = |errno| match errno {
         Errno::DEADLK => Error::new(Kind::Internal, "make a process for", request.id)
             .because("the calling process has several threads"),
@@ -328,9 +334,17 @@ fn fork(
         group: request.group,
         keep: &keep,
     };
-    let process = in_pid_namespace(plan, joined, || spawn(&how, || child.run()))?.map_err(refused)?;
+    let process = if plan.entry.is_empty() {
+        in_pid_namespace(plan, joined, || spawn(&how, || child.run()))?.map_err(refused)?
+    } else {
+        let enter = || enter_namespaces(plan, joined, channel);
+        match spawn_through(&how, enter, || child.run()).map_err(refused)? {
+            Some(process) => process,
+            None => return Ok(None),
+        }
+    };
     let Some((_, theirs)) = &sources else {
-        return Ok((process, None));
+        return Ok(Some((process, None)));
     };
     let keep = [channel, theirs.as_fd()];
     let how = Fork {
@@ -339,10 +353,22 @@ fn fork(
         keep: &keep,
     };
     match spawn(&how, || run_opener(plan, process.pid, channel, theirs.as_fd())) {
-        Ok(opener) => Ok((process, Some(opener))),
+        Ok(opener) => Ok(Some((process, Some(opener)))),
         Err(errno) => {
             process.kill_and_reap();
             Err(refused(errno))
+        }
+    }
+}
+
+/// Why there is no child: what the process between has said.
+fn never_entered(plan: &Plan, channel: &OwnedFd) -> Error {
+    match report::receive(channel) {
+        Ok(Received::Message(Message::Failed { step, failure, head })) => {
+            failure::describe(plan, step, failure, &head)
+        }
+        _ => {
+            Error::new(Kind::Internal, "enter", "the namespaces").because("the process that does it is gone")
         }
     }
 }

@@ -27,12 +27,15 @@ pub struct Plan {
     pub(crate) steps: Vec<Step>,
     /// Steps of a opener that has the rights of the host, where the user namespace is new.
     pub(crate) opener: Vec<Step>,
+    /// Namespaces entered before the child is made, where a user namespace is joined: it is born in it, so that its new
+    /// namespaces belong to it.
+    pub(crate) entry: Vec<Step>,
     pub(crate) flags: CloneFlags,
     /// Namespaces to join, in the order of their numbers.
     pub(crate) joined: Vec<Namespace>,
     /// How many slots for opened sources are used.
     pub(crate) slots: usize,
-    /// What the parent does with rights that the child has lost, where the user namespace is new.
+    /// What the parent does with rights that the child has lost, where it has a user namespace.
     pub(crate) outside: Option<Outside>,
     /// The empty read-only directory that covers masked ones.
     pub(crate) cover: FileSystem,
@@ -40,22 +43,25 @@ pub struct Plan {
     pub(crate) searched: Vec<String>,
 }
 
-/// What only the parent can do for a child in a new user namespace.
+/// What only the parent can do for a child in a user namespace.
 #[derive(Debug)]
 pub(crate) struct Outside {
+    /// Whether the maps are to be written; if not, the namespace that is joined has them, and they are checked.
+    pub(crate) new: bool,
     pub(crate) uids: Vec<IdMapping>,
     pub(crate) gids: Vec<IdMapping>,
-    /// Whom standard input and output belong to, outside.
-    pub(crate) owner: Option<u32>,
+    /// Whom standard input and output belong to, inside.
+    pub(crate) owner: u32,
     pub(crate) oom_score_adj: Option<i32>,
     /// Hard limits that may have to be raised.
     pub(crate) limits: Vec<(Resource, Option<u64>)>,
 }
 
 impl Plan {
-    /// Step `number` in the numbering of reports: the child's steps, then the opener's.
+    /// Step `number` in the numbering of reports: the child's steps, the opener's, those of the entry.
     pub(crate) fn step(&self, number: usize) -> Option<&Step> {
-        self.steps.iter().chain(&self.opener).nth(number)
+        let all = self.steps.iter().chain(&self.opener).chain(&self.entry);
+        all.into_iter().nth(number)
     }
 
     /// The steps.
@@ -66,6 +72,9 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.entry {
+            writeln!(f, "  - {step}, before the process is made")?;
+        }
         for (number, step) in self.steps.iter().enumerate() {
             writeln!(f, "{number:3} {step}")?;
         }
@@ -130,6 +139,7 @@ impl<'a> Draft<'a> {
             plan: Plan {
                 steps: Vec::new(),
                 opener: Vec::new(),
+                entry: Vec::new(),
                 flags: CloneFlags::empty(),
                 joined: Vec::new(),
                 slots: 0,
@@ -181,7 +191,7 @@ impl<'a> Draft<'a> {
         let slot = self.plan.slots;
         self.plan.slots += 1;
         let subject = subject.to_string();
-        if self.is_new(NamespaceKind::User) {
+        if self.has_namespace(NamespaceKind::User) {
             let step = Step {
                 place: Place::Sources,
                 name,
@@ -209,6 +219,11 @@ impl<'a> Draft<'a> {
     /// Whether the container gets a new namespace of `kind`.
     pub(crate) fn is_new(&self, kind: NamespaceKind) -> bool {
         self.namespace(kind).is_some_and(|n| n.path.is_none())
+    }
+
+    /// Whether an existing namespace of `kind` is joined.
+    pub(crate) fn joins(&self, kind: NamespaceKind) -> bool {
+        self.namespace(kind).is_some_and(|n| n.path.is_some())
     }
 
     /// Whether device nodes cannot be made: a user namespace, ours or the container's.

@@ -20,6 +20,8 @@ pub(crate) enum Place {
     BecomeRoot,
     /// Namespaces that exist already are entered before anything in them is changed.
     Join,
+    /// A mount namespace is borrowed where there is none of one's own to build the root in.
+    MountNamespace,
     /// A session of its own, so that a terminal can become its controlling one.
     Session,
     /// Handles on the host's procfs and null device, while `/` is still the host's.
@@ -160,6 +162,8 @@ pub(crate) enum Action {
         source: Source,
         at: Option<CString>,
     },
+    BorrowMountNamespace,
+    ReturnMountNamespace,
     Unshare(CloneFlags),
     /// A new time namespace with `/proc/PID/timens_offsets` as given; the file is in a slot where it is not one's own.
     TimeNamespace {

@@ -13,6 +13,7 @@ use tare_mount::{
     Applied, Attributes, Propagation, Refused, Target, attach, clone_tree, clone_tree_at, verify,
     write_number,
 };
+use tare_process::CloneFlags;
 
 /// The longest path that the kernel takes, with its end.
 const LONGEST_PATH: usize = 4096;
@@ -220,6 +221,24 @@ impl Child<'_> {
         let _ = Propagation::Slave.apply(host.as_fd(), true);
         rustix::mount::unmount(c".", UnmountFlags::DETACH)?;
         Ok(rustix::process::chdir(c"/")?)
+    }
+
+    /// A mount namespace for the time being, where the container is to have the mounts of others.
+    pub(super) fn borrow_mount_namespace(&mut self) -> Done {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let own = rustix::fs::openat(CWD, c"/proc/self/ns/mnt", flags, Mode::empty())?;
+        self.handles.mount_namespace = Some(own);
+        Ok(tare_sys::unshare(CloneFlags::NEWNS)?)
+    }
+
+    /// Goes back, and enters a detached copy of the root, which is gone with the last process in it: nothing of it shows
+    /// in the namespace that the container has from others.
+    pub(super) fn return_mount_namespace(&mut self) -> Done {
+        let own = self.handles.mount_namespace.take().ok_or(Errno::BADF)?;
+        let root = clone_tree(self.root()?, true)?;
+        rustix::thread::move_into_link_name_space(own.as_fd(), None)?;
+        self.handles.root = Some(root);
+        self.move_root()
     }
 
     /// Enters the root where the host's cannot be pivoted away: it lies over `/` already.

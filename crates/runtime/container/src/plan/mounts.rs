@@ -16,18 +16,18 @@ const STRICT: &[&str] = &["/proc", "/sys", "/dev"];
 pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
     let propagation = propagation(draft)?;
     let host = propagation.unwrap_or(Propagation::Slave);
+    let own = draft.is_new(NamespaceKind::Mount);
+    if !own {
+        sharing_mounts(draft)?;
+    }
     draft.push(
         Place::Handles,
         "open",
         "/proc and /dev/null of the host",
         Action::OpenHandles,
     );
-    draft.push(
-        Place::Propagation,
-        "make propagation private of",
-        "/",
-        Action::HostPropagation(host),
-    );
+    let action = Action::HostPropagation(host);
+    draft.push(Place::Propagation, "make propagation private of", "/", action);
     root(draft)?;
     let mounts = &draft.request.spec.mounts;
     for mount in mounts {
@@ -36,7 +36,12 @@ pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
     if draft.request.spec.root.as_ref().is_some_and(|r| r.readonly) {
         draft.push(Place::RootReadOnly, "make read-only", "/", Action::RootReadOnly);
     }
-    let (name, action) = if draft.request.options.without_pivot {
+    let (name, action) = if !own {
+        (
+            "give back the mount namespace and enter",
+            Action::ReturnMountNamespace,
+        )
+    } else if draft.request.options.without_pivot {
         ("move into", Action::MoveRoot)
     } else {
         ("pivot into", Action::Pivot)
@@ -76,19 +81,15 @@ fn root(draft: &mut Draft<'_>) -> Result<()> {
         let options = Options::parse(&mount.options);
         let kind = mount.kind.as_deref().unwrap_or("bind").to_owned();
         let mut source = source(draft, mount, &options)?;
-        if draft.is_new(NamespaceKind::User) && !matches!(source, Source::Tree { .. }) {
+        if draft.has_namespace(NamespaceKind::User) && !matches!(source, Source::Tree { .. }) {
             // Layers are the host's: they are opened, and the overlay is made, with its rights.
             let from = Prepared::Made(Box::new(source));
             source = Source::Tree {
                 slot: draft.prepare("make root of type", &kind, from),
             };
         }
-        draft.push(
-            Place::Root,
-            "mount root of type",
-            kind,
-            Action::Root { source, at: None },
-        );
+        let action = Action::Root { source, at: None };
+        draft.push(Place::Root, "mount root of type", kind, action);
         if options.attributes.set.contains(MountAttrFlags::MOUNT_ATTR_RDONLY) && options.bind.is_some() {
             draft.push(Place::RootReadOnly, "make read-only", "/", Action::RootReadOnly);
         }
@@ -110,12 +111,32 @@ fn root(draft: &mut Draft<'_>) -> Result<()> {
         None
     };
     let source = Source::Tree { slot };
-    draft.push(
-        Place::Root,
-        "mount root",
-        path.display(),
-        Action::Root { source, at },
-    );
+    let action = Action::Root { source, at };
+    draft.push(Place::Root, "mount root", path.display(), action);
+    Ok(())
+}
+
+/// A container with the mounts of others builds its root in a borrowed namespace; what it may ask for is runc's rule.
+fn sharing_mounts(draft: &mut Draft<'_>) -> Result<()> {
+    let refuse = |what: &str| {
+        let why = "it needs a mount namespace of the container's own";
+        Err(Error::new(Kind::Invalid, "use", what).because(why))
+    };
+    if draft.has_namespace(NamespaceKind::User) {
+        return refuse("the user namespace");
+    }
+    if !draft.has_namespace(NamespaceKind::Mount) {
+        for (member, paths) in [
+            ("linux.maskedPaths", &draft.linux.masked_paths),
+            ("linux.readonlyPaths", &draft.linux.readonly_paths),
+        ] {
+            if !paths.is_empty() {
+                return refuse(member);
+            }
+        }
+    }
+    let action = Action::BorrowMountNamespace;
+    draft.push(Place::MountNamespace, "borrow", "a mount namespace", action);
     Ok(())
 }
 
@@ -135,7 +156,8 @@ fn group_exists(draft: &Draft<'_>, group: Option<&str>) -> bool {
         return true;
     };
     let maps = &draft.linux.gid_mappings;
-    let inside = !draft.is_new(NamespaceKind::User)
+    // The maps of a namespace that is joined may be unknown.
+    let inside = maps.is_empty()
         || maps
             .iter()
             .any(|m| group >= m.container_id && group - m.container_id < m.size);

@@ -2,10 +2,10 @@
 
 use crate::plan::{Draft, Outside, c_string};
 use crate::request::Cgroups;
-use crate::step::{Action, Place, Prepared, Signal};
+use crate::step::{Action, Place, Prepared, Signal, Step};
 use tare_error::{Error, Kind, Result};
 use tare_process::CloneFlags;
-use tare_spec_oci::{IdMapping, Namespace, NamespaceKind};
+use tare_spec_oci::{Namespace, NamespaceKind};
 
 /// Adds what namespaces need.
 pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
@@ -24,8 +24,13 @@ pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
             None => make(draft, namespace.kind),
         }
     }
-    if draft.is_new(NamespaceKind::User) {
+    if draft.has_namespace(NamespaceKind::User) {
         user(draft)?;
+    } else if !(draft.linux.uid_mappings.is_empty() && draft.linux.gid_mappings.is_empty()) {
+        return Err(invalid(
+            draft,
+            "linux.uidMappings and linux.gidMappings need a user namespace",
+        ));
     }
     time(draft)?;
     if !draft.is_new(NamespaceKind::Cgroup) && matches!(draft.facts.cgroups, Cgroups::V1(_)) {
@@ -37,12 +42,15 @@ pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
             "a cgroup namespace",
             Action::BorrowCgroupNamespace,
         );
-        draft.push(
-            Place::CgroupNamespaceBack,
-            "give back",
-            "the cgroup namespace",
-            Action::ReturnCgroupNamespace,
-        );
+        // The rights of a user namespace do not reach the host's: there the borrowed one is kept.
+        if !draft.without_mknod() {
+            draft.push(
+                Place::CgroupNamespaceBack,
+                "give back",
+                "the cgroup namespace",
+                Action::ReturnCgroupNamespace,
+            );
+        }
     }
     draft.push(
         Place::Group,
@@ -86,10 +94,21 @@ fn make(draft: &mut Draft<'_>, kind: NamespaceKind) {
 fn join(draft: &mut Draft<'_>, namespace: &Namespace) {
     let index = draft.plan.joined.len();
     draft.plan.joined.push(namespace.clone());
-    // A process cannot change its own pid namespace: the parent makes the child in it.
-    if namespace.kind != NamespaceKind::Pid {
-        let action = Action::Join { namespace: index };
-        draft.push(Place::Join, "join namespace", namespace.kind, action);
+    let step = Step {
+        place: Place::Join,
+        name: "join namespace",
+        subject: namespace.kind.to_string(),
+        action: Action::Join { namespace: index },
+    };
+    if draft.joins(NamespaceKind::User) {
+        // The user namespace last: most others are entered with the host's rights.
+        let entry = &mut draft.plan.entry;
+        let user = NamespaceKind::User.as_str();
+        let at = entry.iter().position(|s| s.subject == user);
+        entry.insert(at.unwrap_or(entry.len()), step);
+    } else if namespace.kind != NamespaceKind::Pid {
+        // A process cannot change its own pid namespace: the parent makes the child in it.
+        draft.plan.steps.push(step);
     }
 }
 
@@ -124,8 +143,8 @@ fn time(draft: &mut Draft<'_>) -> Result<()> {
         }
         text += &format!("{clock} {} {}\n", offset.secs, offset.nanosecs);
     }
-    // Not the child's to write in a new user namespace: it is not dumpable, so the file is the host's root's.
-    let file = (draft.is_new(NamespaceKind::User) && !text.is_empty())
+    // Not the child's to write in a user namespace: it is not dumpable, so the file is the host's root's.
+    let file = (draft.has_namespace(NamespaceKind::User) && !text.is_empty())
         .then(|| draft.prepare("open", "the clock offsets", Prepared::TimeOffsets));
     let action = Action::TimeNamespace {
         offsets: text.into_bytes(),
@@ -137,21 +156,24 @@ fn time(draft: &mut Draft<'_>) -> Result<()> {
 
 fn user(draft: &mut Draft<'_>) -> Result<()> {
     let (uids, gids) = (&draft.linux.uid_mappings, &draft.linux.gid_mappings);
-    if uids.is_empty() || gids.is_empty() {
+    let new = draft.is_new(NamespaceKind::User);
+    if new && (uids.is_empty() || gids.is_empty()) {
         return Err(invalid(
             draft,
             "a new user namespace needs uidMappings and gidMappings",
         ));
     }
-    let owner = draft.process.user.uid;
     draft.plan.outside = Some(Outside {
+        new,
         uids: uids.clone(),
         gids: gids.clone(),
-        owner: outside(uids, owner),
+        owner: draft.process.user.uid,
         oom_score_adj: draft.process.oom_score_adj,
         limits: Vec::new(),
     });
-    draft.push(Place::Maps, "await", "the id maps", Action::Await(Signal::Mapped));
+    if new {
+        draft.push(Place::Maps, "await", "the id maps", Action::Await(Signal::Mapped));
+    }
     draft.push(
         Place::BecomeRoot,
         "become",
@@ -159,14 +181,6 @@ fn user(draft: &mut Draft<'_>) -> Result<()> {
         Action::BecomeRoot,
     );
     Ok(())
-}
-
-/// What an inside id is outside.
-fn outside(maps: &[IdMapping], id: u32) -> Option<u32> {
-    let map = maps
-        .iter()
-        .find(|m| id >= m.container_id && id - m.container_id < m.size)?;
-    map.host_id.checked_add(id - map.container_id)
 }
 
 fn names(draft: &mut Draft<'_>) -> Result<()> {

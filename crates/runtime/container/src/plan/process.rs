@@ -48,11 +48,11 @@ pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
 }
 
 fn own_files(draft: &mut Draft<'_>) {
-    // In a new user namespace the file is not the child's to write; the parent does it.
+    // In a user namespace the file is not the child's to write; the parent does it.
     let score = draft
         .process
         .oom_score_adj
-        .filter(|_| !draft.is_new(NamespaceKind::User));
+        .filter(|_| !draft.has_namespace(NamespaceKind::User));
     if let Some(score) = score {
         let action = Action::WriteOwn {
             file: c"oom_score_adj",

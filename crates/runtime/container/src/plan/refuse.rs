@@ -2,7 +2,6 @@
 
 use crate::plan::Draft;
 use tare_error::{Error, Kind, Result};
-use tare_spec_oci::NamespaceKind;
 
 /// Refuses what the steps cannot do (issue 3 serves them).
 pub(crate) fn what_is_not_served(draft: &mut Draft<'_>) -> Result<()> {
@@ -16,12 +15,6 @@ pub(crate) fn what_is_not_served(draft: &mut Draft<'_>) -> Result<()> {
         if present {
             return Err(unsupported(draft, member));
         }
-    }
-    if !draft.is_new(NamespaceKind::Mount) {
-        return Err(unsupported(draft, "a container without a new mount namespace"));
-    }
-    if draft.has_namespace(NamespaceKind::User) && !draft.is_new(NamespaceKind::User) {
-        return Err(unsupported(draft, "joining a user namespace"));
     }
     Ok(())
 }

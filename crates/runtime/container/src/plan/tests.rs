@@ -204,8 +204,11 @@ fn refused_with_a_reason() {
             "enter working directory rel: it is not absolute",
         ),
         (
-            vec![("/linux/namespaces", json!([]))],
-            "plan c1: a container without a new mount namespace is not supported yet",
+            vec![
+                ("/linux/namespaces", json!([])),
+                ("/linux/readonlyPaths", json!(["/proc/sys"])),
+            ],
+            "use linux.readonlyPaths: it needs a mount namespace of the container's own",
         ),
         (
             vec![("/linux/namespaces", json!([{"type": "mount"}, {"type": "mount"}]))],

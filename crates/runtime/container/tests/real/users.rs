@@ -28,7 +28,7 @@ pub(crate) const TESTS: &[Test] = &[
 /// The argument by which this program knows that it plays an ordinary user.
 pub(crate) const ORDINARY: &str = "--ordinary";
 
-fn give(path: &Path, id: u32) {
+pub(crate) fn give(path: &Path, id: u32) {
     for entry in fs::read_dir(path).unwrap() {
         let entry = entry.unwrap();
         if entry.file_type().unwrap().is_dir() {
