@@ -5,6 +5,7 @@
 //!
 //! **Words.** *Child*: made by [`spawn`]; a copy of this process with the namespaces asked for. *Seal*: to run from an
 //! image that nobody can open for writing (CVE-2019-5736). *Enter*: to re-execute inside a user namespace.
+//! *Stamp*: what tells a process from a later one with its number, in a record on disk.
 //!
 //! **Life.** `rootless::enter` → `seal::enter` → work; each re-executes the program at most once and then returns.
 //!
@@ -21,6 +22,7 @@ mod procfs;
 pub mod rootless;
 pub mod seal;
 mod spawn;
+mod stamp;
 mod terminal;
 mod user_namespace;
 
@@ -30,6 +32,7 @@ pub use capabilities::{
 pub use handover::{close_all_but, set_stdio};
 pub use procfs::Procfs;
 pub use spawn::{Child, Fork, spawn, spawn_through};
+pub use stamp::Stamp;
 pub use tare_sys::CloneFlags;
 pub use terminal::{Terminal, set_window_size};
 pub use user_namespace::{map_text, write_maps};

@@ -28,5 +28,6 @@ mod supervisor;
 pub use client::{Attach, Connection, Created, Launch, launch};
 pub use pod::PodDir;
 pub use protocol::{CreateRequest, Exit, Filter, Hangup, Oom, Phase, State};
-pub use record::{InitRecord, Stamp, SupervisorRecord};
+pub use record::{InitRecord, SupervisorRecord};
 pub use supervisor::{Copy, Supervise, copy, supervise};
+pub use tare_process::Stamp;

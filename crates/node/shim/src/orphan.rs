@@ -3,7 +3,7 @@
 use crate::client::wait_readable;
 use crate::pod::{Entry, PodDir, has_ended};
 use crate::protocol::{Exit, Oom};
-use crate::record::{InitRecord, Stamp};
+use crate::record::InitRecord;
 use crate::supervisor::{SUPERVISORS, unknown_exit};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -11,6 +11,7 @@ use rustix::process::{Signal, pidfd_send_signal};
 use std::time::{Duration, Instant};
 use tare_cgroup::{Group, GroupPath, Host};
 use tare_error::{Context, Error, Kind, Result};
+use tare_process::Stamp;
 
 /// How long killed processes may take to end.
 const ENDING: Duration = Duration::from_secs(10);

@@ -223,7 +223,7 @@ pub(crate) fn has_ended(process: &OwnedFd) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Stamp;
+    use tare_process::Stamp;
 
     fn scratch(name: &str) -> PodDir {
         let path = std::env::temp_dir().join(format!("tare-shim-pod-{name}-{}", std::process::id()));

@@ -7,13 +7,14 @@ use super::peer::Peer;
 use super::poller::Poller;
 use super::service::Service;
 use crate::pod::{Entry, PodDir};
-use crate::record::{Stamp, SupervisorRecord};
+use crate::record::SupervisorRecord;
 use crate::signals::Signals;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::MountPropagationFlags;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use tare_error::{Context, Error, Report, Result};
+use tare_process::Stamp;
 use tare_sys::CloneFlags;
 
 /// How many connections may wait to be accepted.

@@ -6,7 +6,7 @@ use super::poller::{Interest, Source};
 use super::streams::{Output, Pumped, Streams};
 use crate::pod::{Entry, PodDir};
 use crate::protocol::{CreateRequest, Exit, Hangup, Phase, State};
-use crate::record::{InitRecord, Stamp};
+use crate::record::InitRecord;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::process::Signal;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tare_cgroup::Entrance;
 use tare_container::{Creation, Filter, FilterFlags, HostFacts, Options, Stdio};
 use tare_error::{Context, Error, Kind, Result};
-use tare_process::Child;
+use tare_process::{Child, Stamp};
 use tare_spec_oci::{NamespaceKind, Spec};
 
 /// How long a client may take to clean up after it was told, before the supervisor has it done.
