@@ -1,6 +1,6 @@
 //! What happens to fds between a fork and an exec. Nothing here allocates.
 
-use rustix::fd::{AsFd, BorrowedFd, RawFd};
+use rustix::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use rustix::fs::{CWD, Mode, OFlags, RawDir};
 use rustix::io::{Errno, Result};
 use std::mem::MaybeUninit;
@@ -61,6 +61,27 @@ fn walk_and_close(keep: &[u32]) -> Result<()> {
             unsafe { rustix::io::close(number) };
         }
     }
+}
+
+/// Takes over the fds 3 to 2 + `count`, which whoever started this program passed on (`--preserve-fds`). Call it first,
+/// before anything is opened: their numbers are theirs.
+///
+/// # Errors
+/// `EBADF` where one of them is not open.
+pub fn take_passed(count: u32) -> Result<Vec<OwnedFd>> {
+    let numbers = (0..count).map(|n| RawFd::try_from(n).ok().and_then(|n| n.checked_add(3)));
+    let numbers: Option<Vec<RawFd>> = numbers.collect();
+    let numbers = numbers.ok_or(Errno::BADF)?;
+    for number in &numbers {
+        // SAFETY: the number is only asked about; it is borrowed for this one call, and where nothing is open under it
+        // the kernel says so.
+        rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(*number) })?;
+    }
+    // SAFETY: they are open, and were before this program opened anything, so nothing in it owns them.
+    Ok(numbers
+        .into_iter()
+        .map(|n| unsafe { OwnedFd::from_raw_fd(n) })
+        .collect())
 }
 
 /// Makes three fds the standard ones of this process, in whatever order they come.

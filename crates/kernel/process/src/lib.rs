@@ -29,7 +29,7 @@ mod user_namespace;
 pub use capabilities::{
     CapabilitySet, drop_from_bounding, parse_capabilities, set_ambient, set_thread_capabilities,
 };
-pub use handover::{close_all_but, set_stdio};
+pub use handover::{close_all_but, set_stdio, take_passed};
 pub use procfs::Procfs;
 pub use spawn::{Child, Fork, spawn, spawn_through};
 pub use stamp::Stamp;

@@ -1,5 +1,5 @@
 //! **What.** Signals as descriptors: blocked in the calling thread, read from a `signalfd(2)`, sent through a pidfd by
-//! number, real-time signals included.
+//! number, known by name, real-time signals included.
 //!
 //! **Not.** No handlers: nothing of ours runs at a signal's arbitrary moment. No policy on which signals matter.
 //!
@@ -15,6 +15,10 @@
     unsafe_code,
     reason = "signalfd and the thread's mask have no safe form in rustix"
 )]
+
+mod name;
+
+pub use name::number;
 
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::{Errno, Result};

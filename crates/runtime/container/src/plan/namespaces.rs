@@ -58,9 +58,7 @@ pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
         "the cgroup",
         Action::Await(Signal::Grouped),
     );
-    if !draft.request.entrances.is_empty() {
-        draft.push(Place::Group, "enter", "the cgroup", Action::EnterGroups);
-    }
+    draft.push(Place::Group, "enter", "the cgroup", Action::EnterGroups);
     let keyring = if draft.request.options.shared_keyring {
         None
     } else {

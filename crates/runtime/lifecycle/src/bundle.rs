@@ -1,0 +1,124 @@
+//! A bundle on disk: its `config.json`, read once and checked as far as no step of the plan does.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use tare_error::{Context, Error, Kind, Result};
+use tare_spec_oci::Spec;
+
+/// The largest configuration that is read.
+const LARGEST: u64 = 16 << 20;
+
+/// The configuration's name, in the bundle and in a container's folder.
+pub(crate) const FILE: &str = "config.json";
+
+/// A bundle, read.
+#[derive(Debug)]
+pub struct Bundle {
+    /// Its folder; absolute.
+    pub path: PathBuf,
+    /// Its configuration.
+    pub spec: Spec,
+    /// The configuration as it was written.
+    pub(crate) text: Vec<u8>,
+}
+
+impl Bundle {
+    /// Reads the bundle in the folder `path`.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no `config.json`, `Invalid` for one that is no configuration of the specification's
+    /// major version 1, with the place of the mistake.
+    pub fn read(path: &Path) -> Result<Bundle> {
+        let path = std::path::absolute(path).op("find", path.display())?;
+        let file = path.join(FILE);
+        let text = read(&file)?;
+        let spec = parse(&text, &file)?;
+        check(&spec, &file)?;
+        Ok(Bundle { path, spec, text })
+    }
+
+    /// Reads the copy of a configuration in a container's folder, for a bundle that may be gone or changed.
+    pub(crate) fn recorded(folder: &Path, bundle: &Path) -> Result<Bundle> {
+        let file = folder.join(FILE);
+        let text = read(&file)?;
+        Ok(Bundle {
+            path: bundle.to_owned(),
+            spec: parse(&text, &file)?,
+            text,
+        })
+    }
+
+    /// Where its root is on the host.
+    pub fn rootfs(&self) -> PathBuf {
+        let root = self.spec.root.as_ref().map(|root| root.path.as_path());
+        self.path.join(root.unwrap_or(Path::new("")))
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let file = File::open(path).op("open", path.display())?;
+    let mut text = Vec::new();
+    file.take(LARGEST + 1)
+        .read_to_end(&mut text)
+        .op("read", path.display())?;
+    if text.len() as u64 > LARGEST {
+        return Err(Error::new(Kind::Exhausted, "read", path.display()).because("it is larger than 16 MiB"));
+    }
+    Ok(text)
+}
+
+fn parse(text: &[u8], path: &Path) -> Result<Spec> {
+    serde_json::from_slice(text).map_err(|e| Error::new(Kind::Invalid, "read", path.display()).from_source(e))
+}
+
+fn check(spec: &Spec, path: &Path) -> Result<()> {
+    let invalid = |why: String| Err(Error::new(Kind::Invalid, "read", path.display()).because(why));
+    let major = spec.oci_version.split('.').next().unwrap_or_default();
+    if major != "1" {
+        return invalid(format!(
+            "ociVersion is {:?}, and only versions 1 are known",
+            spec.oci_version
+        ));
+    }
+    if spec.linux.is_none() {
+        return invalid("it has no \"linux\"".to_owned());
+    }
+    if spec.process.is_none() {
+        return invalid("it has no \"process\"".to_owned());
+    }
+    match &spec.root {
+        Some(root) if !root.path.as_os_str().is_empty() => Ok(()),
+        _ => invalid("it has no \"root\" with a \"path\"".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_configuration_is_told_with_its_place() {
+        let path = Path::new("/b/config.json");
+        for (text, part) in [
+            ("nothing", "expected ident at line 1"),
+            (
+                r#"{"ociVersion": 1}"#,
+                "invalid type: integer `1`, expected a string",
+            ),
+            (r#"{"ociVersion":"2.0.0"}"#, "only versions 1 are known"),
+            (r#"{"ociVersion":"1.0.0"}"#, "no \"linux\""),
+            (r#"{"ociVersion":"1.0.0","linux":{}}"#, "no \"process\""),
+            (r#"{"ociVersion":"1.0.0","linux":{},"process":{}}"#, "no \"root\""),
+            (
+                r#"{"ociVersion":"1.0.0","linux":{"namespaces":[{"type":"nosuch"}]}}"#,
+                "unknown variant `nosuch`",
+            ),
+        ] {
+            let read = parse(text.as_bytes(), path).and_then(|spec| check(&spec, path));
+            let error = read.unwrap_err();
+            let told = format!("{error:?}");
+            assert!(error.kind() == Kind::Invalid && told.contains(part), "{told}");
+        }
+    }
+}

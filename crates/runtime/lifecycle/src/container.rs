@@ -1,0 +1,252 @@
+//! One container as its folder and the kernel show it.
+
+use crate::bundle::Bundle;
+use crate::group;
+use crate::home::Home;
+use crate::id::ContainerId;
+use crate::record::Record;
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use tare_cgroup::Group;
+use tare_container::Waiting;
+use tare_error::{Context, Error, Kind, Result};
+use tare_spec_oci::Spec;
+use tare_store::Lock;
+
+/// The socket at which a created container waits.
+pub(crate) const GATE: &str = "gate";
+
+/// What is locked while a container is made, started or deleted.
+pub(crate) const LOCK: &str = "lock";
+
+/// Where in its life a container is (runtime-spec: `runtime.md`, "State"; `paused` is runc's).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// It is being made.
+    Creating,
+    /// It is made and waits to be started.
+    Created,
+    /// Its program runs.
+    Running,
+    /// Its program runs, frozen.
+    Paused,
+    /// Its first process is gone.
+    Stopped,
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Condition::Creating => "creating",
+            Condition::Created => "created",
+            Condition::Running => "running",
+            Condition::Paused => "paused",
+            Condition::Stopped => "stopped",
+        })
+    }
+}
+
+/// A container that has a folder.
+#[derive(Debug)]
+pub struct Container {
+    pub(crate) id: ContainerId,
+    pub(crate) folder: PathBuf,
+    pub(crate) record: Record,
+}
+
+impl Container {
+    pub(crate) fn open(home: &Home, id: &ContainerId) -> Result<Container> {
+        let folder = home.folder(id);
+        if !folder.is_dir() {
+            return Err(Error::new(Kind::NotFound, "find container", id).because("container does not exist"));
+        }
+        let record = Record::read(&folder)?.unwrap_or_else(|| Record::of_nothing(id));
+        Ok(Container {
+            id: id.clone(),
+            folder,
+            record,
+        })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &ContainerId {
+        &self.id
+    }
+
+    /// What is known of it without asking the kernel.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Its configuration as it was when it was created.
+    ///
+    /// # Errors
+    /// `NotFound` where it was never created whole.
+    pub fn spec(&self) -> Result<Spec> {
+        self.bundle().map(|bundle| bundle.spec)
+    }
+
+    pub(crate) fn bundle(&self) -> Result<Bundle> {
+        Bundle::recorded(&self.folder, &self.record.bundle)
+    }
+
+    /// Where in its life it is: asks the kernel.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn condition(&self) -> Result<Condition> {
+        let lives = match &self.record.init {
+            Some(init) => init.runs()?,
+            None => false,
+        };
+        if !self.record.whole {
+            let being_made = lives || self.is_locked();
+            return Ok(if being_made {
+                Condition::Creating
+            } else {
+                Condition::Stopped
+            });
+        }
+        Ok(match lives {
+            false => Condition::Stopped,
+            true if self.gate().is_ok() => Condition::Created,
+            true if self.is_frozen() => Condition::Paused,
+            true => Condition::Running,
+        })
+    }
+
+    /// The number of its first process, while that lives.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn pid(&self) -> Result<Option<i32>> {
+        match &self.record.init {
+            Some(init) if init.runs()? => Ok(Some(init.pid)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Sends a signal to its first process.
+    ///
+    /// # Errors
+    /// `Conflict` where it does not run, `Invalid` for a number that is no signal.
+    pub fn signal(&self, signal: i32) -> Result<()> {
+        let stopped =
+            || Error::new(Kind::Conflict, "signal container", &self.id).because("container not running");
+        let init = self.first_process()?.ok_or_else(stopped)?;
+        match tare_signal::send(&init, signal) {
+            Err(Errno::SRCH) => Err(stopped()),
+            done => done.op("signal container", &self.id),
+        }
+    }
+
+    /// Sends a signal to every process of its cgroup.
+    ///
+    /// # Errors
+    /// As [`Container::signal`]; processes that end meanwhile are passed over.
+    pub fn signal_all(&self, signal: i32) -> Result<()> {
+        let Some(group) = self.group()? else {
+            return self.signal(signal);
+        };
+        for pid in group.processes()? {
+            send(pid, signal)?;
+        }
+        Ok(())
+    }
+
+    /// Every process of the container, as the machine numbers them.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn processes(&self) -> Result<Vec<i32>> {
+        match self.group()? {
+            Some(group) => Ok(group.processes()?.into_iter().map(Pid::as_raw_pid).collect()),
+            None => Ok(self.pid()?.into_iter().collect()),
+        }
+    }
+
+    /// Freezes every process of the container.
+    ///
+    /// # Errors
+    /// `Conflict` where it does not run, `Unsupported` without a cgroup.
+    pub fn pause(&self) -> Result<()> {
+        match self.condition()? {
+            Condition::Running | Condition::Created => self.needed_group("pause")?.freeze(),
+            other => Err(Error::new(Kind::Conflict, "pause container", &self.id)
+                .because(format!("container not running: it is {other}"))),
+        }
+    }
+
+    /// Lets frozen processes go on.
+    ///
+    /// # Errors
+    /// `Conflict` where it is not paused.
+    pub fn resume(&self) -> Result<()> {
+        match self.condition()? {
+            Condition::Paused => self.needed_group("resume")?.thaw(),
+            other => Err(Error::new(Kind::Conflict, "resume container", &self.id)
+                .because(format!("container not paused: it is {other}"))),
+        }
+    }
+
+    /// Its cgroup, where it has one that is still there.
+    pub(crate) fn group(&self) -> Result<Option<Group>> {
+        self.record.group.as_deref().map_or(Ok(None), group::open)
+    }
+
+    fn needed_group(&self, what: &'static str) -> Result<Group> {
+        self.group()?.ok_or_else(|| {
+            Error::new(Kind::Unsupported, what, &self.id).because("it has no cgroup of its own")
+        })
+    }
+
+    /// A handle on its first process, where that lives.
+    pub(crate) fn first_process(&self) -> Result<Option<OwnedFd>> {
+        match &self.record.init {
+            Some(init) if init.runs()? => init.find(),
+            _ => Ok(None),
+        }
+    }
+
+    /// Goes to its gate, where it waits there.
+    pub(crate) fn gate(&self) -> Result<Waiting> {
+        let folder = open_folder(&self.folder)?;
+        Waiting::at(&gate_of(&folder))
+    }
+
+    fn is_frozen(&self) -> bool {
+        let group = self.group().ok().flatten();
+        group.is_some_and(|group| group.is_frozen().unwrap_or(false))
+    }
+
+    fn is_locked(&self) -> bool {
+        matches!(Lock::try_shared(&self.folder.join(LOCK)), Ok(None))
+    }
+}
+
+/// Signals one process of a group by its handle; one that has ended is passed over.
+fn send(pid: Pid, signal: i32) -> Result<()> {
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        Err(Errno::SRCH) => Ok(()),
+        handle => match tare_signal::send(handle.op("open a handle on process", pid.as_raw_pid())?, signal) {
+            Err(Errno::SRCH) => Ok(()),
+            done => done.op("signal process", pid.as_raw_pid()),
+        },
+    }
+}
+
+/// A container's folder, held.
+pub(crate) fn open_folder(folder: &Path) -> Result<OwnedFd> {
+    use rustix::fs::{CWD, Mode, OFlags};
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, folder, flags, Mode::empty()).op("open folder", folder.display())
+}
+
+/// The gate's path through a held folder: short enough for a socket, however long the folder's own path is.
+pub(crate) fn gate_of(folder: &OwnedFd) -> PathBuf {
+    use rustix::fd::AsRawFd;
+    PathBuf::from(format!("/proc/self/fd/{}/{GATE}", folder.as_raw_fd()))
+}

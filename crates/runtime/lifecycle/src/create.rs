@@ -1,0 +1,270 @@
+//! From a bundle to a created container.
+
+use crate::bundle::{self, Bundle};
+use crate::container::{Container, LOCK, gate_of, open_folder};
+use crate::home::Home;
+use crate::hooks::{self, StateFile};
+use crate::id::ContainerId;
+use crate::record::Record;
+use crate::{clock, filter, group};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
+use rustix::process::getuid;
+use std::fs::DirBuilder;
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use tare_cgroup::{Entrance, Group};
+use tare_container::{Creation, HostFacts, Options, Request, Stage, Stdio};
+use tare_error::{Context, Error, Kind, Result};
+use tare_process::{Child, Stamp};
+use tare_spec_oci::{Hooks, NamespaceKind, Spec, Status};
+use tare_store::{Durability, Lock};
+
+/// A container to be made.
+#[derive(Debug)]
+pub struct Create<'a> {
+    /// Among which containers.
+    pub home: &'a Home,
+    /// Its id.
+    pub id: &'a ContainerId,
+    /// From what.
+    pub bundle: &'a Bundle,
+    /// Fds that its program gets under the same numbers, besides standard input, output and error.
+    pub passed: &'a [OwnedFd],
+    /// Whether it stays in the session keyring of this process.
+    pub shared_keyring: bool,
+    /// Whether its root is moved over `/` instead of pivoted to.
+    pub without_pivot: bool,
+}
+
+/// A container that was made, by the process that made it.
+#[derive(Debug)]
+pub struct Made {
+    /// The container.
+    pub container: Container,
+    /// Its first process, a child of this one.
+    pub process: Child,
+    /// The outer end of its terminal, where it has one.
+    pub terminal: Option<OwnedFd>,
+}
+
+impl Create<'_> {
+    /// Makes the container; its program waits to be started. Its standard streams are this process's, or a terminal.
+    ///
+    /// # Errors
+    /// `AlreadyExists` where the id is taken, and those of every step; then nothing is left of it.
+    pub fn make(&self) -> Result<Made> {
+        let folder = self.home.folder(self.id);
+        let private =
+            |path: &Path, recursive: bool| DirBuilder::new().mode(0o700).recursive(recursive).create(path);
+        private(self.home.path(), true).op("make folder", self.home.path().display())?;
+        match private(&folder, false) {
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+                return Err(Error::new(Kind::AlreadyExists, "create container", self.id)
+                    .because("container with given ID already exists"));
+            }
+            made => made.op("make folder", folder.display())?,
+        }
+        let container = Container {
+            id: self.id.clone(),
+            folder,
+            record: self.record(),
+        };
+        let mut making = Making {
+            create: self,
+            container,
+            group: None,
+            hooks_began: false,
+        };
+        match making.run() {
+            Ok((process, terminal)) => Ok(Made {
+                container: making.container,
+                process,
+                terminal,
+            }),
+            Err(e) => Err(making.undo(e)),
+        }
+    }
+
+    fn record(&self) -> Record {
+        let spec = &self.bundle.spec;
+        Record {
+            record_version: Record::VERSION,
+            oci_version: spec.oci_version.clone(),
+            id: self.id.to_string(),
+            bundle: self.bundle.path.clone(),
+            rootfs: self.bundle.rootfs(),
+            created: clock::now(),
+            owner: getuid().as_raw(),
+            whole: false,
+            init: None,
+            group: None,
+            hooks: None,
+            annotations: spec.annotations.clone(),
+        }
+    }
+}
+
+/// A container being made, with what must go again if that fails.
+struct Making<'a> {
+    create: &'a Create<'a>,
+    container: Container,
+    group: Option<Group>,
+    hooks_began: bool,
+}
+
+impl Making<'_> {
+    fn run(&mut self) -> Result<(Child, Option<OwnedFd>)> {
+        let _lock = Lock::exclusive(&self.container.folder.join(LOCK))?;
+        let bundle = self.create.bundle;
+        let path = group::path(&bundle.spec, self.create.id.as_str())?;
+        self.container.record.group = Some(path.to_string());
+        self.container.record.write(&self.container.folder)?;
+        let copy = self.container.folder.join(bundle::FILE);
+        tare_store::replace(&copy, Durability::Volatile, 0o600, &bundle.text)?;
+        self.group = group::create(&bundle.spec, &path)?;
+        if self.group.is_none() {
+            self.container.record.group = None;
+        }
+        let mut creation = self.begin_and_set_up()?;
+        let terminal = creation.take_terminal();
+        let record = &mut self.container.record;
+        record.whole = true;
+        record.hooks = after_creation(bundle.spec.hooks.as_ref());
+        record.write(&self.container.folder)?;
+        Ok((creation.leave()?.process, terminal))
+    }
+
+    fn begin_and_set_up(&mut self) -> Result<Creation> {
+        let (spec, folder) = (&self.create.bundle.spec, &self.container.folder);
+        let gate = listen_in(&open_folder(folder)?)?;
+        let state = spec.hooks.as_ref().map(|_| StateFile::new()).transpose()?;
+        let program = filter::compile(spec)?;
+        let entrance = self
+            .group
+            .as_ref()
+            .map(Group::entrance_beside_clone)
+            .transpose()?;
+        let entrances: Vec<BorrowedFd<'_>> = entrance.iter().flat_map(Entrance::files).collect();
+        let passed: Vec<BorrowedFd<'_>> = self.create.passed.iter().map(AsFd::as_fd).collect();
+        let request = Request {
+            id: self.create.id.as_str(),
+            spec,
+            bundle: &self.create.bundle.path,
+            rootfs: &[],
+            stdio: stdio(spec),
+            group: self.group.as_ref().and_then(Group::clone_into),
+            entrances: &entrances,
+            seccomp: program.as_ref().map(filter::of_program),
+            options: Options {
+                gate: Some(gate.as_fd()),
+                passed: &passed,
+                hook_state: state.as_ref().map(AsFd::as_fd),
+                shared_keyring: self.create.shared_keyring,
+                without_pivot: self.create.without_pivot,
+            },
+        };
+        let record = &mut self.container.record;
+        // The child goes on only after this: whatever it makes belongs to a process that the record names.
+        let mut creation = Creation::begin(&request, &HostFacts::read()?, |pid| {
+            record.init = Some(Stamp::of(pid.as_raw_pid())?);
+            record.write(folder)
+        })?;
+        self.set_up(&mut creation, state.as_ref())?;
+        Ok(creation)
+    }
+
+    /// Waits until it is created, running the hooks of the runtime when it is their turn.
+    fn set_up(&mut self, creation: &mut Creation, file: Option<&StateFile>) -> Result<()> {
+        let spec = &self.create.bundle.spec;
+        let pid = creation.pid().as_raw_pid();
+        loop {
+            creation.wait_created()?;
+            match creation.advance()? {
+                Stage::SettingUp | Stage::Running => {}
+                Stage::Hooks => {
+                    self.hooks_began = true;
+                    let state = self.container.record.state(Status::Creating, Some(pid));
+                    if let Some(hooks) = &spec.hooks {
+                        hooks::run("prestart", &hooks.prestart, &state)?;
+                        hooks::run("createRuntime", &hooks.create_runtime, &state)?;
+                    }
+                    self.write_state(file, Status::Creating, pid)?;
+                    creation.go_on()?;
+                }
+                Stage::Created => return self.write_state(file, Status::Created, pid),
+            }
+        }
+    }
+
+    /// The state for hooks inside the container: its first process has the number that it has there.
+    fn write_state(&self, file: Option<&StateFile>, status: Status, pid: i32) -> Result<()> {
+        let Some(file) = file else {
+            return Ok(());
+        };
+        let spec = &self.create.bundle.spec;
+        let namespaces = spec.linux.iter().flat_map(|linux| &linux.namespaces);
+        let own = namespaces
+            .filter(|n| n.kind == NamespaceKind::Pid)
+            .any(|n| n.path.is_none());
+        file.write(
+            &self
+                .container
+                .record
+                .state(status, Some(if own { 1 } else { pid })),
+        )
+    }
+
+    /// Takes back what was made; its process is gone already.
+    fn undo(&self, mut error: Error) -> Error {
+        if let Some(Err(also)) = self.group.as_ref().map(group::remove) {
+            error = error.also(also);
+        }
+        if self.hooks_began
+            && let Some(hooks) = &self.create.bundle.spec.hooks
+        {
+            let state = self.container.record.state(Status::Stopped, None);
+            if let Err(also) = hooks::run("poststop", &hooks.poststop, &state) {
+                error = error.also(also);
+            }
+        }
+        match tare_store::remove_tree(&self.container.folder) {
+            Ok(()) => error,
+            Err(also) => error.also(also),
+        }
+    }
+}
+
+/// Where its standard streams lead: to ours, or to a terminal of its own.
+fn stdio(spec: &Spec) -> Stdio<'static> {
+    if spec.process.as_ref().is_some_and(|process| process.terminal) {
+        return Stdio::Terminal;
+    }
+    Stdio::Fds {
+        stdin: rustix::stdio::stdin(),
+        stdout: rustix::stdio::stdout(),
+        stderr: rustix::stdio::stderr(),
+    }
+}
+
+/// The hooks that come after the creation, if there are any.
+fn after_creation(hooks: Option<&Hooks>) -> Option<Hooks> {
+    let later = Hooks {
+        poststart: hooks?.poststart.clone(),
+        poststop: hooks?.poststop.clone(),
+        ..Hooks::default()
+    };
+    (later != Hooks::default()).then_some(later)
+}
+
+/// The gate of a container.
+fn listen_in(folder: &OwnedFd) -> Result<OwnedFd> {
+    let path = gate_of(folder);
+    let subject = "the gate";
+    let kind = SocketType::SEQPACKET;
+    let socket = socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).op("make", subject)?;
+    bind(&socket, &SocketAddrUnix::new(&path).op("make", subject)?).op("make", subject)?;
+    listen(&socket, 1).op("listen at", subject)?;
+    Ok(socket)
+}

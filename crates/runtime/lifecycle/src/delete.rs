@@ -1,0 +1,68 @@
+//! Deleting a container: whatever is left of it goes, in any condition it can be found in.
+
+use crate::container::{Condition, Container};
+use crate::{group, hooks};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::process::Signal;
+use tare_error::{Context, Error, Kind, Result};
+use tare_spec_oci::Status;
+
+/// How long a killed process may take to end.
+const ENDING: Timespec = Timespec {
+    tv_sec: 10,
+    tv_nsec: 0,
+};
+
+impl Container {
+    /// Deletes it. One that runs is deleted only with `force`; one that waits to be started is ended.
+    ///
+    /// May be called again after any failure; what is gone already is no error.
+    ///
+    /// # Errors
+    /// `Conflict` where it runs; those of its poststop hooks, after everything is gone.
+    pub fn delete(self, force: bool) -> Result<()> {
+        let condition = self.condition()?;
+        if !force && !matches!(condition, Condition::Stopped | Condition::Created) {
+            return Err(Error::new(Kind::Conflict, "delete container", &self.id)
+                .because(format!(
+                    "cannot delete container {} that is not stopped: {condition}",
+                    self.id
+                ))
+                .hint("--force ends it first"));
+        }
+        if let Some(process) = self.first_process()? {
+            end(&process, self.id.as_str())?;
+        }
+        if let Some(group) = self.group()? {
+            group.kill()?;
+            group::remove(&group)?;
+        }
+        let told = self.record.hooks.as_ref().map_or(Ok(()), |hooks| {
+            let state = self.record.state(Status::Stopped, None);
+            hooks::run("poststop", &hooks.poststop, &state)
+        });
+        tare_store::remove_tree(&self.folder)?;
+        told
+    }
+}
+
+/// Kills a process and waits until it is gone.
+fn end(process: &OwnedFd, id: &str) -> Result<()> {
+    match tare_signal::send(process, Signal::KILL.as_raw()) {
+        Err(Errno::SRCH) => return Ok(()),
+        done => done.op("end container", id)?,
+    }
+    loop {
+        match poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&ENDING)) {
+            Err(Errno::INTR) => {}
+            Ok(0) => {
+                return Err(Error::new(Kind::Conflict, "end container", id)
+                    .because("its process was killed, and is still not gone after 10 seconds")
+                    .hint("it waits for a device or a file system; delete it again when that is back"));
+            }
+            done => return done.op("wait for the end of", id).map(|_| ()),
+        }
+    }
+}

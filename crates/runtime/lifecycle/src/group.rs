@@ -1,0 +1,94 @@
+//! The cgroup of a container.
+
+use std::time::Duration;
+use tare_cgroup::{Group, GroupPath, Host};
+use tare_error::{Kind, Result};
+use tare_spec_oci::{DeviceKind, DeviceRule, Resources, Spec};
+
+/// Where the groups of containers are whose configuration names none.
+const PARENT: &str = "/tare";
+
+/// How long a group without processes may take to be removed: the kernel buries its dead a little later.
+const REMOVING: Duration = Duration::from_secs(2);
+
+/// Devices that every container may use, as runc allows them besides the configuration's rules.
+const ALWAYS: &[(DeviceKind, Option<i64>, Option<i64>, &str)] = &[
+    (DeviceKind::Char, None, None, "m"),
+    (DeviceKind::Block, None, None, "m"),
+    (DeviceKind::Char, Some(1), Some(3), "rwm"),
+    (DeviceKind::Char, Some(1), Some(8), "rwm"),
+    (DeviceKind::Char, Some(1), Some(7), "rwm"),
+    (DeviceKind::Char, Some(5), Some(0), "rwm"),
+    (DeviceKind::Char, Some(1), Some(5), "rwm"),
+    (DeviceKind::Char, Some(1), Some(9), "rwm"),
+    (DeviceKind::Char, Some(136), None, "rwm"),
+    (DeviceKind::Char, Some(5), Some(2), "rwm"),
+];
+
+/// The group that a configuration asks for, or one of our own naming.
+pub(crate) fn path(spec: &Spec, id: &str) -> Result<GroupPath> {
+    let asked = spec
+        .linux
+        .as_ref()
+        .and_then(|linux| linux.cgroups_path.as_deref());
+    match asked.filter(|path| !path.is_empty()) {
+        Some(path) => GroupPath::parse(path),
+        None => GroupPath::parse(PARENT)?.join(id),
+    }
+}
+
+/// Makes the group with its limits; none for an ordinary user to whom none is delegated, unless limits are asked for.
+pub(crate) fn create(spec: &Spec, path: &GroupPath) -> Result<Option<Group>> {
+    let asked = spec.linux.as_ref().and_then(|linux| linux.resources.clone());
+    let asked = asked.unwrap_or_default();
+    let resources = Resources {
+        devices: rules(&asked.devices),
+        ..asked.clone()
+    };
+    match Group::create(&Host::current()?, path, &resources) {
+        Ok(group) => Ok(Some(group)),
+        Err(e) if matches!(e.kind(), Kind::Denied | Kind::Unsupported) && !limits_anything(&asked) => {
+            Ok(None)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// Opens the group of a record; none where it is gone.
+pub(crate) fn open(path: &str) -> Result<Option<Group>> {
+    match Group::open(&Host::current()?, &GroupPath::parse(path)?) {
+        Ok(group) => Ok(Some(group)),
+        Err(e) if e.kind() == Kind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Removes a group whose processes are gone or going.
+pub(crate) fn remove(group: &Group) -> Result<()> {
+    group.remove_within(REMOVING)
+}
+
+/// Everything is denied but what the configuration and every container has.
+fn rules(asked: &[DeviceRule]) -> Vec<DeviceRule> {
+    let nothing = DeviceRule::default();
+    let always = ALWAYS.iter().map(|(kind, major, minor, access)| DeviceRule {
+        allow: true,
+        kind: *kind,
+        major: *major,
+        minor: *minor,
+        access: Some((*access).to_owned()),
+    });
+    std::iter::once(nothing)
+        .chain(asked.iter().cloned())
+        .chain(always)
+        .collect()
+}
+
+/// Whether there is anything but device rules, which every configuration has.
+fn limits_anything(resources: &Resources) -> bool {
+    let devices = Resources {
+        devices: resources.devices.clone(),
+        ..Resources::default()
+    };
+    *resources != devices
+}

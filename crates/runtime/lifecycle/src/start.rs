@@ -1,0 +1,77 @@
+//! Starting a created container.
+
+use crate::container::{Condition, Container, GATE, LOCK};
+use crate::hooks;
+use rustix::process::Signal;
+use tare_container::{Filter, FilterFlags, HostFacts, Options, Plan, Request, Stdio};
+use tare_error::{Error, Kind, Result};
+use tare_spec_oci::Status;
+use tare_store::Lock;
+
+impl Container {
+    /// Starts it, waits until its program runs, and runs its poststart hooks.
+    ///
+    /// # Errors
+    /// `Conflict` where it is not created; the step that failed (its process is gone then); a hook that failed (it is
+    /// ended then: runtime-spec 1.3).
+    pub fn start(&self) -> Result<()> {
+        let _lock = Lock::exclusive_or_conflict(&self.folder.join(LOCK))?;
+        let refuse = |why: &str| Err(Error::new(Kind::Conflict, "start container", &self.id).because(why));
+        match self.condition()? {
+            Condition::Created => {}
+            Condition::Stopped => return refuse("cannot start a container that has stopped"),
+            Condition::Creating => return refuse("it is still being created"),
+            Condition::Running | Condition::Paused => {
+                return refuse("cannot start an already running container");
+            }
+        }
+        self.gate()?.start(|| self.plan())?;
+        // Nobody listens there any more; that it stays where we die here harms nobody.
+        let _ = std::fs::remove_file(self.folder.join(GATE));
+        let Some(hooks) = &self.record.hooks else {
+            return Ok(());
+        };
+        let state = self.record.state(Status::Running, self.pid()?);
+        hooks::run("poststart", &hooks.poststart, &state).map_err(|e| {
+            match self.signal(Signal::KILL.as_raw()) {
+                Ok(()) => e,
+                Err(also) => e.also(also),
+            }
+        })
+    }
+
+    /// The plan by which it was made, once more, to say which step a number is.
+    fn plan(&self) -> Result<Plan> {
+        let bundle = self.bundle()?;
+        let policy = bundle
+            .spec
+            .linux
+            .as_ref()
+            .and_then(|linux| linux.seccomp.as_ref());
+        let nothing = Filter {
+            program: &[],
+            flags: FilterFlags::empty(),
+        };
+        let any = rustix::stdio::stdin();
+        let request = Request {
+            id: self.id.as_str(),
+            spec: &bundle.spec,
+            bundle: &bundle.path,
+            rootfs: &[],
+            stdio: Stdio::Fds {
+                stdin: any,
+                stdout: any,
+                stderr: any,
+            },
+            group: None,
+            entrances: &[],
+            seccomp: policy.map(|_| nothing),
+            options: Options {
+                gate: Some(any),
+                hook_state: Some(any),
+                ..Options::default()
+            },
+        };
+        tare_container::plan(&request, &HostFacts::read()?)
+    }
+}
