@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use tare_container::{Filter, FilterFlags, HostFacts, Options, Plan, Request, Stdio};
 use tare_error::{Context, Error, Kind, Result};
 use tare_spec_oci::Spec;
 
@@ -47,6 +48,40 @@ impl Bundle {
             spec: parse(&text, &file)?,
             text,
         })
+    }
+
+    /// The steps by which its container is made on this machine.
+    ///
+    /// # Errors
+    /// Those of [`tare_container::plan()`], and where this machine cannot be looked at.
+    pub fn plan(&self, id: &str) -> Result<Plan> {
+        let policy = self.spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
+        // Only whether they are there matters to the plan.
+        let any = rustix::stdio::stdin();
+        let filter = Filter {
+            program: &[],
+            flags: FilterFlags::empty(),
+        };
+        let request = Request {
+            id,
+            spec: &self.spec,
+            bundle: &self.path,
+            rootfs: &[],
+            stdio: Stdio::Fds {
+                stdin: any,
+                stdout: any,
+                stderr: any,
+            },
+            group: None,
+            entrances: &[],
+            seccomp: policy.map(|_| filter),
+            options: Options {
+                gate: Some(any),
+                hook_state: Some(any),
+                ..Options::default()
+            },
+        };
+        tare_container::plan(&request, &HostFacts::read()?)
     }
 
     /// Where its root is on the host.

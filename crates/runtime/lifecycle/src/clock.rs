@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const ERA: i64 = 146_097;
 
 /// Now, in RFC 3339 with nanoseconds, in UTC: `2026-01-31T23:59:59.000000001Z`.
-pub(crate) fn now() -> String {
+pub fn now() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     rfc3339(i64::try_from(since.as_secs()).unwrap_or(0), since.subsec_nanos())
 }

@@ -36,6 +36,7 @@ mod record;
 mod start;
 
 pub use bundle::Bundle;
+pub use clock::now;
 pub use console::send as send_terminal;
 pub use container::{Condition, Container};
 pub use create::{Create, Made};

@@ -3,7 +3,7 @@
 use crate::container::{Condition, Container, GATE, LOCK};
 use crate::hooks;
 use rustix::process::Signal;
-use tare_container::{Filter, FilterFlags, HostFacts, Options, Plan, Request, Stdio};
+use tare_container::Plan;
 use tare_error::{Error, Kind, Result};
 use tare_spec_oci::Status;
 use tare_store::Lock;
@@ -42,36 +42,6 @@ impl Container {
 
     /// The plan by which it was made, once more, to say which step a number is.
     fn plan(&self) -> Result<Plan> {
-        let bundle = self.bundle()?;
-        let policy = bundle
-            .spec
-            .linux
-            .as_ref()
-            .and_then(|linux| linux.seccomp.as_ref());
-        let nothing = Filter {
-            program: &[],
-            flags: FilterFlags::empty(),
-        };
-        let any = rustix::stdio::stdin();
-        let request = Request {
-            id: self.id.as_str(),
-            spec: &bundle.spec,
-            bundle: &bundle.path,
-            rootfs: &[],
-            stdio: Stdio::Fds {
-                stdin: any,
-                stdout: any,
-                stderr: any,
-            },
-            group: None,
-            entrances: &[],
-            seccomp: policy.map(|_| nothing),
-            options: Options {
-                gate: Some(any),
-                hook_state: Some(any),
-                ..Options::default()
-            },
-        };
-        tare_container::plan(&request, &HostFacts::read()?)
+        self.bundle()?.plan(self.id.as_str())
     }
 }
