@@ -1,0 +1,93 @@
+//! Where errors go: to standard error, and to the log that engines read, in the shape that runc gave it.
+
+use crate::output;
+use serde::Serialize;
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::PathBuf;
+use tare_error::{Error, Report};
+
+/// The log of one call. Its options are read on their own, so that an error in the arguments reaches it as well.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    file: Option<PathBuf>,
+    json: bool,
+}
+
+/// One line of the log, with logrus' names, by which engines find the last error.
+#[derive(Serialize)]
+struct Line<'a> {
+    level: &'a str,
+    msg: &'a str,
+    time: String,
+}
+
+impl Log {
+    /// Where the arguments say that it is.
+    pub(crate) fn of(words: &[OsString]) -> Log {
+        let value = |name: &str| {
+            let mut rest = words.iter().map(|word| word.to_string_lossy());
+            while let Some(word) = rest.next() {
+                let bare = word.strip_prefix("--").or_else(|| word.strip_prefix('-'));
+                let Some(after) = bare.and_then(|bare| bare.strip_prefix(name)) else {
+                    continue;
+                };
+                if after.is_empty() {
+                    return rest.next().map(std::borrow::Cow::into_owned);
+                }
+                if let Some(value) = after.strip_prefix('=') {
+                    return Some(value.to_owned());
+                }
+            }
+            None
+        };
+        Log {
+            file: value("log").filter(|path| !path.is_empty()).map(PathBuf::from),
+            json: value("log-format").as_deref() == Some("json"),
+        }
+    }
+
+    /// Tells of an error, once in each place.
+    pub(crate) fn error(&self, error: &Error) {
+        let text = Report::new(error).with_hint().to_string();
+        output::tell(&format!("tare-runtime: {text}"));
+        let Some(path) = &self.file else {
+            return;
+        };
+        let message = Report::new(error).to_string();
+        let time = tare_lifecycle::now();
+        let line = if self.json {
+            let line = Line {
+                level: "error",
+                msg: &message,
+                time,
+            };
+            serde_json::to_string(&line).unwrap_or_default()
+        } else {
+            format!("time={time:?} level=error msg={message:?}")
+        };
+        let opened = OpenOptions::new().create(true).append(true).open(path);
+        if let Err(e) = opened.and_then(|mut file| writeln!(file, "{line}")) {
+            output::tell(&format!("tare-runtime: write log {}: {e}", path.display()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_found_in_any_arguments() {
+        for line in [
+            "--log /l --log-format json nosuch",
+            "create -log=/l --log-format=json",
+            "x --log-format json --log /l",
+        ] {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let log = Log::of(&words);
+            assert_eq!((log.file, log.json), (Some(PathBuf::from("/l")), true), "{line}");
+        }
+    }
+}

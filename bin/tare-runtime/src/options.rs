@@ -1,0 +1,228 @@
+//! The table of verbs and options, from which arguments are read and help is printed. The names are runc's, and crun's
+//! where runc has none.
+
+use crate::reading::Arguments;
+use crate::verbs;
+use std::process::ExitCode;
+use tare_error::Result;
+
+/// Something that can be done.
+pub(crate) struct Verb {
+    pub(crate) name: &'static str,
+    /// Its operands, as help shows them.
+    pub(crate) operands: &'static str,
+    /// Whether options end at the second operand, as what follows is a command with options of its own.
+    pub(crate) takes_command: bool,
+    pub(crate) doc: &'static str,
+    pub(crate) run: fn(&Arguments) -> Result<ExitCode>,
+}
+
+/// An option.
+#[derive(Debug)]
+pub(crate) struct Opt {
+    /// Without dashes; the first is the one that code asks for.
+    pub(crate) names: &'static [&'static str],
+    /// What it takes; empty for a switch.
+    pub(crate) value: &'static str,
+    /// The verbs that have it; none for all.
+    pub(crate) verbs: &'static [&'static str],
+    pub(crate) doc: &'static str,
+}
+
+const fn verb(
+    name: &'static str,
+    operands: &'static str,
+    run: fn(&Arguments) -> Result<ExitCode>,
+    doc: &'static str,
+) -> Verb {
+    Verb {
+        name,
+        operands,
+        takes_command: false,
+        doc,
+        run,
+    }
+}
+
+/// Every verb.
+pub(crate) const VERBS: &[Verb] = &[
+    verb(
+        "create",
+        "ID",
+        verbs::create::run,
+        "make a container of a bundle; its program waits to be started",
+    ),
+    verb("start", "ID", verbs::start::run, "start a created container"),
+    verb(
+        "run",
+        "ID",
+        verbs::run::run,
+        "create and start a container, and wait for its end",
+    ),
+    verb(
+        "state",
+        "ID",
+        verbs::state::run,
+        "print a container's state as JSON",
+    ),
+    verb(
+        "kill",
+        "ID [SIGNAL]",
+        verbs::kill::run,
+        "send a signal (default TERM) to a container's first process",
+    ),
+    verb(
+        "delete",
+        "ID",
+        verbs::delete::run,
+        "delete a container that has stopped",
+    ),
+    verb("list", "", verbs::list::run, "list containers"),
+    verb(
+        "ps",
+        "ID [PS-OPTION...]",
+        verbs::ps::run,
+        "list a container's processes",
+    ),
+    verb(
+        "pause",
+        "ID",
+        verbs::pause::pause,
+        "freeze a container's processes",
+    ),
+    verb(
+        "resume",
+        "ID",
+        verbs::pause::resume,
+        "let a paused container's processes go on",
+    ),
+    verb("spec", "", verbs::spec::run, "write a config.json to begin with"),
+    verb(
+        "plan",
+        "",
+        verbs::plan::run,
+        "print the steps by which a bundle's container is made",
+    ),
+];
+
+const fn opt(
+    names: &'static [&'static str],
+    value: &'static str,
+    verbs: &'static [&'static str],
+    doc: &'static str,
+) -> Opt {
+    Opt {
+        names,
+        value,
+        verbs,
+        doc,
+    }
+}
+
+const EVERY: &[&str] = &[];
+const MAKING: &[&str] = &["create", "run"];
+
+/// Every option.
+pub(crate) const OPTIONS: &[Opt] = &[
+    opt(
+        &["root"],
+        "DIR",
+        EVERY,
+        "where containers are kept (default /run/tare/runtime)",
+    ),
+    opt(
+        &["log"],
+        "FILE",
+        EVERY,
+        "where errors are logged, besides standard error",
+    ),
+    opt(&["log-format"], "FORMAT", EVERY, "text or json"),
+    opt(&["debug"], "", EVERY, "accepted; there is nothing more to log"),
+    opt(&["systemd-cgroup"], "", EVERY, "have systemd make the cgroup"),
+    opt(&["cgroup-manager"], "NAME", EVERY, "cgroupfs or systemd"),
+    opt(
+        &["rootless"],
+        "BOOL",
+        EVERY,
+        "accepted; whose right what is, the kernel says",
+    ),
+    opt(&["help", "h"], "", EVERY, "print help"),
+    opt(&["version", "v"], "", EVERY, "print the version"),
+    opt(
+        &["bundle", "b"],
+        "DIR",
+        &["create", "run", "spec", "plan"],
+        "the bundle (default: the working directory)",
+    ),
+    opt(
+        &["console-socket"],
+        "SOCKET",
+        MAKING,
+        "where the terminal's outer end is sent",
+    ),
+    opt(
+        &["pid-file"],
+        "FILE",
+        MAKING,
+        "where the first process's number is written",
+    ),
+    opt(
+        &["pidfd-socket"],
+        "SOCKET",
+        MAKING,
+        "where a handle on the first process is sent",
+    ),
+    opt(
+        &["preserve-fds"],
+        "N",
+        MAKING,
+        "pass on that many fds after standard error (LISTEN_FDS adds to them)",
+    ),
+    opt(
+        &["no-pivot"],
+        "",
+        MAKING,
+        "move the root over / instead of pivoting, on an initial ramfs",
+    ),
+    opt(
+        &["no-new-keyring"],
+        "",
+        MAKING,
+        "stay in the caller's session keyring",
+    ),
+    opt(
+        &["no-subreaper"],
+        "",
+        &["run"],
+        "accepted; no orphans are adopted",
+    ),
+    opt(&["detach", "d"], "", &["run"], "do not wait for the end"),
+    opt(
+        &["keep"],
+        "",
+        &["run"],
+        "do not delete the container after its end",
+    ),
+    opt(
+        &["all", "a"],
+        "",
+        &["kill"],
+        "signal every process of the container",
+    ),
+    opt(
+        &["force", "f"],
+        "",
+        &["delete"],
+        "end it first where it runs; what is not there is no error",
+    ),
+    opt(&["format", "f"], "FORMAT", &["list", "ps"], "table or json"),
+    opt(&["quiet", "q"], "", &["list"], "print ids alone"),
+];
+
+/// The option of `verb`, or of all, that has this name.
+pub(crate) fn find(verb: Option<&str>, name: &str) -> Option<&'static Opt> {
+    let serves = |opt: &Opt| opt.verbs.is_empty() || verb.is_some_and(|verb| opt.verbs.contains(&verb));
+    OPTIONS
+        .iter()
+        .find(|opt| serves(opt) && opt.names.contains(&name))
+}

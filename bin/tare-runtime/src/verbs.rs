@@ -1,0 +1,13 @@
+//! What can be done: one file a verb.
+
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod kill;
+pub(crate) mod list;
+pub(crate) mod pause;
+pub(crate) mod plan;
+pub(crate) mod ps;
+pub(crate) mod run;
+pub(crate) mod spec;
+pub(crate) mod start;
+pub(crate) mod state;
