@@ -38,7 +38,7 @@ pub(super) struct Pending {
 #[derive(Debug)]
 enum Stage {
     /// Its process is being set up; whoever asked waits for the answer.
-    Creating { creation: Creation, asked: Pending },
+    Creating { creation: Box<Creation>, asked: Pending },
     /// Its first process runs.
     Running { process: Child },
     /// Its first process has ended and the record is written; other processes of its group are being killed.
@@ -109,7 +109,10 @@ impl Container {
         };
         Ok(Container {
             id: call.id,
-            stage: Stage::Creating { creation, asked },
+            stage: Stage::Creating {
+                creation: Box::new(creation),
+                asked,
+            },
             group,
             shares_pids: !has_own_pids(&call.spec),
             killed: false,
@@ -158,7 +161,7 @@ impl Container {
                 return (None, failed(self.group, asked, error));
             }
         }
-        match take_over(creation, self.stdin_open) {
+        match take_over(*creation, self.stdin_open) {
             Ok((process, terminal)) => {
                 let pid = process.pid.as_raw_pid();
                 self.stage = Stage::Running { process };
