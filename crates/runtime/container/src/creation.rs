@@ -34,7 +34,7 @@ pub enum Stage {
 /// A container on its way. Dropped before it runs, its process is killed and reaped.
 #[derive(Debug)]
 pub struct Creation {
-    plan: Plan,
+    plan: Box<Plan>,
     child: Option<tare_process::Child>,
     /// What opens sources for a child in a new user namespace; it ends by itself.
     opener: Option<tare_process::Child>,
@@ -69,7 +69,7 @@ impl Creation {
         facts: &HostFacts,
         attach: impl FnOnce(Pid) -> Result<()>,
     ) -> Result<Creation> {
-        let plan = plan(request, facts)?;
+        let plan = Box::new(plan(request, facts)?);
         let joined = open_namespaces(&plan)?;
         let (channel, theirs) = sockets(request)?;
         let forked = fork(request, &plan, &joined, theirs.as_fd())?;
