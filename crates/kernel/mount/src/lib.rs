@@ -19,7 +19,7 @@ mod options;
 mod overlay;
 mod target;
 
-pub use attributes::{Applied, Attributes, Propagation, write_number};
+pub use attributes::{Applied, Attributes, Propagation, map_owners, write_number};
 pub use detached::{FileSystem, Refused, clone_tree, clone_tree_at};
 pub use options::{Bind, Options, Parameter};
 pub use overlay::Overlay;

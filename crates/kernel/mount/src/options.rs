@@ -34,8 +34,8 @@ pub struct Options {
     pub propagation: Vec<(Propagation, bool)>,
     /// Flags of the file system itself, not of the mount (`sync`, `dirsync`, `lazytime`, `mand`).
     pub superblock: Vec<&'static str>,
-    /// Whether the mount is asked to be idmapped (`idmap`, `ridmap`).
-    pub idmap: bool,
+    /// Whether the mount is asked to be idmapped (`idmap`), or with all below it (`ridmap`).
+    pub idmap: Option<Bind>,
     /// Whether a tmpfs starts with a copy of what it covers (`tmpcopyup`).
     pub copy_up: bool,
     /// The rest, for the file system to judge.
@@ -114,7 +114,8 @@ impl Options {
         match option {
             "bind" => self.bind = Some(Bind::Single),
             "rbind" => self.bind = Some(Bind::Recursive),
-            "idmap" | "ridmap" => self.idmap = true,
+            "idmap" => self.idmap = Some(Bind::Single),
+            "ridmap" => self.idmap = Some(Bind::Recursive),
             "tmpcopyup" => self.copy_up = true,
             _ if NOTHING.contains(&option) => {}
             _ => self.parameters.push(parameter(option)),

@@ -35,4 +35,4 @@ pub use spawn::{Child, Fork, spawn, spawn_through};
 pub use stamp::Stamp;
 pub use tare_sys::CloneFlags;
 pub use terminal::{Terminal, set_window_size};
-pub use user_namespace::{map_text, write_maps};
+pub use user_namespace::{map_text, user_namespace, write_maps};

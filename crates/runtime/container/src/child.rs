@@ -3,6 +3,7 @@
 //! Nothing here, in the modules below, or in what they call allocates or takes a lock: the forked copy of the
 //! parent's heap is read, never changed. Handles live in this struct's fixed fields and in slots made before the fork.
 
+mod copy;
 mod devices;
 mod entry;
 mod gate;
@@ -36,6 +37,8 @@ pub(crate) struct Child<'a> {
     pub(crate) plan: &'a Plan,
     /// The socket to the parent.
     pub(crate) channel: BorrowedFd<'a>,
+    /// User namespaces by whose maps owners of mounts are mapped.
+    pub(crate) maps: &'a [OwnedFd],
     /// Namespaces to join.
     pub(crate) joined: &'a [OwnedFd],
     /// The socket to the opener, where there is one.

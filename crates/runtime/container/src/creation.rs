@@ -4,7 +4,7 @@ mod outside;
 
 use crate::child::{Child, Handles, enter_namespaces, run_opener};
 use crate::failure;
-use crate::plan::{Plan, plan};
+use crate::plan::{Maps, Plan, plan};
 use crate::report::{self, Message, Received};
 use crate::request::{HostFacts, Options, Request, Stdio};
 use crate::step::Signal;
@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
 use rustix::process::Pid;
 use tare_error::{Context, Error, Kind, Result};
-use tare_process::{CloneFlags, Fork, spawn, spawn_through};
+use tare_process::{CloneFlags, Fork, spawn, spawn_through, user_namespace};
 use tare_spec_oci::NamespaceKind;
 
 /// Where a container is on its way.
@@ -71,8 +71,9 @@ impl Creation {
     ) -> Result<Creation> {
         let plan = Box::new(plan(request, facts)?);
         let joined = open_namespaces(&plan)?;
+        let maps = map_namespaces(&plan, &joined)?;
         let (channel, theirs) = sockets(request)?;
-        let forked = fork(request, &plan, &joined, theirs.as_fd())?;
+        let forked = fork(request, &plan, (&joined, &maps), theirs.as_fd())?;
         drop(theirs);
         let Some((process, opener)) = forked else {
             return Err(never_entered(&plan, &channel));
@@ -285,7 +286,7 @@ impl AsFd for Creation {
 fn fork(
     request: &Request<'_>,
     plan: &Plan,
-    joined: &[OwnedFd],
+    (joined, maps): (&[OwnedFd], &[OwnedFd]),
     channel: BorrowedFd<'_>,
 ) -> Result<Option<(tare_process::Child, Option<tare_process::Child>)>> {
     let refused = |errno| match errno {
@@ -307,7 +308,7 @@ fn fork(
         Some(sockets(request)?)
     };
     let mut keep = vec![channel];
-    keep.extend(joined.iter().map(AsFd::as_fd));
+    keep.extend(joined.iter().chain(maps).map(AsFd::as_fd));
     keep.extend(stdio.iter().flatten());
     keep.extend(request.entrances);
     keep.extend(sources.iter().map(|(ours, _)| ours.as_fd()));
@@ -320,6 +321,7 @@ fn fork(
         plan,
         channel,
         joined,
+        maps,
         opener: sources.as_ref().map(|(ours, _)| ours.as_fd()),
         stdio,
         options,
@@ -346,13 +348,16 @@ fn fork(
     let Some((_, theirs)) = &sources else {
         return Ok(Some((process, None)));
     };
-    let keep = [channel, theirs.as_fd()];
+    let mut keep = vec![channel, theirs.as_fd()];
+    keep.extend(maps.iter().map(AsFd::as_fd));
     let how = Fork {
         flags: CloneFlags::NEWNS,
         group: None,
         keep: &keep,
     };
-    match spawn(&how, || run_opener(plan, process.pid, channel, theirs.as_fd())) {
+    match spawn(&how, || {
+        run_opener(plan, process.pid, maps, channel, theirs.as_fd())
+    }) {
         Ok(opener) => Ok(Some((process, Some(opener)))),
         Err(errno) => {
             process.kill_and_reap();
@@ -419,6 +424,19 @@ fn in_pid_namespace<T>(plan: &Plan, joined: &[OwnedFd], make: impl FnOnce() -> T
 fn open_namespaces(plan: &Plan) -> Result<Vec<OwnedFd>> {
     let paths = plan.joined.iter().filter_map(|n| n.path.as_deref());
     paths.map(open_namespace).collect()
+}
+
+/// The user namespaces by whose maps owners of mounts are mapped.
+fn map_namespaces(plan: &Plan, joined: &[OwnedFd]) -> Result<Vec<OwnedFd>> {
+    let made = plan.maps.iter().map(|maps| match maps {
+        Maps::Given { uids, gids } => user_namespace(uids, gids),
+        Maps::Joined { namespace } => {
+            let missing = || Error::new(Kind::Internal, "find", "the user namespace");
+            let found = joined.get(*namespace).ok_or_else(missing)?;
+            found.try_clone().op("hold", "the user namespace")
+        }
+    });
+    made.collect()
 }
 
 fn open_namespace(path: impl AsRef<std::path::Path>) -> Result<OwnedFd> {

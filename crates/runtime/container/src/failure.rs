@@ -46,6 +46,9 @@ pub(crate) fn describe(plan: &Plan, step: usize, failure: Failure, head: &[u8]) 
         ),
         Detail::Program(index) => program::not_executable(step, candidate(step, index), failure.errno, head),
         Detail::NoProgram => program::not_found(plan, step),
+        Detail::Owners => {
+            os().hint("its owners cannot be mapped: the file system or the kernel lacks idmapped mounts")
+        }
         Detail::HookEnded(status) => because(Kind::Invalid, hook_end(status)),
         Detail::HookTimedOut => because(Kind::Invalid, "it took longer than its timeout".to_owned()),
     }

@@ -10,7 +10,7 @@ mod process;
 mod refuse;
 
 use crate::request::{HostFacts, Request};
-use crate::step::{Action, Place, Prepared, Step};
+use crate::step::{Action, Mapped, Place, Prepared, Step};
 use rustix::process::Resource;
 use std::ffi::CString;
 use std::fmt;
@@ -33,6 +33,8 @@ pub struct Plan {
     pub(crate) flags: CloneFlags,
     /// Namespaces to join, in the order of their numbers.
     pub(crate) joined: Vec<Namespace>,
+    /// Maps of owners of mounts, each of which becomes a user namespace.
+    pub(crate) maps: Vec<Maps>,
     /// How many slots for opened sources are used.
     pub(crate) slots: usize,
     /// What the parent does with rights that the child has lost, where it has a user namespace.
@@ -41,6 +43,18 @@ pub struct Plan {
     pub(crate) cover: FileSystem,
     /// Directories in which the command is looked for, for errors.
     pub(crate) searched: Vec<String>,
+}
+
+/// Maps of owners of mounts.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Maps {
+    /// Those given.
+    Given {
+        uids: Vec<IdMapping>,
+        gids: Vec<IdMapping>,
+    },
+    /// Those of a namespace that is joined.
+    Joined { namespace: usize },
 }
 
 /// What only the parent can do for a child in a user namespace.
@@ -142,6 +156,7 @@ impl<'a> Draft<'a> {
                 entry: Vec::new(),
                 flags: CloneFlags::empty(),
                 joined: Vec::new(),
+                maps: Vec::new(),
                 slots: 0,
                 outside: None,
                 cover: cover()?,
@@ -172,11 +187,13 @@ impl<'a> Draft<'a> {
         &mut self,
         path: &Path,
         recursive: bool,
+        mapped: Option<Mapped>,
         subject: impl fmt::Display,
     ) -> Result<usize> {
         let from = Prepared::Path {
             path: c_path(path)?,
             recursive,
+            mapped,
         };
         Ok(self.prepare("open", subject, from))
     }

@@ -60,6 +60,8 @@ pub(crate) enum Detail {
     HookEnded(u32),
     /// A hook took longer than it may.
     HookTimedOut,
+    /// Owners of a mount could not be mapped.
+    Owners,
 }
 
 impl Detail {
@@ -76,6 +78,7 @@ impl Detail {
             Detail::NoProgram => (8, 0),
             Detail::HookEnded(status) => (9, status),
             Detail::HookTimedOut => (10, 0),
+            Detail::Owners => (11, 0),
         }
     }
 
@@ -91,6 +94,7 @@ impl Detail {
             8 => Detail::NoProgram,
             9 => Detail::HookEnded(number),
             10 => Detail::HookTimedOut,
+            11 => Detail::Owners,
             _ => Detail::None,
         }
     }
@@ -274,6 +278,7 @@ mod tests {
             Detail::OtherDevice,
             Detail::Program(3),
             Detail::NoProgram,
+            Detail::Owners,
             Detail::HookEnded(0x100),
             Detail::HookTimedOut,
         ] {

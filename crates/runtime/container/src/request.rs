@@ -85,6 +85,10 @@ pub struct HostFacts {
     /// Whether overlay takes layers one by one (`lowerdir+`, Linux 6.7). Where this turns out wrong, the child falls
     /// back by itself.
     pub overlay_append: bool,
+    /// Whether SELinux labels what is mounted and executed; without it labels mean nothing and are left out.
+    pub selinux: bool,
+    /// Whether AppArmor confines what is executed; without it profiles mean nothing and are left out.
+    pub apparmor: bool,
 }
 
 /// How cgroups are mounted.
@@ -109,6 +113,9 @@ impl HostFacts {
             mapped_groups: mapped(&read("/proc/self/gid_map")?),
             cgroups: Cgroups::parse(&read("/proc/self/cgroup")?),
             overlay_append: true,
+            selinux: Path::new("/sys/fs/selinux/enforce").exists(),
+            apparmor: std::fs::read("/sys/module/apparmor/parameters/enabled")
+                .is_ok_and(|enabled| enabled.first() == Some(&b'Y')),
         })
     }
 }

@@ -262,7 +262,11 @@ pub(crate) enum Action {
 #[derive(Debug)]
 pub(crate) enum Prepared {
     /// A detached copy of a tree of the host.
-    Path { path: CString, recursive: bool },
+    Path {
+        path: CString,
+        recursive: bool,
+        mapped: Option<Mapped>,
+    },
     /// The clock offsets of the child's new time namespace.
     TimeOffsets,
     /// A new file system or overlay.
@@ -277,6 +281,14 @@ pub(crate) struct HookProgram {
     pub(crate) environment: CStrings,
     /// When it is ended.
     pub(crate) timeout: Option<Duration>,
+}
+
+/// How owners of a tree of the host are mapped.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mapped {
+    /// By which of the plan's maps.
+    pub(crate) by: usize,
+    pub(crate) recursive: bool,
 }
 
 /// What the parent says.
@@ -315,6 +327,21 @@ pub(crate) struct MountStep {
     pub(crate) attributes: Attributes,
     pub(crate) recursive: Attributes,
     pub(crate) propagation: Vec<(Propagation, bool)>,
+    /// What of the covered directory a tmpfs starts with.
+    pub(crate) begin: Beginning,
+    /// The SELinux label of a file system that takes it only once it is made.
+    pub(crate) label: Option<Vec<u8>>,
+}
+
+/// What of the directory it covers a new file system starts with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// Nothing.
+    Empty,
+    /// Its mode.
+    Mode,
+    /// A copy of it.
+    Copy,
 }
 
 /// One device node or pipe.

@@ -19,6 +19,8 @@ mod failures;
 mod inside;
 #[path = "real/layers.rs"]
 mod layers;
+#[path = "real/mounts.rs"]
+mod mounts;
 #[path = "real/neighbours.rs"]
 mod neighbours;
 #[path = "real/placement.rs"]
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         denied::TESTS,
         users::TESTS,
         placement::TESTS,
+        mounts::TESTS,
         terminal::TESTS,
         neighbours::TESTS,
     ]

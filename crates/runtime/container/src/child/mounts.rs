@@ -1,8 +1,9 @@
 //! Mount steps. Nothing here allocates; see [`crate::child`].
 
+use crate::child::copy::{copy_directory, mode};
 use crate::child::{Child, Done};
 use crate::report::{Detail, Failure};
-use crate::step::{MountStep, Prepared, Source};
+use crate::step::{Beginning, MountStep, Prepared, Source};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -10,7 +11,7 @@ use rustix::mount::{MountAttrFlags, UnmountFlags};
 use rustix::process::Pid;
 use std::ffi::CStr;
 use tare_mount::{
-    Applied, Attributes, Propagation, Refused, Target, attach, clone_tree, clone_tree_at, verify,
+    Applied, Attributes, Propagation, Refused, Target, attach, clone_tree, clone_tree_at, map_owners, verify,
     write_number,
 };
 use tare_process::CloneFlags;
@@ -60,7 +61,7 @@ fn directory(path: &CStr) -> Result<OwnedFd, Errno> {
 
 impl Child<'_> {
     pub(super) fn prepare(&mut self, slot: usize, from: &Prepared) -> Done {
-        let prepared = prepare(from, rustix::process::getpid())?;
+        let prepared = prepare(from, rustix::process::getpid(), self.maps)?;
         *self.slots.get_mut(slot).ok_or(Errno::BADF)? = Some(prepared);
         Ok(())
     }
@@ -105,12 +106,19 @@ impl Child<'_> {
                 None => return Ok(overlay.make_old(step.target.directory(self.root()?)?.as_fd())?),
             },
         };
-        let changed = if tree {
+        if step.begin != Beginning::Empty {
+            self.begin_with(step, mount.as_fd())?;
+        }
+        if let Some(label) = &step.label {
+            set_label(mount.as_fd(), label)?;
+        }
+        let late = tree || step.begin != Beginning::Empty;
+        let changed = if late {
             step.attributes.apply(mount.as_fd(), false)?
         } else {
             Applied::Yes
         };
-        if tree {
+        if late {
             let _: Applied = step.recursive.apply(mount.as_fd(), true)?;
         }
         let target = self.mount_target(step, mount.as_fd())?;
@@ -122,6 +130,21 @@ impl Child<'_> {
             propagation.apply(mount.as_fd(), *recursive)?;
         }
         Ok(verify(self.root()?, &step.target, mount.as_fd())?)
+    }
+
+    /// Gives a new tmpfs what it starts with of the directory that it is to cover; there may be none.
+    fn begin_with(&self, step: &MountStep, mount: BorrowedFd<'_>) -> Done {
+        let covered = match step.target.open(self.root()?, OFlags::PATH | OFlags::DIRECTORY) {
+            // What is there instead, or on the way, is told when the target is looked for.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(()),
+            done => done?,
+        };
+        if step.begin == Beginning::Copy {
+            return Ok(copy_directory(covered.as_fd(), mount)?);
+        }
+        let found = rustix::fs::fstat(&covered)?;
+        let top = rustix::fs::openat(mount, c".", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(rustix::fs::fchmod(top, mode(&found))?)
     }
 
     /// Finds or makes the target: a file for a file, a directory for a directory, no link where none may be.
@@ -216,7 +239,15 @@ impl Child<'_> {
     pub(super) fn pivot(&self) -> Done {
         let host = directory(c"/")?;
         rustix::process::fchdir(self.root()?)?;
-        rustix::process::pivot_root(c".", c".")?;
+        match rustix::process::pivot_root(c".", c".") {
+            // Where the host's tree is shared and is to stay so, the kernel wants the two mounts it moves cut off.
+            Err(Errno::INVAL) => {
+                Propagation::Private.apply(self.root()?, false)?;
+                make_parent_private(self.root()?)?;
+                rustix::process::pivot_root(c".", c".")?;
+            }
+            done => done?,
+        }
         // Where the tree was left shared, unmounting it must not reach the host.
         let _ = Propagation::Slave.apply(host.as_fd(), true);
         rustix::mount::unmount(c".", UnmountFlags::DETACH)?;
@@ -249,16 +280,46 @@ impl Child<'_> {
     }
 }
 
+/// Makes the mount private that a mount is attached to: the first directory above it that is the top of one.
+fn make_parent_private(mount: BorrowedFd<'_>) -> Result<(), Errno> {
+    let above = |at: BorrowedFd<'_>| {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::openat(at, c"..", flags, Mode::empty())
+    };
+    let mut at = above(mount)?;
+    for _ in 0..LONGEST_PATH / 2 {
+        match Propagation::Private.apply(at.as_fd(), false) {
+            Err(Errno::INVAL) => at = above(at.as_fd())?,
+            done => return done,
+        }
+    }
+    Err(Errno::INVAL)
+}
+
 /// Opens or makes what a slot is to hold, detached; `child` is who gets it.
-pub(super) fn prepare(from: &Prepared, child: Pid) -> Result<OwnedFd, Failure> {
+pub(super) fn prepare(from: &Prepared, child: Pid, maps: &[OwnedFd]) -> Result<OwnedFd, Failure> {
     match from {
-        Prepared::Path { path, recursive } => clone_tree_at(CWD, path, *recursive).map_err(|errno| Failure {
-            errno,
-            detail: match errno {
-                Errno::NOENT | Errno::NOTDIR => Detail::Missing(existing_length(path)),
-                _ => Detail::None,
-            },
-        }),
+        Prepared::Path {
+            path,
+            recursive,
+            mapped,
+        } => {
+            let tree = clone_tree_at(CWD, path, *recursive).map_err(|errno| Failure {
+                errno,
+                detail: match errno {
+                    Errno::NOENT | Errno::NOTDIR => Detail::Missing(existing_length(path)),
+                    _ => Detail::None,
+                },
+            })?;
+            if let Some(mapped) = mapped {
+                let by = maps.get(mapped.by).ok_or(Errno::BADF)?;
+                map_owners(tree.as_fd(), mapped.recursive, by.as_fd()).map_err(|errno| Failure {
+                    errno,
+                    detail: Detail::Owners,
+                })?;
+            }
+            Ok(tree)
+        }
         Prepared::TimeOffsets => Ok(time_offsets(child)?),
         Prepared::Made(source) => match &**source {
             Source::New(file_system) => Ok(file_system.make()?),
@@ -272,6 +333,13 @@ pub(super) fn prepare(from: &Prepared, child: Pid) -> Result<OwnedFd, Failure> {
             Source::Tree { .. } => Err(Errno::INVAL.into()),
         },
     }
+}
+
+/// Labels the top of a file system that has no context of its own.
+fn set_label(mount: BorrowedFd<'_>, label: &[u8]) -> Done {
+    let top = rustix::fs::openat(mount, c".", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let flags = rustix::fs::XattrFlags::empty();
+    Ok(rustix::fs::fsetxattr(top, c"security.selinux", label, flags)?)
 }
 
 /// Opens the clock offsets of a child that may not write them itself, as it is not dumpable.

@@ -5,21 +5,27 @@ use crate::child::{Child, Done, mounts};
 use crate::plan::Plan;
 use crate::report;
 use crate::step::Action;
-use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Pid};
 use tare_mount::Propagation;
 use tare_sys::exit_now;
 
 /// Executes the opener's steps in order and sends what they made to the child `child`.
-pub(crate) fn run(plan: &Plan, child: Pid, channel: BorrowedFd<'_>, to: BorrowedFd<'_>) -> i32 {
+pub(crate) fn run(
+    plan: &Plan,
+    child: Pid,
+    maps: &[OwnedFd],
+    channel: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+) -> i32 {
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let mut done = mounts::host_propagation(Propagation::Slave);
     for (index, step) in plan.opener.iter().enumerate() {
         if done.is_ok()
             && let Action::Prepare { from, .. } = &step.action
         {
-            done = mounts::prepare(from, child).and_then(|made| Ok(report::send_fd(to, made.as_fd())?));
+            done = mounts::prepare(from, child, maps).and_then(|made| Ok(report::send_fd(to, made.as_fd())?));
         }
         if let Err(failure) = done {
             report::send_failure(channel, plan.steps.len() + index, failure, &[]);

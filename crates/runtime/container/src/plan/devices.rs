@@ -32,10 +32,10 @@ const LINKS: &[(&str, &str)] = &[
 /// Adds nodes, links and the terminal.
 pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
     // Whoever binds a /dev of the host has all of this there, and would have it changed on the host.
-    let bound =
-        draft.request.spec.mounts.iter().any(|m| {
-            m.destination == Path::new("/dev") && m.options.iter().any(|o| o == "bind" || o == "rbind")
-        });
+    let bound = draft.request.spec.mounts.iter().any(|m| {
+        Path::new("/").join(&m.destination) == Path::new("/dev")
+            && m.options.iter().any(|o| o == "bind" || o == "rbind")
+    });
     if !bound {
         nodes(draft)?;
         for (at, text) in LINKS {
@@ -94,7 +94,7 @@ fn node(draft: &mut Draft<'_>, device: &Device) -> Result<()> {
     let number = |n: i64| u32::try_from(n).map_err(|_| invalid("its numbers must not be negative"));
     // A node cannot be made in a user namespace; the host's own of the same path is bound instead.
     let slot = if draft.without_mknod() && kind != FileType::Fifo {
-        Some(draft.open_source(&device.path, false, format!("{at} of the host"))?)
+        Some(draft.open_source(&device.path, false, None, format!("{at} of the host"))?)
     } else {
         None
     };

@@ -1,12 +1,14 @@
 //! The root and the mounts in it.
 
+mod owners;
+
 use crate::plan::{Draft, c_path, target};
 use crate::request::Cgroups;
-use crate::step::{Action, MountStep, Place, Prepared, Source};
+use crate::step::{Action, Beginning, MountStep, Place, Prepared, Source};
 use rustix::mount::MountAttrFlags;
 use std::path::Path;
 use tare_error::{Error, Kind, Result};
-use tare_mount::{Attributes, Bind, FileSystem, Options, Overlay, Propagation};
+use tare_mount::{Attributes, Bind, FileSystem, Options, Overlay, Parameter, Propagation};
 use tare_spec_oci::{Mount, NamespaceKind};
 
 /// Where a link in an image must not lead a mount elsewhere: programs trust these places.
@@ -104,7 +106,7 @@ fn root(draft: &mut Draft<'_>) -> Result<()> {
             .because("no \"root\" and no root mounts")
     })?;
     let path = draft.on_host(&root.path);
-    let slot = draft.open_source(&path, true, path.display())?;
+    let slot = draft.open_source(&path, true, None, path.display())?;
     let at = if hooks_look_for_it(draft) {
         Some(c_path(&path)?)
     } else {
@@ -167,16 +169,13 @@ fn group_exists(draft: &Draft<'_>, group: Option<&str>) -> bool {
 /// One mount of the configuration.
 fn one(draft: &mut Draft<'_>, mount: &Mount) -> Result<()> {
     let mut options = Options::parse(&mount.options);
-    let at = mount.destination.display();
-    if options.idmap || !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
-        return Err(
-            Error::new(Kind::Unsupported, "mount", at).because("idmapped mounts are not supported yet")
-        );
-    }
-    if options.copy_up {
-        return Err(Error::new(Kind::Unsupported, "mount", at).because("tmpcopyup is not supported yet"));
-    }
     let kind = mount.kind.as_deref().unwrap_or("none");
+    if options.bind.is_none() && kind != "bind" && owners::asks(mount, &options) {
+        return Err(invalid(mount, "only a bind mount can be idmapped"));
+    }
+    if options.copy_up && kind != "tmpfs" {
+        return Err(invalid(mount, "only a tmpfs starts with a copy (tmpcopyup)"));
+    }
     if let (None, "cgroup", Cgroups::V1(hierarchies)) = (options.bind, kind, &draft.facts.cgroups) {
         return cgroup_v1(draft, mount, &options, hierarchies);
     }
@@ -189,35 +188,79 @@ fn one(draft: &mut Draft<'_>, mount: &Mount) -> Result<()> {
             .parameters
             .retain(|p| p.key != "gid" || group_exists(draft, p.value.as_deref()));
     }
-    let source = source(draft, mount, &options)?;
+    let label = label(draft, kind, &mut options);
+    let begin = beginning(kind, &options);
+    let source = if begin == Beginning::Empty {
+        source(draft, mount, &options)?
+    } else {
+        // Read-only it becomes once it has what it starts with.
+        let mut writable = options.clone();
+        for attributes in [&mut writable.attributes, &mut writable.recursive] {
+            attributes.set -= MountAttrFlags::MOUNT_ATTR_RDONLY;
+        }
+        source(draft, mount, &writable)?
+    };
     let name = if matches!(source, Source::Tree { .. }) {
         "bind mount"
     } else {
         "mount"
     };
-    push(draft, name, &mount.destination, source, &options)
+    let step = step(&mount.destination, source, &options)?;
+    let step = MountStep { begin, label, ..step };
+    push(draft, name, &mount.destination, step);
+    Ok(())
+}
+
+/// What a new file system starts with: a tmpfs has the mode of the directory it covers, where none is asked for, and
+/// with `tmpcopyup` all that is in it (runc's rule).
+fn beginning(kind: &str, options: &Options) -> Beginning {
+    let has_mode = || options.parameters.iter().any(|p| p.key == "mode");
+    match (kind, options.bind) {
+        ("tmpfs", None) if options.copy_up => Beginning::Copy,
+        ("tmpfs", None) if !has_mode() => Beginning::Mode,
+        _ => Beginning::Empty,
+    }
+}
+
+/// Gives a file system the label of the container's mounts, where the host has SELinux: as its context, or where it
+/// takes none, afterwards. The kernel labels procfs, sysfs and cgroups itself.
+fn label(draft: &Draft<'_>, kind: &str, options: &mut Options) -> Option<Vec<u8>> {
+    let label = draft.linux.mount_label.as_ref().filter(|l| !l.is_empty())?;
+    let bound = options.bind.is_some() || ["bind", "proc", "sysfs", "cgroup", "cgroup2"].contains(&kind);
+    if !draft.facts.selinux || bound {
+        return None;
+    }
+    if kind == "mqueue" {
+        return Some(label.as_bytes().to_vec());
+    }
+    if options.parameters.iter().all(|p| p.key != "context") {
+        options.parameters.push(Parameter {
+            key: "context".to_owned(),
+            value: Some(label.clone()),
+        });
+    }
+    None
 }
 
 /// Adds a mount step.
-fn push(
-    draft: &mut Draft<'_>,
-    name: &'static str,
-    at: &Path,
-    source: Source,
-    options: &Options,
-) -> Result<()> {
+fn push(draft: &mut Draft<'_>, name: &'static str, at: &Path, step: MountStep) {
+    draft.push(Place::Mounts, name, at.display(), Action::Mount(Box::new(step)));
+}
+
+/// A mount step as options say.
+fn step(at: &Path, source: Source, options: &Options) -> Result<MountStep> {
     let target = target(at)?;
     let strict = STRICT.iter().any(|s| target.path().to_bytes() == s.as_bytes());
-    let step = MountStep {
+    Ok(MountStep {
         source,
         target,
         strict,
+        begin: Beginning::Empty,
+        label: None,
         attributes: options.attributes,
         recursive: options.recursive,
         propagation: options.propagation.clone(),
-    };
-    draft.push(Place::Mounts, name, at.display(), Action::Mount(Box::new(step)));
-    Ok(())
+    })
 }
 
 /// Where a mount comes from, by its type.
@@ -231,12 +274,13 @@ fn source(draft: &mut Draft<'_>, mount: &Mount, options: &Options) -> Result<Sou
             .ok_or_else(|| invalid(mount, "a bind mount needs a source"))?;
         let path = draft.on_host(source);
         let subject = format!("{} for {at}", path.display());
-        let slot = draft.open_source(&path, bind == Bind::Recursive, subject)?;
+        let mapped = owners::mapped(draft, mount, options)?;
+        let slot = draft.open_source(&path, bind == Bind::Recursive, mapped, subject)?;
         return Ok(Source::Tree { slot });
     }
     if let Some((path, subject)) = of_the_host(draft, kind) {
         return Ok(Source::Tree {
-            slot: draft.open_source(Path::new(path), true, subject)?,
+            slot: draft.open_source(Path::new(path), true, None, subject)?,
         });
     }
     if kind == "overlay" {
@@ -285,7 +329,8 @@ fn cgroup_v1(draft: &mut Draft<'_>, mount: &Mount, options: &Options, hierarchie
     let tmpfs = Options::parse(&["nosuid", "nodev", "noexec", "mode=755"].map(str::to_owned));
     let prepared =
         FileSystem::prepare("tmpfs", Some("tmpfs"), &tmpfs).map_err(|_| invalid(mount, "a NUL byte"))?;
-    push(draft, "mount", base, Source::New(prepared), &tmpfs)?;
+    let tmpfs = step(base, Source::New(prepared), &tmpfs)?;
+    push(draft, "mount", base, tmpfs);
     // Without limits of its own, a rootless container would see the whole host's groups; the empty tmpfs says that
     // there is nothing.
     let shown = if draft.facts.user_namespace {
@@ -308,7 +353,8 @@ fn cgroup_v1(draft: &mut Draft<'_>, mount: &Mount, options: &Options, hierarchie
             Options::parse(&flags.iter().map(|f| (*f).to_owned()).collect::<Vec<_>>()).parameters;
         let prepared = FileSystem::prepare("cgroup", Some("cgroup"), &of_this)
             .map_err(|_| invalid(mount, "a NUL byte"))?;
-        push(draft, "mount", &directory, Source::New(prepared), &of_this)?;
+        let of_this = step(&directory, Source::New(prepared), &of_this)?;
+        push(draft, "mount", &directory, of_this);
         if let (Some(_), Some(joined)) = (hierarchy.find(','), directory.file_name()) {
             for controller in hierarchy.split(',') {
                 let action = Action::Link {

@@ -65,7 +65,7 @@ fn own_files(draft: &mut Draft<'_>) {
         .process
         .apparmor_profile
         .as_deref()
-        .filter(|p| !p.is_empty());
+        .filter(|p| !p.is_empty() && draft.facts.apparmor);
     if let Some(profile) = profile {
         let data = format!("exec {profile}").into_bytes();
         let action = Action::WriteOwn {
@@ -75,7 +75,12 @@ fn own_files(draft: &mut Draft<'_>) {
         };
         draft.push(Place::OwnFiles, "set AppArmor profile", profile, action);
     }
-    if let Some(label) = draft.process.selinux_label.as_deref().filter(|l| !l.is_empty()) {
+    if let Some(label) = draft
+        .process
+        .selinux_label
+        .as_deref()
+        .filter(|l| !l.is_empty() && draft.facts.selinux)
+    {
         let action = Action::WriteOwn {
             file: c"attr/exec",
             data: label.into(),

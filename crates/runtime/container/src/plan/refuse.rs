@@ -9,7 +9,6 @@ pub(crate) fn what_is_not_served(draft: &mut Draft<'_>) -> Result<()> {
     let members = [
         ("linux.netDevices", !linux.net_devices.is_empty()),
         ("linux.intelRdt", linux.intel_rdt.is_some()),
-        ("linux.mountLabel", linux.mount_label.is_some()),
     ];
     for (member, present) in members {
         if present {

@@ -15,6 +15,8 @@ fn facts() -> HostFacts {
         mapped_groups: u64::from(u32::MAX),
         cgroups: Cgroups::V2,
         overlay_append: true,
+        selinux: true,
+        apparmor: true,
     }
 }
 
@@ -78,6 +80,7 @@ make propagation private of /
 open /b/rootfs
 mount root /b/rootfs
 await the cgroup
+enter the cgroup
 make device /dev/null
 make device /dev/zero
 make device /dev/full
