@@ -103,7 +103,7 @@ impl Child<'_> {
             Action::Await(signal) => self.wait_for(*signal),
             Action::EnterGroups => self.enter_groups(),
             Action::BecomeRoot => become_root(),
-            Action::Join { namespace } => self.join(*namespace),
+            Action::Join { namespace } => Ok(entry::join(self.plan, self.joined, *namespace)?),
             Action::Session { keyring } => session(keyring.as_deref()),
             Action::OpenHandles => self.open_handles(),
             Action::HostPropagation(propagation) => mounts::host_propagation(*propagation),
@@ -210,14 +210,6 @@ impl Child<'_> {
             *slot = None;
         }
         Ok(close_all_but(self.kept)?)
-    }
-
-    fn join(&self, namespace: usize) -> Done {
-        let namespace = self.joined.get(namespace).ok_or(Errno::BADF)?;
-        Ok(rustix::thread::move_into_link_name_space(
-            namespace.as_fd(),
-            None,
-        )?)
     }
 
     /// Makes a time namespace, sets its clocks while nobody is in it, and enters it: `unshare` concerns children only,

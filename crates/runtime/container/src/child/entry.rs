@@ -6,6 +6,8 @@ use crate::report;
 use crate::step::{Action, Step};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, Result};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use tare_spec_oci::NamespaceKind;
 
 /// How many kinds of namespace there are.
 const KINDS: usize = 8;
@@ -20,7 +22,7 @@ pub(crate) fn enter(plan: &Plan, joined: &[OwnedFd], channel: BorrowedFd<'_>) ->
             if retry && !again.get(index).is_some_and(|a| *a) {
                 continue;
             }
-            match (join(step, joined), again.get_mut(index)) {
+            match (enter_step(plan, step, joined), again.get_mut(index)) {
                 (Ok(()), _) => {}
                 (Err(Errno::PERM), Some(again)) if !retry && index != last => *again = true,
                 (Err(errno), _) => {
@@ -34,10 +36,28 @@ pub(crate) fn enter(plan: &Plan, joined: &[OwnedFd], channel: BorrowedFd<'_>) ->
     true
 }
 
-fn join(step: &Step, joined: &[OwnedFd]) -> Result<()> {
-    let Action::Join { namespace } = step.action else {
-        return Err(Errno::INVAL);
+fn enter_step(plan: &Plan, step: &Step, joined: &[OwnedFd]) -> Result<()> {
+    match step.action {
+        Action::Join { namespace } => join(plan, joined, namespace),
+        _ => Err(Errno::INVAL),
+    }
+}
+
+/// Joins one namespace of the plan. The kernel is told its kind and refuses another: joining whatever a path leads to
+/// would, for a mount namespace called ipc, make the container in the host's own mounts.
+pub(super) fn join(plan: &Plan, joined: &[OwnedFd], namespace: usize) -> Result<()> {
+    let (Some(of), Some(to)) = (plan.joined.get(namespace), joined.get(namespace)) else {
+        return Err(Errno::BADF);
     };
-    let namespace = joined.get(namespace).ok_or(Errno::BADF)?;
-    rustix::thread::move_into_link_name_space(namespace.as_fd(), None)
+    let kind = match of.kind {
+        NamespaceKind::Pid => LinkNameSpaceType::ProcessID,
+        NamespaceKind::Network => LinkNameSpaceType::Network,
+        NamespaceKind::Mount => LinkNameSpaceType::Mount,
+        NamespaceKind::Ipc => LinkNameSpaceType::InterProcessCommunication,
+        NamespaceKind::Uts => LinkNameSpaceType::HostNameAndNISDomainName,
+        NamespaceKind::User => LinkNameSpaceType::User,
+        NamespaceKind::Cgroup => LinkNameSpaceType::ControlGroup,
+        NamespaceKind::Time => LinkNameSpaceType::Time,
+    };
+    move_into_link_name_space(to.as_fd(), Some(kind))
 }
