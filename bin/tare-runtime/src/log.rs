@@ -6,7 +6,10 @@ use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
-use tare_error::{Error, Report};
+use tare_error::{Error, Kind, Report};
+
+/// `ENOEXEC`.
+const NOEXEC: i32 = 8;
 
 /// The log of one call. Its options are read on their own, so that an error in the arguments reaches it as well.
 #[derive(Debug, Default)]
@@ -50,12 +53,13 @@ impl Log {
 
     /// Tells of an error, once in each place.
     pub(crate) fn error(&self, error: &Error) {
+        let known = words_of_runc(error);
         let text = Report::new(error).with_hint().to_string();
-        output::tell(&format!("tare-runtime: {text}"));
+        output::tell(&format!("tare-runtime: {known}{text}"));
         let Some(path) = &self.file else {
             return;
         };
-        let message = Report::new(error).to_string();
+        let message = format!("{known}{}", Report::new(error));
         let time = tare_lifecycle::now();
         let line = if self.json {
             let line = Line {
@@ -72,6 +76,22 @@ impl Log {
             output::tell(&format!("tare-runtime: write log {}: {e}", path.display()));
         }
     }
+}
+
+/// The words by which engines tell a command that is not there (exit code 127) from one that cannot be executed (126);
+/// what we say follows them.
+fn words_of_runc(error: &Error) -> String {
+    let command = error.subject();
+    let why = match error.kind() {
+        Kind::CommandNotFound if command.contains('/') => {
+            format!("stat {command}: no such file or directory")
+        }
+        Kind::CommandNotFound => "executable file not found in $PATH".to_owned(),
+        Kind::CommandNotExecutable if error.errno() == Some(NOEXEC) => "exec format error".to_owned(),
+        Kind::CommandNotExecutable => "permission denied".to_owned(),
+        _ => return String::new(),
+    };
+    format!("exec: {command:?}: {why}: ")
 }
 
 #[cfg(test)]

@@ -59,6 +59,15 @@ pub(crate) const VERBS: &[Verb] = &[
         verbs::run::run,
         "create and start a container, and wait for its end",
     ),
+    Verb {
+        takes_command: true,
+        ..verb(
+            "exec",
+            "ID [COMMAND [ARGUMENT...]]",
+            verbs::exec::run,
+            "run another process in a container",
+        )
+    },
     verb(
         "state",
         "ID",
@@ -121,6 +130,8 @@ const fn opt(
 
 const EVERY: &[&str] = &[];
 const MAKING: &[&str] = &["create", "run"];
+const EXEC: &[&str] = &["exec"];
+const STARTING: &[&str] = &["create", "run", "exec"];
 
 /// Every option.
 pub(crate) const OPTIONS: &[Opt] = &[
@@ -157,25 +168,25 @@ pub(crate) const OPTIONS: &[Opt] = &[
     opt(
         &["console-socket"],
         "SOCKET",
-        MAKING,
+        STARTING,
         "where the terminal's outer end is sent",
     ),
     opt(
         &["pid-file"],
         "FILE",
-        MAKING,
+        STARTING,
         "where the first process's number is written",
     ),
     opt(
         &["pidfd-socket"],
         "SOCKET",
-        MAKING,
+        STARTING,
         "where a handle on the first process is sent",
     ),
     opt(
         &["preserve-fds"],
         "N",
-        MAKING,
+        STARTING,
         "pass on that many fds after standard error (LISTEN_FDS adds to them)",
     ),
     opt(
@@ -196,12 +207,59 @@ pub(crate) const OPTIONS: &[Opt] = &[
         &["run"],
         "accepted; no orphans are adopted",
     ),
-    opt(&["detach", "d"], "", &["run"], "do not wait for the end"),
+    opt(&["detach", "d"], "", &["run", "exec"], "do not wait for the end"),
     opt(
         &["keep"],
         "",
         &["run"],
         "do not delete the container after its end",
+    ),
+    opt(
+        &["process", "p"],
+        "FILE",
+        EXEC,
+        "what runs, as a document (process of config.json)",
+    ),
+    opt(&["cwd"], "DIR", EXEC, "its working directory"),
+    opt(
+        &["env", "e"],
+        "NAME=VALUE",
+        EXEC,
+        "a variable of its environment; may be repeated",
+    ),
+    opt(&["tty", "t"], "", EXEC, "give it a terminal"),
+    opt(&["user", "u"], "UID[:GID]", EXEC, "as whom it runs"),
+    opt(
+        &["additional-gids", "g"],
+        "GID",
+        EXEC,
+        "a further group; may be repeated",
+    ),
+    opt(&["process-label"], "LABEL", EXEC, "its SELinux label"),
+    opt(&["apparmor"], "PROFILE", EXEC, "its AppArmor profile"),
+    opt(
+        &["no-new-privs"],
+        "",
+        EXEC,
+        "nothing it executes gains privileges",
+    ),
+    opt(
+        &["cap", "c"],
+        "NAME",
+        EXEC,
+        "a further capability; may be repeated",
+    ),
+    opt(
+        &["cgroup"],
+        "PATH",
+        EXEC,
+        "a group below the container's to run in",
+    ),
+    opt(
+        &["ignore-paused"],
+        "",
+        EXEC,
+        "begin in a paused container as well",
     ),
     opt(
         &["all", "a"],

@@ -58,6 +58,12 @@ impl Arguments {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Every value of an option that may be given several times.
+    pub(crate) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let given = self.options.iter().filter(move |(given, _)| *given == name);
+        given.map(|(_, value)| value.as_str())
+    }
+
     /// An option's value as a path.
     pub(crate) fn path(&self, name: &str) -> Option<&Path> {
         self.value(name).map(Path::new)

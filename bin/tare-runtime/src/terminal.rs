@@ -83,6 +83,15 @@ pub(crate) fn accompany(process: &Child, terminal: Option<&OwnedFd>, signals: &R
     }
 }
 
+/// Waits for a process's end; its exit code, or 128 and the signal that ended it.
+pub(crate) fn exit_code(process: &Child) -> Result<u8> {
+    let status = process.wait().op("wait for", "the process")?;
+    let code = status
+        .exit_status()
+        .or_else(|| status.terminating_signal().map(|n| 128 + n));
+    Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(255))
+}
+
 /// Copies what is there to be read; false at the end of either side.
 fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> bool {
     let mut buffer = [0; 8192];

@@ -73,7 +73,7 @@ fn hand_over(arguments: &Arguments, made: &mut Made, socket: Option<&Path>) -> R
 }
 
 /// Writes a pid file, whole or not at all: whoever waits for it finds the number in it.
-fn write_pid(path: &Path, pid: i32) -> Result<()> {
+pub(super) fn write_pid(path: &Path, pid: i32) -> Result<()> {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     let temporary = path.with_file_name(name);
@@ -86,7 +86,7 @@ fn write_pid(path: &Path, pid: i32) -> Result<()> {
     clippy::disallowed_methods,
     reason = "socket activation speaks through the environment"
 )]
-fn passed(arguments: &Arguments) -> Result<(Vec<OwnedFd>, u32)> {
+pub(super) fn passed(arguments: &Arguments) -> Result<(Vec<OwnedFd>, u32)> {
     let invalid = |text: &str| {
         Error::new(Kind::Invalid, "read option", "--preserve-fds")
             .because(format!("{text:?} is no number of fds"))

@@ -118,7 +118,9 @@ fn parameter(step: &Step, index: u32) -> Option<String> {
 
 fn candidate(step: &Step, index: u32) -> Option<&CString> {
     match &step.action {
-        Action::Exec { candidates, .. } => candidates.get(usize::try_from(index).ok()?),
+        Action::Exec { candidates, .. } | Action::Look { candidates } => {
+            candidates.get(usize::try_from(index).ok()?)
+        }
         _ => None,
     }
 }

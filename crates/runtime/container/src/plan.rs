@@ -1,6 +1,7 @@
 //! The plan: all steps of one container, from its configuration and facts of the host, without touching anything.
 
 mod devices;
+mod entering;
 mod hooks;
 mod mounts;
 mod namespaces;
@@ -105,15 +106,19 @@ impl fmt::Display for Plan {
 /// `Invalid` for a configuration that means nothing, `Unsupported` for members not served yet, each named.
 pub fn plan(request: &Request<'_>, facts: &HostFacts) -> Result<Plan> {
     let mut draft = Draft::new(request, facts)?;
-    for contribute in CONTRIBUTORS {
+    let contributors = if request.options.enters { ENTERING } else { MAKING };
+    for contribute in contributors {
         contribute(&mut draft)?;
     }
     draft.plan.steps.sort_by_key(|step| step.place);
     Ok(draft.plan)
 }
 
-/// Who adds steps; their order here does not matter beyond steps of one place.
-const CONTRIBUTORS: &[fn(&mut Draft<'_>) -> Result<()>] = &[
+/// Adds steps.
+type Contributor = fn(&mut Draft<'_>) -> Result<()>;
+
+/// Who adds steps to a container that is made; their order here does not matter beyond steps of one place.
+const MAKING: &[Contributor] = &[
     refuse::what_is_not_served,
     namespaces::contribute,
     mounts::contribute,
@@ -122,6 +127,15 @@ const CONTRIBUTORS: &[fn(&mut Draft<'_>) -> Result<()>] = &[
     placement::contribute,
     process::contribute,
     hooks::contribute,
+];
+
+/// Who adds steps where a process enters a container that is there.
+const ENTERING: &[Contributor] = &[
+    refuse::what_is_not_served,
+    namespaces::contribute,
+    entering::contribute,
+    placement::contribute,
+    process::contribute,
 ];
 
 /// A plan being made, with all that its contributors may look at.

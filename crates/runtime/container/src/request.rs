@@ -43,6 +43,9 @@ pub struct Options<'a> {
     pub hook_state: Option<BorrowedFd<'a>>,
     /// Whether the process stays in the caller's session keyring.
     pub shared_keyring: bool,
+    /// Whether the process enters a container that is there (exec): the namespaces that the configuration names are all
+    /// joined, nothing is mounted, and its root is the one it finds.
+    pub enters: bool,
     /// Whether the root is moved over `/` and entered, for hosts whose root cannot be pivoted (an initial ramfs).
     pub without_pivot: bool,
 }

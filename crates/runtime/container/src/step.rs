@@ -18,6 +18,8 @@ pub(crate) enum Place {
     Maps,
     /// As the root of the user namespace, before anything is made that root should own.
     BecomeRoot,
+    /// Handles on the host's procfs, where the mount namespace is about to be left for one that is there.
+    HandlesToEnter,
     /// Namespaces that exist already are entered before anything in them is changed.
     Join,
     /// A mount namespace is borrowed where there is none of one's own to build the root in.
@@ -90,6 +92,8 @@ pub(crate) enum Place {
     NoNewPrivileges,
     /// The remaining sets.
     Capabilities,
+    /// Whether there is a program at all, by the rights that it will be executed with.
+    Look,
     /// Everything is ready: the container is created, and waits.
     Gate,
     /// Hooks at the start; their paths are the container's.
@@ -184,7 +188,8 @@ pub(crate) enum Action {
     },
     Terminal {
         devpts: Target,
-        console: Target,
+        /// Where it is shown, in a container that is being made.
+        console: Option<Target>,
         rows: u16,
         columns: u16,
         owner: Uid,
@@ -250,6 +255,12 @@ pub(crate) enum Action {
     Filter {
         program: Vec<u8>,
         flags: FilterFlags,
+    },
+    /// What the process finds is its root.
+    EnterRoot,
+    /// Looks for the program without executing it.
+    Look {
+        candidates: Vec<CString>,
     },
     Exec {
         candidates: Vec<CString>,

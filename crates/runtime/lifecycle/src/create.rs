@@ -161,6 +161,7 @@ impl Making<'_> {
                 gate: Some(gate.as_fd()),
                 passed: &passed,
                 hook_state: state.as_ref().map(AsFd::as_fd),
+                enters: false,
                 shared_keyring: self.create.shared_keyring,
                 without_pivot: self.create.without_pivot,
             },
@@ -237,7 +238,7 @@ impl Making<'_> {
 }
 
 /// Where its standard streams lead: to ours, or to a terminal of its own.
-fn stdio(spec: &Spec) -> Stdio<'static> {
+pub(crate) fn stdio(spec: &Spec) -> Stdio<'static> {
     if spec.process.as_ref().is_some_and(|process| process.terminal) {
         return Stdio::Terminal;
     }

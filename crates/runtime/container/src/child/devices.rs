@@ -72,7 +72,7 @@ impl Child<'_> {
     pub(super) fn open_terminal(
         &mut self,
         devpts: &Target,
-        console: &Target,
+        console: Option<&Target>,
         size: (u16, u16),
         owner: Uid,
     ) -> Done {
@@ -83,10 +83,12 @@ impl Child<'_> {
         if size != (0, 0) {
             set_window_size(terminal.slave.as_fd(), size.0, size.1)?;
         }
-        let shown = clone_tree(terminal.slave.as_fd(), false)?;
-        let target = console.file(root)?;
-        attach(shown.as_fd(), target.as_fd())?;
-        verify(root, console, shown.as_fd())?;
+        if let Some(console) = console {
+            let shown = clone_tree(terminal.slave.as_fd(), false)?;
+            let target = console.file(root)?;
+            attach(shown.as_fd(), target.as_fd())?;
+            verify(root, console, shown.as_fd())?;
+        }
         report::send_terminal(self.channel, terminal.master.as_fd())?;
         self.handles.terminal = Some(terminal.slave);
         Ok(())

@@ -272,6 +272,12 @@ impl Child<'_> {
         self.move_root()
     }
 
+    /// The root of the mount namespace that was joined.
+    pub(super) fn enter_root(&mut self) -> Done {
+        self.handles.root = Some(directory(c"/")?);
+        Ok(())
+    }
+
     /// Enters the root where the host's cannot be pivoted away: it lies over `/` already.
     pub(super) fn move_root(&self) -> Done {
         rustix::process::fchdir(self.root()?)?;

@@ -1,7 +1,7 @@
 //! The last step: executing the program, or telling exactly why not. Nothing here allocates; see [`crate::child`].
 
 use crate::report::{Detail, Failure, HEAD};
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use tare_sys::{CStrings, exec, reset_signals};
@@ -59,6 +59,23 @@ pub(super) fn execute(places: &[CString], arguments: &CStrings, environment: &CS
             Head::empty(),
         ),
     }
+}
+
+/// Looks whether any place has a program that this process may execute, so that `create` tells of one that is missing.
+pub(super) fn look(places: &[CString]) -> Result<(), Failure> {
+    let mut refused = None;
+    for (index, place) in places.iter().enumerate() {
+        match rustix::fs::accessat(CWD, place, Access::EXEC_OK, AtFlags::EACCESS) {
+            Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(Errno::ACCESS) => refused = refused.or(Some(program(index, Errno::ACCESS))),
+            // What else is wrong, the exec tells.
+            Ok(()) | Err(_) => return Ok(()),
+        }
+    }
+    Err(refused.unwrap_or(Failure {
+        errno: Errno::NOENT,
+        detail: Detail::NoProgram,
+    }))
 }
 
 fn program(index: usize, errno: Errno) -> Failure {

@@ -7,6 +7,7 @@ use rustix::fs::FileType;
 use rustix::thread::{Gid, Uid};
 use std::path::{Path, PathBuf};
 use tare_error::{Error, Kind, Result};
+use tare_mount::Target;
 use tare_spec_oci::{Device, DeviceKind};
 
 /// Devices every container has (runtime-spec, "Default Devices").
@@ -46,12 +47,17 @@ pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
             draft.push(Place::Links, "link", at, action);
         }
     }
+    terminal(draft, Some(target(Path::new("/dev/console"))?))
+}
+
+/// The terminal, shown at `console` as well.
+pub(crate) fn terminal(draft: &mut Draft<'_>, console: Option<Target>) -> Result<()> {
     if matches!(draft.request.stdio, Stdio::Terminal) {
         let size = draft.process.console_size.clone().unwrap_or_default();
         let short = |n: u32| u16::try_from(n).unwrap_or(u16::MAX);
         let action = Action::Terminal {
             devpts: target(Path::new("/dev/pts"))?,
-            console: target(Path::new("/dev/console"))?,
+            console,
             rows: short(size.height),
             columns: short(size.width),
             owner: Uid::from_raw(draft.process.user.uid),

@@ -33,7 +33,8 @@ pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
         ));
     }
     time(draft)?;
-    if !draft.is_new(NamespaceKind::Cgroup) && matches!(draft.facts.cgroups, Cgroups::V1(_)) {
+    let mounts = !draft.request.options.enters;
+    if mounts && !draft.is_new(NamespaceKind::Cgroup) && matches!(draft.facts.cgroups, Cgroups::V1(_)) {
         // A mount of version 1 begins at the namespace's own group: without one, the container would see the host's
         // whole tree. So one is borrowed while cgroups are mounted.
         draft.push(

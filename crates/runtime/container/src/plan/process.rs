@@ -144,7 +144,7 @@ fn directory(draft: &mut Draft<'_>) -> Result<()> {
             Error::new(Kind::Invalid, "enter working directory", cwd.display()).because("it is not absolute"),
         );
     }
-    if cwd != Path::new("/") {
+    if cwd != Path::new("/") && !draft.request.options.enters {
         // Made where it is missing, as runc does; `..` in it is resolved inside the root by the kernel.
         if let Ok(target) = target(cwd) {
             draft.push(
@@ -277,6 +277,10 @@ fn command(draft: &mut Draft<'_>) -> Result<()> {
             .collect();
         candidates?
     };
+    if draft.request.options.gate.is_some() {
+        let candidates = candidates.clone();
+        draft.push(Place::Look, "execute", name, Action::Look { candidates });
+    }
     let action = Action::Exec {
         candidates,
         arguments: strings(&draft.process.args, "an argument")?,

@@ -1,0 +1,138 @@
+//! `exec`: runs another process in a container.
+
+use super::create::{passed, write_pid};
+use crate::reading::Arguments;
+use crate::terminal;
+use rustix::fd::AsFd;
+use std::process::ExitCode;
+use tare_container::Running;
+use tare_error::{Context, Error, Kind, Result};
+use tare_lifecycle::{Container, Exec, send_terminal};
+use tare_signal::Reception;
+use tare_spec_oci::{Capabilities, Process, User};
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    tare_process::seal::enter()?;
+    let (passed, _) = passed(arguments)?;
+    let container = arguments.home().container(&arguments.id()?)?;
+    let process = process(arguments, &container)?;
+    let detached = arguments.has("detach");
+    let socket = arguments
+        .path("console-socket")
+        .filter(|path| !path.as_os_str().is_empty());
+    if process.terminal && detached && socket.is_none() {
+        return Err(Error::new(Kind::Invalid, "exec in container", container.id())
+            .because("cannot allocate tty if runc will detach without setting console socket")
+            .hint("give --console-socket"));
+    }
+    let signals = Reception::open(terminal::FORWARDED).op("receive", "signals")?;
+    let mut running = container.exec(&Exec {
+        process: &process,
+        passed: &passed,
+        sub_group: arguments.value("cgroup"),
+        ignore_paused: arguments.has("ignore-paused"),
+    })?;
+    if let Err(e) = hand_over(arguments, &mut running, socket) {
+        running.process.kill_and_reap();
+        return Err(e);
+    }
+    if detached {
+        return Ok(ExitCode::SUCCESS);
+    }
+    terminal::accompany(&running.process, running.terminal.as_ref(), &signals)?;
+    terminal::exit_code(&running.process).map(ExitCode::from)
+}
+
+fn hand_over(arguments: &Arguments, running: &mut Running, socket: Option<&std::path::Path>) -> Result<()> {
+    if let (Some(path), Some(terminal)) = (socket, running.terminal.as_ref()) {
+        send_terminal(path, terminal.as_fd())?;
+        running.terminal = None;
+    }
+    if let Some(path) = arguments
+        .path("pidfd-socket")
+        .filter(|path| !path.as_os_str().is_empty())
+    {
+        send_terminal(path, running.process.pidfd.as_fd())?;
+    }
+    match arguments
+        .path("pid-file")
+        .filter(|path| !path.as_os_str().is_empty())
+    {
+        Some(path) => write_pid(path, running.process.pid.as_raw_pid()),
+        None => Ok(()),
+    }
+}
+
+/// What runs: a document, or the container's own process with what the arguments change.
+fn process(arguments: &Arguments, container: &Container) -> Result<Process> {
+    if let Some(path) = arguments.path("process") {
+        let text = std::fs::read(path).op("read", path.display())?;
+        return serde_json::from_slice(&text)
+            .map_err(|e| Error::new(Kind::Invalid, "read", path.display()).from_source(e));
+    }
+    let command = arguments.operands.get(1..).filter(|command| !command.is_empty());
+    let command = command.ok_or_else(|| {
+        Error::new(Kind::Invalid, "exec in container", container.id()).because("process args cannot be empty")
+    })?;
+    let mut process = container.spec()?.process.unwrap_or_default();
+    process.args = command.to_vec();
+    process.terminal = arguments.has("tty");
+    if let Some(cwd) = arguments.path("cwd") {
+        process.cwd = cwd.to_owned();
+    }
+    process.env.extend(arguments.values("env").map(str::to_owned));
+    if let Some(user) = arguments.value("user") {
+        process.user = User {
+            additional_gids: process.user.additional_gids,
+            ..read_user(user)?
+        };
+    }
+    for gid in arguments.values("additional-gids") {
+        process.user.additional_gids.push(read_id(gid)?);
+    }
+    if let Some(profile) = arguments.value("apparmor") {
+        process.apparmor_profile = Some(profile.to_owned());
+    }
+    if let Some(label) = arguments.value("process-label") {
+        process.selinux_label = Some(label.to_owned());
+    }
+    if arguments.has("no-new-privs") {
+        process.no_new_privileges = true;
+    }
+    let capabilities = process.capabilities.get_or_insert_default();
+    arguments.values("cap").for_each(|name| add(capabilities, name));
+    Ok(process)
+}
+
+/// A capability is added to all sets but the inheritable one (CVE-2022-24769); the ambient set follows where the
+/// inheritable one has it.
+fn add(capabilities: &mut Capabilities, name: &str) {
+    let sets = [
+        &mut capabilities.bounding,
+        &mut capabilities.effective,
+        &mut capabilities.permitted,
+    ];
+    for set in sets {
+        if !set.iter().any(|known| known == name) {
+            set.push(name.to_owned());
+        }
+    }
+}
+
+/// `UID` or `UID:GID`.
+fn read_user(text: &str) -> Result<User> {
+    let (uid, gid) = text.split_once(':').unwrap_or((text, "0"));
+    Ok(User {
+        uid: read_id(uid)?,
+        gid: read_id(gid)?,
+        ..User::default()
+    })
+}
+
+fn read_id(text: &str) -> Result<u32> {
+    text.parse().map_err(|_| {
+        Error::new(Kind::Invalid, "read user", format!("{text:?}"))
+            .because("it is no number")
+            .hint("give UID or UID:GID")
+    })
+}

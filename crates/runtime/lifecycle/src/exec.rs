@@ -1,0 +1,149 @@
+//! Another process in a container that runs.
+
+use crate::container::{Condition, Container};
+use crate::filter;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use std::path::PathBuf;
+use tare_cgroup::{Entrance, Group, GroupPath};
+use tare_container::{Creation, HostFacts, Options, Request, Running};
+use tare_error::{Error, Kind, Result};
+use tare_spec_oci::{Linux, Namespace, NamespaceKind, Process, Spec};
+
+/// The order in which namespaces are joined: the mount namespace last, as paths change with it.
+const ORDER: &[(NamespaceKind, &str)] = &[
+    (NamespaceKind::User, "user"),
+    (NamespaceKind::Ipc, "ipc"),
+    (NamespaceKind::Uts, "uts"),
+    (NamespaceKind::Network, "net"),
+    (NamespaceKind::Pid, "pid"),
+    (NamespaceKind::Cgroup, "cgroup"),
+    (NamespaceKind::Time, "time"),
+    (NamespaceKind::Mount, "mnt"),
+];
+
+/// A process to be run in a container.
+#[derive(Debug)]
+pub struct Exec<'a> {
+    /// What runs.
+    pub process: &'a Process,
+    /// Fds that it gets under the same numbers, besides standard input, output and error.
+    pub passed: &'a [OwnedFd],
+    /// A group below the container's, which exists, to run in.
+    pub sub_group: Option<&'a str>,
+    /// Whether a frozen container is no reason to refuse; the process is frozen with it then.
+    pub ignore_paused: bool,
+}
+
+impl Container {
+    /// Runs a process in the container and waits until its program runs. It is a child of this process.
+    ///
+    /// # Errors
+    /// `Conflict` where the container has stopped or is paused; the step that failed.
+    pub fn exec(&self, exec: &Exec<'_>) -> Result<Running> {
+        let refuse =
+            |why: String| Err(Error::new(Kind::Conflict, "exec in container", &self.id).because(why));
+        match self.condition()? {
+            Condition::Running | Condition::Created => {}
+            Condition::Paused if exec.ignore_paused => {}
+            Condition::Paused => {
+                return refuse(
+                    "cannot exec in a paused container (use --ignore-paused to override)".to_owned(),
+                );
+            }
+            other => return refuse(format!("cannot exec in a {other} container")),
+        }
+        let spec = self.entering(exec.process)?;
+        match self.enter(exec, &spec, self.group_to_enter(exec)?.as_ref()) {
+            // A version 2 group that has handed its controllers on takes no processes: the first one has moved below,
+            // and the new one goes to its side.
+            Err(e) if e.errno() == Some(Errno::BUSY.raw_os_error()) && exec.sub_group.is_none() => {
+                let group = self.group_of_first_process()?.ok_or(e)?;
+                self.enter(exec, &spec, Some(&group))
+            }
+            done => done,
+        }
+    }
+
+    fn enter(&self, exec: &Exec<'_>, spec: &Spec, group: Option<&Group>) -> Result<Running> {
+        let program = filter::compile(spec)?;
+        let entrance = group.map(Group::entrance_beside_clone).transpose()?;
+        let entrances: Vec<BorrowedFd<'_>> = entrance.iter().flat_map(Entrance::files).collect();
+        let passed: Vec<BorrowedFd<'_>> = exec.passed.iter().map(AsFd::as_fd).collect();
+        let request = Request {
+            id: self.id.as_str(),
+            spec,
+            bundle: &self.record.bundle,
+            rootfs: &[],
+            stdio: crate::create::stdio(spec),
+            group: group.and_then(Group::clone_into),
+            entrances: &entrances,
+            seccomp: program.as_ref().map(filter::of_program),
+            options: Options {
+                enters: true,
+                passed: &passed,
+                ..Options::default()
+            },
+        };
+        let creation = Creation::begin(&request, &HostFacts::read()?, |_| Ok(()))?;
+        // The namespaces were opened by the number of the first process: that it still lives shows whose they were.
+        if self.pid()?.is_none() {
+            return Err(Error::new(Kind::Conflict, "exec in container", &self.id)
+                .because("cannot exec in a stopped container"));
+        }
+        creation.run()
+    }
+
+    /// A configuration that joins the container's namespaces and makes nothing.
+    fn entering(&self, process: &Process) -> Result<Spec> {
+        let own = self.spec()?;
+        let linux = own.linux.unwrap_or_default();
+        let pid = self.pid()?.ok_or_else(|| {
+            Error::new(Kind::Conflict, "exec in container", &self.id)
+                .because("cannot exec in a stopped container")
+        })?;
+        let has = |kind| linux.namespaces.iter().any(|n: &Namespace| n.kind == kind);
+        let joined = ORDER
+            .iter()
+            .filter(|(kind, _)| has(*kind) || *kind == NamespaceKind::Mount);
+        let namespaces = joined.map(|(kind, file)| Namespace {
+            kind: *kind,
+            path: Some(PathBuf::from(format!("/proc/{pid}/ns/{file}"))),
+        });
+        Ok(Spec {
+            oci_version: own.oci_version,
+            process: Some(process.clone()),
+            linux: Some(Linux {
+                namespaces: namespaces.collect(),
+                uid_mappings: linux.uid_mappings,
+                gid_mappings: linux.gid_mappings,
+                seccomp: linux.seccomp,
+                memory_policy: linux.memory_policy,
+                personality: linux.personality,
+                ..Linux::default()
+            }),
+            ..Spec::default()
+        })
+    }
+
+    fn group_to_enter(&self, exec: &Exec<'_>) -> Result<Option<Group>> {
+        let Some(group) = self.group()? else {
+            return Ok(None);
+        };
+        match exec.sub_group.filter(|sub| !sub.trim_matches('/').is_empty()) {
+            Some(sub) => Group::open(group.host(), &group.path().join(sub)?).map(Some),
+            None => Ok(Some(group)),
+        }
+    }
+
+    /// The group in the version 2 tree that the first process is in now.
+    fn group_of_first_process(&self) -> Result<Option<Group>> {
+        let (Some(pid), Some(group)) = (self.pid()?, self.group()?) else {
+            return Ok(None);
+        };
+        let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+        let path = text.lines().find_map(|line| line.strip_prefix("0::"));
+        path.map(|path| Group::open(group.host(), &GroupPath::parse(path)?))
+            .transpose()
+    }
+}
