@@ -80,9 +80,15 @@ impl Policy {
     fn add<'a>(&mut self, rule: &'a SyscallRule, at: usize, unknown: &mut BTreeSet<&'a str>) -> Result<()> {
         let place = || format!("syscalls[{at}]");
         let verdict = Verdict::of(rule.action, rule.errno_ret, &place())?;
-        if verdict == Verdict::Notify && rule.names.iter().any(|n| n == "write") {
-            return Err(bad(&place(), "SCMP_ACT_NOTIFY cannot be used for write")
-                .hint("write hands the listener its file descriptor before the listener can answer"));
+        let handing_over = rule
+            .names
+            .iter()
+            .find(|n| ["write", "sendmsg"].contains(&n.as_str()));
+        if let (Verdict::Notify, Some(call)) = (verdict, handing_over) {
+            return Err(
+                bad(&place(), format!("SCMP_ACT_NOTIFY cannot be used for {call}"))
+                    .hint("it hands the listener its file descriptor before the listener can answer"),
+            );
         }
         let alternatives = alternatives(&rule.args).map_err(|index| {
             bad(&place(), format!("argument {index} does not exist"))

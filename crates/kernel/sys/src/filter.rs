@@ -1,6 +1,7 @@
 //! Loading a seccomp filter (`seccomp(2)`).
 
-use crate::call::done;
+use crate::call::value;
+use rustix::fd::{FromRawFd, OwnedFd, RawFd};
 use rustix::io::{Errno, Result};
 
 /// Bytes of one instruction, `struct sock_filter`.
@@ -16,6 +17,10 @@ bitflags::bitflags! {
         const LOG = 1 << 1;
         /// No mitigation of speculative store bypass.
         const SPEC_ALLOW = 1 << 2;
+        /// The load gives a listener, which decides on calls (Linux 5.0).
+        const NEW_LISTENER = 1 << 3;
+        /// A thread that cannot be synchronised is an error, so that `TSYNC` goes with a listener (Linux 5.7).
+        const TSYNC_ESRCH = 1 << 4;
         /// Only fatal signals end the wait for a listener (Linux 5.19).
         const WAIT_KILLABLE_RECV = 1 << 5;
     }
@@ -27,6 +32,22 @@ bitflags::bitflags! {
 /// `EINVAL` for a program the kernel refuses or of a wrong length, `EACCES` without `no_new_privs` and
 /// `CAP_SYS_ADMIN`, else the kernel's.
 pub fn load_filter(program: &[u8], flags: FilterFlags) -> Result<()> {
+    load(program, flags - FilterFlags::NEW_LISTENER).map(|_| ())
+}
+
+/// As [`load_filter`], and gives the listener that decides on calls whose action is to ask (`SECCOMP_RET_USER_NOTIF`);
+/// it is close-on-exec.
+///
+/// # Errors
+/// As [`load_filter`]; `EBUSY` where a filter of this thread has a listener already.
+pub fn load_filter_with_listener(program: &[u8], flags: FilterFlags) -> Result<OwnedFd> {
+    let returned = load(program, flags | FilterFlags::NEW_LISTENER)?;
+    let fd = RawFd::try_from(returned).map_err(|_| Errno::BADF)?;
+    // SAFETY: with this flag the kernel returns a new fd that nobody else knows of.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn load(program: &[u8], flags: FilterFlags) -> Result<libc::c_long> {
     let count = u16::try_from(program.len() / INSTRUCTION).map_err(|_| Errno::INVAL)?;
     if !program.len().is_multiple_of(INSTRUCTION) {
         return Err(Errno::INVAL);
@@ -37,7 +58,7 @@ pub fn load_filter(program: &[u8], flags: FilterFlags) -> Result<()> {
     };
     // SAFETY: the kernel copies `len` instructions of 8 bytes each, which lie inside the borrowed slice, writes
     // nothing, and accepts any alignment (copy_from_user).
-    done(unsafe {
+    value(unsafe {
         libc::syscall(
             libc::SYS_seccomp,
             libc::SECCOMP_SET_MODE_FILTER,

@@ -24,7 +24,7 @@ use rustix::net::RecvFlags;
 use rustix::process::DumpableBehavior;
 use rustix::thread::{Gid, Uid};
 use tare_process::{CloneFlags, Procfs, close_all_but};
-use tare_sys::exit_now;
+use tare_sys::{FilterFlags, exit_now};
 
 pub(crate) use entry::enter as enter_namespaces;
 pub(crate) use opener::run as run_opener;
@@ -170,7 +170,7 @@ impl Child<'_> {
                 inheritable,
                 ambient,
             } => identity::set_capabilities(*effective, *permitted, *inheritable, *ambient),
-            Action::Filter { program, flags } => Ok(tare_sys::load_filter(program, *flags)?),
+            Action::Filter { program, flags } => self.load_filter(program, *flags),
             // Executed by `run`, which does not come back.
             Action::Exec { .. } => Err(Errno::INVAL.into()),
         }
@@ -212,6 +212,15 @@ impl Child<'_> {
             *slot = None;
         }
         Ok(close_all_but(self.kept)?)
+    }
+
+    /// Loads the filter, and hands its listener over, if it has one.
+    fn load_filter(&self, program: &[u8], flags: FilterFlags) -> Done {
+        if !flags.contains(FilterFlags::NEW_LISTENER) {
+            return Ok(tare_sys::load_filter(program, flags)?);
+        }
+        let listener = tare_sys::load_filter_with_listener(program, flags)?;
+        Ok(report::send_listener(self.channel, listener.as_fd())?)
     }
 
     /// Makes a time namespace, sets its clocks while nobody is in it, and enters it: `unshare` concerns children only,

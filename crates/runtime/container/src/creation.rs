@@ -41,6 +41,7 @@ pub struct Creation {
     pid: Pid,
     channel: OwnedFd,
     terminal: Option<OwnedFd>,
+    listener: Option<OwnedFd>,
     stage: Stage,
     /// Whether another process can start it.
     gated: bool,
@@ -53,6 +54,8 @@ pub struct Running {
     pub process: tare_process::Child,
     /// The other end of its terminal, where it has one that was not taken before.
     pub terminal: Option<OwnedFd>,
+    /// The listener of its filter, where it has one that was not taken before.
+    pub listener: Option<OwnedFd>,
 }
 
 impl Creation {
@@ -85,6 +88,7 @@ impl Creation {
             plan,
             channel,
             terminal: None,
+            listener: None,
             stage: Stage::SettingUp,
             gated: request.options.gate.is_some(),
         };
@@ -113,6 +117,7 @@ impl Creation {
                 }
                 Received::Message(Message::Hooks) => self.stage = Stage::Hooks,
                 Received::Message(Message::Terminal(fd)) => self.terminal = Some(fd),
+                Received::Message(Message::Listener(fd)) => self.listener = Some(fd),
                 Received::Message(Message::Failed { step, failure, head }) => {
                     self.end();
                     return Err(failure::describe(&self.plan, step, failure, &head));
@@ -143,9 +148,13 @@ impl Creation {
     /// # Errors
     /// `Conflict` where it is not created, or has no gate.
     pub fn leave(mut self) -> Result<Running> {
-        let terminal = self.terminal.take();
+        let (terminal, listener) = (self.terminal.take(), self.listener.take());
         match self.child.take_if(|_| self.stage == Stage::Created && self.gated) {
-            Some(process) => Ok(Running { process, terminal }),
+            Some(process) => Ok(Running {
+                process,
+                terminal,
+                listener,
+            }),
             None => {
                 Err(Error::new(Kind::Conflict, "leave", "the container").because("nobody could start it"))
             }
@@ -186,23 +195,36 @@ impl Creation {
         self.terminal.take()
     }
 
-    /// Waits until the container is created. For callers that may wait.
+    /// The listener of the filter, once, where a rule of it asks one; from now on such calls of the process wait for it.
+    /// It comes before the stage is [`Stage::Created`], and must be given on at once ([`crate::send_listener`]), as the
+    /// process may have to ask before it gets there.
+    pub fn take_listener(&mut self) -> Option<OwnedFd> {
+        self.listener.take()
+    }
+
+    /// Waits until the container is created, or has something for the caller to do: a stage, or a listener to be taken;
+    /// then it is called again. For callers that may wait.
     ///
     /// # Errors
     /// As [`Creation::advance`].
     pub fn wait_created(&mut self) -> Result<()> {
-        while self.advance()? == Stage::SettingUp {
+        while self.advance()? == Stage::SettingUp && self.listener.is_none() {
             self.wait_readable()?;
         }
         Ok(())
     }
 
-    /// Starts a created container, waits until its program runs, and hands the process over.
+    /// Starts a created container, waits until its program runs, and hands the process over. Where a filter asks about
+    /// calls of the set-up itself, its listener must be taken before.
     ///
     /// # Errors
     /// As [`Creation::start`] and [`Creation::advance`].
     pub fn run(mut self) -> Result<Running> {
         self.wait_created()?;
+        if let Some(listener) = self.take_listener() {
+            self.wait_created()?;
+            self.listener = Some(listener);
+        }
         self.start()?;
         self.wait_readable()?;
         self.advance()?;
@@ -214,9 +236,13 @@ impl Creation {
     /// # Errors
     /// `Conflict` where it was not started.
     pub fn finish(mut self) -> Result<Running> {
-        let terminal = self.terminal.take();
+        let (terminal, listener) = (self.terminal.take(), self.listener.take());
         match self.child.take_if(|_| self.stage == Stage::Running) {
-            Some(process) => Ok(Running { process, terminal }),
+            Some(process) => Ok(Running {
+                process,
+                terminal,
+                listener,
+            }),
             None => {
                 Err(Error::new(Kind::Conflict, "hand over", "the container").because("it is not running"))
             }

@@ -25,6 +25,7 @@
 mod child;
 mod creation;
 mod failure;
+mod listener;
 mod numbers;
 mod plan;
 mod report;
@@ -33,6 +34,7 @@ mod step;
 mod waiting;
 
 pub use creation::{Creation, Running, Stage};
+pub use listener::send_listener;
 pub use numbers::{ExecAffinity, Processors};
 pub use plan::{Plan, plan};
 pub use request::{Cgroups, Filter, HostFacts, Options, Request, Stdio};

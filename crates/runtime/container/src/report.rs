@@ -115,12 +115,15 @@ pub(crate) enum Message {
     Created,
     /// The other end of the terminal.
     Terminal(OwnedFd),
+    /// The listener of the filter.
+    Listener(OwnedFd),
 }
 
 const FAILED: u8 = 1;
 const CREATED: u8 = 2;
 const TERMINAL: u8 = 3;
 const HOOKS: u8 = 4;
+const LISTENER: u8 = 5;
 
 /// Tells that a step failed. Allocates nothing.
 pub(crate) fn send_failure(channel: BorrowedFd<'_>, step: usize, failure: Failure, head: &[u8]) {
@@ -150,7 +153,12 @@ pub(crate) fn send_hooks(channel: BorrowedFd<'_>) -> Result<()> {
 
 /// Hands over the other end of the terminal. Allocates nothing.
 pub(crate) fn send_terminal(channel: BorrowedFd<'_>, master: BorrowedFd<'_>) -> Result<()> {
-    send_fd(channel, master)
+    send_named(channel, master, TERMINAL)
+}
+
+/// Hands over the listener of the filter. Allocates nothing.
+pub(crate) fn send_listener(channel: BorrowedFd<'_>, listener: BorrowedFd<'_>) -> Result<()> {
+    send_named(channel, listener, LISTENER)
 }
 
 /// Takes one fd, waiting for it; none where the other end is closed. Allocates nothing.
@@ -177,6 +185,10 @@ fn first_fd(ancillary: &mut RecvAncillaryBuffer<'_>) -> Option<OwnedFd> {
 
 /// Sends one fd. Allocates nothing.
 pub(crate) fn send_fd(channel: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> Result<()> {
+    send_named(channel, fd, TERMINAL)
+}
+
+fn send_named(channel: BorrowedFd<'_>, fd: BorrowedFd<'_>, name: u8) -> Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     let fds = [fd];
@@ -185,7 +197,7 @@ pub(crate) fn send_fd(channel: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> Result<()>
     }
     rustix::net::sendmsg(
         channel,
-        &[IoSlice::new(&[TERMINAL])],
+        &[IoSlice::new(&[name])],
         &mut ancillary,
         SendFlags::NOSIGNAL,
     )
@@ -232,6 +244,7 @@ pub(crate) fn receive(channel: &OwnedFd) -> Result<Received> {
         (Some(&CREATED), _) => Ok(Received::Message(Message::Created)),
         (Some(&HOOKS), _) => Ok(Received::Message(Message::Hooks)),
         (Some(&TERMINAL), Some(fd)) => Ok(Received::Message(Message::Terminal(fd))),
+        (Some(&LISTENER), Some(fd)) => Ok(Received::Message(Message::Listener(fd))),
         _ => Err(Errno::PROTO),
     }
 }

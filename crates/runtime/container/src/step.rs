@@ -94,6 +94,10 @@ pub(crate) enum Place {
     Capabilities,
     /// Whether there is a program at all, by the rights that it will be executed with.
     Look,
+    /// A filter with a listener, while whoever hands the listener on is still there: a start may be another process's.
+    ListenedFilter,
+    /// The last right, kept for loading that filter, goes.
+    CapabilitiesAfterListenedFilter,
     /// Everything is ready: the container is created, and waits.
     Gate,
     /// Hooks at the start; their paths are the container's.

@@ -19,6 +19,8 @@ mod failures;
 mod inside;
 #[path = "real/layers.rs"]
 mod layers;
+#[path = "real/listener.rs"]
+mod listener;
 #[path = "real/mounts.rs"]
 mod mounts;
 #[path = "real/neighbours.rs"]
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         layers::TESTS,
         denied::TESTS,
         users::TESTS,
+        listener::TESTS,
         placement::TESTS,
         mounts::TESTS,
         terminal::TESTS,

@@ -15,10 +15,10 @@ use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use tare_cgroup::{Entrance, Group};
-use tare_container::{Creation, HostFacts, Options, Request, Stage, Stdio};
+use tare_container::{Creation, HostFacts, Options, Request, Stage, Stdio, send_listener};
 use tare_error::{Context, Error, Kind, Result};
 use tare_process::{Child, Stamp};
-use tare_spec_oci::{Hooks, NamespaceKind, Spec, Status};
+use tare_spec_oci::{ContainerProcessState, Hooks, NamespaceKind, SECCOMP_FD, Spec, Status, VERSION};
 use tare_store::{Durability, Lock};
 
 /// A container to be made.
@@ -182,6 +182,11 @@ impl Making<'_> {
         let pid = creation.pid().as_raw_pid();
         loop {
             creation.wait_created()?;
+            if let Some(listener) = creation.take_listener() {
+                // Nothing but this may come first: the process may have to ask before it is created.
+                self.give_listener(&listener, pid)?;
+                continue;
+            }
             match creation.advance()? {
                 Stage::SettingUp | Stage::Running => {}
                 Stage::Hooks => {
@@ -196,6 +201,25 @@ impl Making<'_> {
                 }
                 Stage::Created => return self.write_state(file, Status::Created, pid),
             }
+        }
+    }
+
+    /// Gives the listener of the filter to the agent that the configuration names.
+    fn give_listener(&self, listener: &OwnedFd, pid: i32) -> Result<()> {
+        let linux = self.create.bundle.spec.linux.as_ref();
+        let Some(policy) = linux.and_then(|linux| linux.seccomp.as_ref()) else {
+            return Ok(());
+        };
+        let state = ContainerProcessState {
+            oci_version: VERSION.to_owned(),
+            fds: vec![SECCOMP_FD.to_owned()],
+            pid,
+            metadata: policy.listener_metadata.clone(),
+            state: self.container.record.state(Status::Creating, Some(pid)),
+        };
+        match &policy.listener_path {
+            Some(path) => send_listener(path, listener.as_fd(), &state),
+            None => Ok(()),
         }
     }
 

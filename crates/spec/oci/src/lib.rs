@@ -41,7 +41,7 @@ pub use resources::{
     ThrottleDevice, WeightDevice,
 };
 pub use seccomp::{Action, Arch, Arg, FilterFlag, Operator, Seccomp, SyscallRule};
-pub use state::{State, Status};
+pub use state::{ContainerProcessState, SECCOMP_FD, State, Status};
 
 /// The version of the specification these types follow, written as `ociVersion`.
 pub const VERSION: &str = "1.3.0";

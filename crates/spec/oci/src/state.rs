@@ -25,6 +25,29 @@ document! {
     }
 }
 
+document! {
+    /// What a seccomp agent gets with the listener (spec: `runtime-linux.md`, "The Container Process State").
+    pub struct ContainerProcessState {
+        must {
+            /// The version of the specification the document follows.
+            pub oci_version: String,
+            /// What the file descriptors are that come with it, in their order.
+            pub fds: Vec<String>,
+            /// The process whose calls the agent decides on, as seen by the host.
+            pub pid: i32,
+            /// The container's state.
+            pub state: State,
+        }
+        maybe {
+            /// `linux.seccomp.listenerMetadata`.
+            pub metadata: Option<String>,
+        }
+    }
+}
+
+/// What the listener of a seccomp filter is called in [`ContainerProcessState::fds`].
+pub const SECCOMP_FD: &str = "seccompFd";
+
 words! {
     /// Where in its life a container is.
     pub enum Status {

@@ -178,7 +178,7 @@ fn a_policy_too_long_for_the_kernel_is_refused() {
 
 #[test]
 fn refusals() {
-    let table: [(&str, Seccomp, &str); 5] = [
+    let table: [(&str, Seccomp, &str); 6] = [
         (
             "notify by default",
             Seccomp {
@@ -191,6 +191,11 @@ fn refusals() {
             "notify write",
             policy(vec![rule("write", Action::Notify, &[])], &[]),
             "syscalls[0]: SCMP_ACT_NOTIFY cannot be used for write",
+        ),
+        (
+            "notify sendmsg",
+            policy(vec![rule("sendmsg", Action::Notify, &[])], &[]),
+            "syscalls[0]: SCMP_ACT_NOTIFY cannot be used for sendmsg",
         ),
         (
             "argument 6",

@@ -367,6 +367,10 @@ fn make(call: &CreateRequest, stdio: Stdio<'_>, group: Option<&ContainerGroup>) 
         program: &filter.program,
         flags: FilterFlags::from_bits_retain(filter.flags),
     });
+    if seccomp.is_some_and(|f| f.flags.contains(FilterFlags::NEW_LISTENER)) {
+        return Err(Error::new(Kind::Unsupported, "create", &call.id)
+            .because("its system call policy asks a listener (SCMP_ACT_NOTIFY), which the supervisor does not serve yet"));
+    }
     let entrance = group.map(ContainerGroup::entrance).transpose()?;
     let files: Vec<BorrowedFd<'_>> = entrance.iter().flat_map(Entrance::files).collect();
     let request = tare_container::Request {

@@ -9,7 +9,7 @@ use std::path::Path;
 use tare_error::{Error, Kind, Result};
 use tare_process::{CapabilitySet, parse_capabilities};
 use tare_spec_oci::{Capabilities, NamespaceKind, Rlimit};
-use tare_sys::CStrings;
+use tare_sys::{CStrings, FilterFlags};
 
 /// Where a command is looked for when its environment does not say (docker's).
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -175,6 +175,7 @@ fn privileges(draft: &mut Draft<'_>) -> Result<()> {
         );
     }
     let filtered = draft.request.seccomp.is_some();
+    let (filter_place, after_filter) = filter_places(draft)?;
     if let Some(capabilities) = &draft.process.capabilities {
         let sets = Sets::read(capabilities);
         draft.push(
@@ -186,7 +187,7 @@ fn privileges(draft: &mut Draft<'_>) -> Result<()> {
         // Loading a filter without no_new_privs needs CAP_SYS_ADMIN until it is loaded.
         let keep = if filtered && !draft.process.no_new_privileges {
             draft.push(
-                Place::CapabilitiesAfterFilter,
+                after_filter,
                 "set",
                 "capabilities",
                 sets.action(CapabilitySet::empty()),
@@ -202,12 +203,46 @@ fn privileges(draft: &mut Draft<'_>) -> Result<()> {
             program: filter.program.to_vec(),
             flags: filter.flags,
         };
-        draft.push(Place::Filter, "load", "the seccomp filter", action);
+        draft.push(filter_place, "load", "the seccomp filter", action);
     } else if draft.linux.seccomp.is_some() {
         return Err(Error::new(Kind::Internal, "plan", draft.request.id)
             .because("the configuration has a seccomp policy, but the caller gave no compiled filter"));
     }
     Ok(())
+}
+
+/// Where the filter is loaded, and what follows it: as late as can be, but with a listener before the start.
+fn filter_places(draft: &Draft<'_>) -> Result<(Place, Place)> {
+    let listened = draft
+        .request
+        .seccomp
+        .is_some_and(|f| f.flags.contains(FilterFlags::NEW_LISTENER));
+    if let Some(policy) = &draft.linux.seccomp {
+        let invalid = |member: &str, why: &str| {
+            Err(Error::new(Kind::Invalid, "use", format!("linux.seccomp.{member}")).because(why))
+        };
+        let path = policy
+            .listener_path
+            .as_ref()
+            .filter(|p| !p.as_os_str().is_empty());
+        match (path, &policy.listener_metadata) {
+            (None, Some(text)) if !text.is_empty() => {
+                return invalid("listenerMetadata", "it needs linux.seccomp.listenerPath");
+            }
+            (None, _) if listened => {
+                return invalid("listenerPath", "it is missing, and a rule uses SCMP_ACT_NOTIFY");
+            }
+            (Some(path), _) if !path.is_absolute() => {
+                return invalid("listenerPath", "it must be an absolute path");
+            }
+            _ => {}
+        }
+    }
+    Ok(if listened {
+        (Place::ListenedFilter, Place::CapabilitiesAfterListenedFilter)
+    } else {
+        (Place::Filter, Place::CapabilitiesAfterFilter)
+    })
 }
 
 /// The five sets as bits.

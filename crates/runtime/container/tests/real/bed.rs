@@ -8,7 +8,7 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use tare_container::{Creation, Filter, HostFacts, Request, Stdio};
+use tare_container::{Creation, Filter, FilterFlags, HostFacts, Request, Stdio};
 use tare_error::{Error, Report};
 use tare_spec_oci::{Mount, Spec};
 use tare_sys::CloneFlags;
@@ -32,6 +32,7 @@ pub(crate) struct Bed {
     pub(crate) spec: Value,
     pub(crate) rootfs: Vec<Mount>,
     pub(crate) seccomp: Option<Vec<u8>>,
+    pub(crate) filter_flags: FilterFlags,
     pub(crate) facts: HostFacts,
     pub(crate) group: Option<OwnedFd>,
 }
@@ -57,6 +58,7 @@ impl Bed {
             spec: docker_like(),
             rootfs: Vec::new(),
             seccomp: None,
+            filter_flags: FilterFlags::empty(),
             facts: HostFacts::read().unwrap(),
             group: None,
         }
@@ -145,7 +147,7 @@ impl Bed {
             entrances: &[],
             seccomp: self.seccomp.as_deref().map(|program| Filter {
                 program,
-                flags: tare_container::FilterFlags::empty(),
+                flags: self.filter_flags,
             }),
             options: tare_container::Options::default(),
         };
