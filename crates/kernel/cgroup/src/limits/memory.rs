@@ -25,6 +25,17 @@ pub(super) fn plan(memory: &Memory, draft: &mut Draft<'_>) {
     {
         return;
     }
+    for (what, amount) in [(LIMIT, limit), (SWAP, swap), (RESERVATION, reservation)] {
+        if amount.is_some_and(|amount| amount < -1) {
+            draft.refuse(
+                Kind::Invalid,
+                what,
+                "it is negative",
+                "give bytes, or -1 for no limit",
+            );
+            return;
+        }
+    }
     let Some(version) = draft.home(Controller::Memory, LIMIT) else {
         return;
     };

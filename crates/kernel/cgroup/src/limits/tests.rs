@@ -108,6 +108,8 @@ fn memory_and_swap() {
         assert_eq!(plan(V1, &resources), v1, "{given:?}");
         assert_eq!(plan(V2, &resources), v2, "{given:?}");
     }
+    assert_eq!(refused(V1, &memory(Some(-7), None)), Kind::Invalid);
+    assert_eq!(refused(V2, &memory(None, Some(-2))), Kind::Invalid);
     assert_eq!(refused(V1, &memory(Some(64), Some(32))), Kind::Invalid);
     assert_eq!(refused(V2, &memory(Some(64), Some(32))), Kind::Invalid);
     assert_eq!(refused(V2, &memory(None, Some(32))), Kind::Invalid);
