@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use tare_cgroup::Group;
 use tare_container::Waiting;
 use tare_error::{Context, Error, Kind, Result};
-use tare_spec_oci::Spec;
+use tare_spec_oci::{Resources, Spec};
 use tare_store::Lock;
 
 /// The socket at which a created container waits.
@@ -189,6 +189,20 @@ impl Container {
             Condition::Paused => self.needed_group("resume")?.thaw(),
             other => Err(Error::new(Kind::Conflict, "resume container", &self.id)
                 .because(format!("container not paused: it is {other}"))),
+        }
+    }
+
+    /// Changes limits; what is not named stays as it is.
+    ///
+    /// # Errors
+    /// `Conflict` where it does not run, `Unsupported` without a cgroup, and those of the values.
+    pub fn update(&self, resources: &Resources) -> Result<()> {
+        match self.condition()? {
+            Condition::Created | Condition::Running | Condition::Paused => {
+                self.needed_group("update")?.apply(resources)
+            }
+            other => Err(Error::new(Kind::Conflict, "update container", &self.id)
+                .because(format!("container not running: it is {other}"))),
         }
     }
 

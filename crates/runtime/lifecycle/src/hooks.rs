@@ -4,7 +4,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -46,6 +46,8 @@ fn one(point: &str, hook: &Hook, state: &State) -> Result<()> {
     }
     command.stdin(Stdio::from(input.0)).stdout(Stdio::null());
     command.stderr(said.try_clone().op("hand over standard error to", &subject)?);
+    // A group of its own, by which it is ended with all that it started.
+    command.process_group(0);
     let child = command.spawn().op("run hook", &subject)?;
     match wait(child, limit).op("wait for hook", &subject)? {
         None => failed(format!(
@@ -68,7 +70,11 @@ fn wait(mut child: Child, limit: Option<Duration>) -> std::io::Result<Option<Exi
         }
     };
     if !ended {
-        child.kill()?;
+        // With all that it started; it has gone by itself where the group is not there.
+        match kill_process_group(Pid::from_child(&child), Signal::KILL) {
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(e) => return Err(e.into()),
+        }
     }
     let status = child.wait()?;
     Ok(ended.then_some(status))

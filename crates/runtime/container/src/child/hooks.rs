@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{CWD, Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
-use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use rustix::process::{Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_send_signal, waitid};
 use tare_process::close_all_but;
 use tare_sys::{CloneFlags, exec, fork_with, reset_signals};
 
@@ -31,7 +31,8 @@ impl Child<'_> {
             }
         };
         if !ended {
-            // Gone already is as good.
+            // With all that it started. Gone already is as good; the one process before it made its group, too.
+            let _ = kill_process_group(hook.pid, Signal::KILL);
             let _ = pidfd_send_signal(&hook.pidfd, Signal::KILL);
         }
         let status = loop {
@@ -59,6 +60,7 @@ impl Child<'_> {
 /// The hook's process: the state is its standard input, and what it prints goes nowhere, as the standard output is the
 /// container's already.
 fn become_hook(state: BorrowedFd<'_>, program: &HookProgram) -> Result<std::convert::Infallible, Errno> {
+    rustix::process::setsid()?;
     rustix::stdio::dup2_stdin(state)?;
     let null = rustix::fs::openat(CWD, c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
     if let Ok(null) = &null {
