@@ -105,6 +105,13 @@ pub(crate) const VERBS: &[Verb] = &[
         verbs::pause::resume,
         "let a paused container's processes go on",
     ),
+    verb("update", "ID", verbs::update::run, "change a container's limits"),
+    verb(
+        "features",
+        "",
+        verbs::features::run,
+        "print what this program can do, as JSON",
+    ),
     verb("spec", "", verbs::spec::run, "write a config.json to begin with"),
     verb(
         "plan",
@@ -131,6 +138,7 @@ const fn opt(
 const EVERY: &[&str] = &[];
 const MAKING: &[&str] = &["create", "run"];
 const EXEC: &[&str] = &["exec"];
+const UPDATE: &[&str] = &["update"];
 const STARTING: &[&str] = &["create", "run", "exec"];
 
 /// Every option.
@@ -261,6 +269,51 @@ pub(crate) const OPTIONS: &[Opt] = &[
         EXEC,
         "begin in a paused container as well",
     ),
+    opt(
+        &["resources", "r"],
+        "FILE",
+        UPDATE,
+        "limits as a document (linux.resources), - for standard input",
+    ),
+    opt(&["memory", "m"], "SIZE", UPDATE, "memory"),
+    opt(
+        &["memory-reservation"],
+        "SIZE",
+        UPDATE,
+        "memory that is taken back first",
+    ),
+    opt(&["memory-swap"], "SIZE", UPDATE, "memory and swap together"),
+    opt(
+        &["cpu-share"],
+        "N",
+        UPDATE,
+        "weight of processor time, 2 to 262144",
+    ),
+    opt(
+        &["cpu-quota"],
+        "MICROSECONDS",
+        UPDATE,
+        "processor time in a period",
+    ),
+    opt(&["cpu-period"], "MICROSECONDS", UPDATE, "the period"),
+    opt(
+        &["cpu-burst"],
+        "MICROSECONDS",
+        UPDATE,
+        "processor time that may be saved up",
+    ),
+    opt(
+        &["cpu-rt-runtime"],
+        "MICROSECONDS",
+        UPDATE,
+        "real-time processor time in a period",
+    ),
+    opt(&["cpu-rt-period"], "MICROSECONDS", UPDATE, "the real-time period"),
+    opt(&["cpu-idle"], "0|1", UPDATE, "run only when nothing else would"),
+    opt(&["cpuset-cpus"], "LIST", UPDATE, "processors"),
+    opt(&["cpuset-mems"], "LIST", UPDATE, "memory nodes"),
+    opt(&["pids-limit"], "N", UPDATE, "processes"),
+    opt(&["blkio-weight"], "N", UPDATE, "weight of disk time, 10 to 1000"),
     opt(
         &["all", "a"],
         "",

@@ -3,6 +3,7 @@
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod exec;
+pub(crate) mod features;
 pub(crate) mod kill;
 pub(crate) mod list;
 pub(crate) mod pause;
@@ -12,3 +13,4 @@ pub(crate) mod run;
 pub(crate) mod spec;
 pub(crate) mod start;
 pub(crate) mod state;
+pub(crate) mod update;

@@ -98,6 +98,22 @@ impl Options {
         parsed
     }
 
+    /// Every option by name that is no file system's own, sorted.
+    pub fn names() -> Vec<String> {
+        let attributes = ATTRIBUTES.iter().map(|(name, _, _)| *name);
+        let propagation = PROPAGATION.iter().map(|(name, _)| *name);
+        let recursive = attributes
+            .clone()
+            .chain(propagation.clone())
+            .map(|name| format!("r{name}"));
+        let single = attributes.chain(propagation);
+        let words = ["bind", "rbind", "idmap", "ridmap", "tmpcopyup"];
+        let single = single.chain(SUPERBLOCK.iter().chain(NOTHING).chain(&words).copied());
+        let mut names: Vec<String> = single.map(str::to_owned).chain(recursive).collect();
+        names.sort_unstable();
+        names
+    }
+
     fn take(&mut self, option: &str) {
         if let Some((set, clear)) = attribute(option) {
             return self.attributes.change(set, clear);

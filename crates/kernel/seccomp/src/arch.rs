@@ -68,6 +68,11 @@ impl Interface {
     }
 }
 
+/// The architectures for which policies can be compiled.
+pub fn architectures() -> impl Iterator<Item = Arch> {
+    INTERFACES.iter().map(|interface| interface.arch)
+}
+
 /// The architecture this program is built for.
 ///
 /// # Errors

@@ -55,7 +55,7 @@ mod interpret;
 mod program;
 
 pub use action::Verdict;
-pub use arch::native;
+pub use arch::{architectures, native};
 pub use compile::{Reading, compile, compile_as};
 pub use docker::default_profile;
 pub use interpret::{Call, exercise};

@@ -21,6 +21,7 @@
 #[macro_use]
 mod document;
 mod config;
+mod features;
 mod linux;
 mod process;
 mod resources;
@@ -28,6 +29,7 @@ mod seccomp;
 mod state;
 
 pub use config::{Hook, Hooks, Mount, Root, Spec};
+pub use features::{CgroupFeatures, Enabled, Features, LinuxFeatures, MountExtensions, SeccompFeatures};
 pub use linux::{
     Device, DeviceKind, IdMapping, IntelRdt, Linux, MemoryPolicy, MemoryPolicyFlag, MemoryPolicyMode,
     Namespace, NamespaceKind, NetDevice, Personality, PersonalityDomain, TimeOffset,

@@ -1,0 +1,91 @@
+//! Further processes in a container.
+
+use crate::bundle::{Bundle, NEEDS};
+use tare_kit::test;
+
+#[test]
+fn it_runs_in_the_containers_namespaces_and_groups() {
+    test(NEEDS, |world| {
+        let bundle = Bundle::new(world, "sleep 100");
+        bundle.start();
+        let script = "for n in pid mnt net ipc uts cgroup; do \
+            [ $(readlink /proc/1/ns/$n) = $(readlink /proc/self/ns/$n) ] || echo $n; done; \
+            cat /proc/self/cgroup | cut -d: -f3 | sort -u; hostname; exit 5";
+        let ran = bundle.runtime(&["exec", "c", "sh", "-c", script]).run();
+        assert_eq!(ran.code(), Some(5), "{ran}");
+        assert_eq!(ran.stdout, "/\ntare\n", "{ran}");
+        let _ = bundle.runtime(&["delete", "-f", "c"]).ok();
+        bundle.assert_nothing_left();
+    });
+}
+
+#[test]
+fn it_has_the_containers_rights_and_what_is_asked_besides() {
+    test(NEEDS, |world| {
+        let bundle = Bundle::new(world, "sleep 100");
+        bundle.start();
+        let status = |words: &[&str], name: &str| {
+            let command = ["c", "grep", name, "/proc/self/status"];
+            let text = bundle.runtime(&[&["exec"], words, &command].concat()).ok();
+            text.split_whitespace().last().unwrap().to_owned()
+        };
+        assert_eq!(status(&[], "CapEff"), "0000000020000420");
+        assert_eq!(status(&["--cap", "CAP_CHOWN"], "CapEff"), "0000000020000421");
+        assert_eq!(status(&["-c", "CAP_CHOWN"], "CapInh"), "0000000000000000");
+        assert_eq!(status(&[], "NoNewPrivs"), "1");
+        let words = [
+            "exec",
+            "-u",
+            "5:6",
+            "--cwd",
+            "/bin",
+            "-e",
+            "A=b",
+            "-g",
+            "9",
+            "c",
+            "sh",
+            "-c",
+            "id; pwd; echo $A",
+        ];
+        assert_eq!(bundle.runtime(&words).ok(), "uid=5 gid=6 groups=9\n/bin\nb\n");
+        let _ = bundle.runtime(&["delete", "-f", "c"]).ok();
+    });
+}
+
+#[test]
+fn what_cannot_run_is_told_and_leaves_the_container_alone() {
+    test(NEEDS, |world| {
+        let bundle = Bundle::new(world, "sleep 100");
+        bundle.start();
+        let told = bundle.runtime(&["exec", "c", "nosuch"]).fails(1);
+        assert!(told.contains("executable file not found in $PATH"), "{told}");
+        let _ = bundle.runtime(&["pause", "c"]).ok();
+        let told = bundle.runtime(&["exec", "c", "true"]).fails(1);
+        assert!(told.contains("cannot exec in a paused container"), "{told}");
+        let _ = bundle.runtime(&["resume", "c"]).ok();
+        let _ = bundle.runtime(&["exec", "c", "true"]).ok();
+        let _ = bundle.runtime(&["kill", "c", "KILL"]).ok();
+        bundle.wait_until_stopped();
+        let told = bundle.runtime(&["exec", "c", "true"]).fails(1);
+        assert!(told.contains("cannot exec in a stopped container"), "{told}");
+        let _ = bundle.runtime(&["delete", "c"]).ok();
+    });
+}
+
+#[test]
+fn a_terminal_of_the_containers_own() {
+    test(NEEDS, |world| {
+        let bundle = Bundle::new(world, "sleep 100");
+        bundle.start();
+        let ran = bundle
+            .runtime(&["exec", "-t", "c", "sh", "-c", "tty; exit 4"])
+            .run();
+        assert_eq!(
+            (ran.code(), ran.stdout.as_str()),
+            (Some(4), "/dev/pts/0\r\n"),
+            "{ran}"
+        );
+        let _ = bundle.runtime(&["delete", "-f", "c"]).ok();
+    });
+}

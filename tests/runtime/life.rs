@@ -1,0 +1,140 @@
+//! From creation to deletion.
+
+use crate::bundle::{Bundle, NEEDS};
+use serde_json::{Value, json};
+use tare_kit::{Tare, test};
+
+#[test]
+fn run_gives_the_output_and_the_code() {
+    test(NEEDS, |world| {
+        let bundle = Bundle::new(world, "echo $$; cat /proc/self/cgroup | head -1; exit 7");
+        let ran = bundle.run();
+        assert_eq!(ran.code(), Some(7), "{ran}");
+        assert!(
+            ran.stdout.starts_with("1\n") && ran.stdout.ends_with(":/\n"),
+            "{ran}"
+        );
+        bundle.assert_nothing_left();
+    });
+}
+
+#[test]
+fn each_verb_finds_the_container_where_the_one_before_left_it() {
+    test(NEEDS, |world| {
+        let bundle = Bundle::new(world, "trap 'exit 3' TERM; while :; do sleep 0.05; done");
+        bundle.create();
+        assert_eq!(bundle.status(), "created");
+        let state: Value = serde_json::from_str(&bundle.runtime(&["state", "c"]).ok()).unwrap();
+        assert_eq!(state["bundle"], json!(bundle.path));
+        let pid = state["pid"].as_i64().unwrap();
+        assert!(std::path::Path::new(&format!("/proc/{pid}/comm")).exists());
+        let _ = bundle.runtime(&["start", "c"]).ok();
+        assert_eq!(bundle.status(), "running");
+        let again = bundle.runtime(&["start", "c"]).fails(1);
+        assert!(
+            again.contains("cannot start an already running container"),
+            "{again}"
+        );
+        let _ = bundle.runtime(&["pause", "c"]).ok();
+        assert_eq!(bundle.status(), "paused");
+        let _ = bundle.runtime(&["resume", "c"]).ok();
+        assert_eq!(bundle.status(), "running");
+        let pids: Vec<i64> = serde_json::from_str(&bundle.runtime(&["ps", "-f", "json", "c"]).ok()).unwrap();
+        assert!(pids.contains(&pid), "{pids:?}");
+        let refused = bundle.runtime(&["delete", "c"]).fails(1);
+        assert!(refused.contains("that is not stopped: running"), "{refused}");
+        let listed = bundle.runtime(&["list", "-q"]).ok();
+        assert_eq!(listed, "c\n");
+        let _ = bundle.runtime(&["kill", "c", "SIGTERM"]).ok();
+        bundle.wait_until_stopped();
+        let late = bundle.runtime(&["kill", "c"]).fails(1);
+        assert!(late.contains("container not running"), "{late}");
+        let _ = bundle.runtime(&["delete", "c"]).ok();
+        bundle.assert_nothing_left();
+    });
+}
+
+#[test]
+fn a_created_container_is_deleted_without_force() {
+    test(NEEDS, |world| {
+        let bundle = Bundle::new(world, "echo never");
+        bundle.create();
+        let _ = bundle.runtime(&["delete", "c"]).ok();
+        bundle.assert_nothing_left();
+    });
+}
+
+#[test]
+fn a_second_container_of_one_id_is_refused_and_the_first_lives_on() {
+    test(NEEDS, |world| {
+        let bundle = Bundle::new(world, "sleep 100");
+        bundle.start();
+        let path = bundle.path.to_str().unwrap();
+        let told = bundle.runtime(&["create", "-b", path, "c"]).fails(1);
+        assert!(told.contains("container with given ID already exists"), "{told}");
+        assert_eq!(bundle.status(), "running");
+        let _ = bundle.runtime(&["delete", "-f", "c"]).ok();
+        bundle.assert_nothing_left();
+    });
+}
+
+#[test]
+fn limits_are_set_and_changed() {
+    test(&[NEEDS, &[tare_kit::Need::Cgroup1]].concat(), |world| {
+        let mut bundle = Bundle::new(world, "sleep 100");
+        bundle.set("/linux/cgroupsPath", json!("/c"));
+        bundle.set("/linux/resources/memory", json!({"limit": 32 << 20}));
+        bundle.start();
+        let limit = || std::fs::read_to_string("/sys/fs/cgroup/memory/c/memory.limit_in_bytes").unwrap();
+        assert_eq!(limit().trim(), (32 << 20).to_string());
+        let _ = bundle.runtime(&["update", "--memory", "48m", "c"]).ok();
+        assert_eq!(limit().trim(), (48 << 20).to_string());
+        let document = bundle
+            .runtime(&["update", "-r", "-", "c"])
+            .stdin(r#"{"memory":{"limit":67108864}}"#);
+        let _ = document.ok();
+        assert_eq!(limit().trim(), (64 << 20).to_string());
+        let _ = bundle.runtime(&["delete", "--force", "c"]).ok();
+        bundle.assert_nothing_left();
+    });
+}
+
+#[test]
+fn files_for_others_are_written_whole() {
+    test(NEEDS, |world| {
+        let bundle = Bundle::new(world, "sleep 100");
+        let file = world.folder("out").join("pid");
+        let words = [
+            "create",
+            "--pid-file",
+            file.to_str().unwrap(),
+            "-b",
+            bundle.path.to_str().unwrap(),
+            "c",
+        ];
+        let _ = bundle.runtime(&words).ok();
+        let state: Value = serde_json::from_str(&bundle.runtime(&["state", "c"]).ok()).unwrap();
+        assert_eq!(std::fs::read_to_string(file).unwrap(), state["pid"].to_string());
+        let _ = bundle.runtime(&["delete", "-f", "c"]).ok();
+    });
+}
+
+#[test]
+fn no_fd_but_its_own_reaches_the_program() {
+    test(NEEDS, |world| {
+        let bundle = Bundle::new(world, "ls /proc/self/fd");
+        // ls has its listing open as 3, and nothing else.
+        assert_eq!(bundle.run().stdout, "0\n1\n2\n3\n");
+        let line = format!(
+            "exec 3</etc/passwd 7</etc/passwd; exec {} --root {} run --preserve-fds 1 -b {} c",
+            "/mnt/bin/tare-runtime",
+            bundle.home().display(),
+            bundle.path.display()
+        );
+        let passed = Tare::program("bash").args(["-c", &line]).ok();
+        assert_eq!(
+            passed, "0\n1\n2\n3\n4\n",
+            "one was to be passed on, and the other not"
+        );
+    });
+}

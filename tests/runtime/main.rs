@@ -1,0 +1,9 @@
+//! `tare-runtime`: the life of a container by one command after the other, exec, hooks, bad input, death at any point.
+
+mod bundle;
+
+mod exec;
+mod hooks;
+mod input;
+mod killed;
+mod life;
