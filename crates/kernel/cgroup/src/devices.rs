@@ -16,7 +16,7 @@ const RULES_MAX: usize = 4096;
 
 /// Read, write and mknod, as bits of the kernel's own (`BPF_DEVCG_ACC_*`).
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Access(u8);
+pub struct Access(u8);
 
 impl Access {
     const ALL: Access = Access(7);
@@ -43,7 +43,9 @@ impl Access {
         (left != 0).then_some(Access(left))
     }
 
-    fn with(self, other: Access) -> Access {
+    /// All that either allows.
+    #[must_use]
+    pub fn with(self, other: Access) -> Access {
         Access(self.0 | other.0)
     }
 
@@ -71,10 +73,13 @@ impl fmt::Debug for Access {
 
 /// A device or a set of them; no number is every number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Device {
-    pub(crate) is_block: bool,
-    pub(crate) major: Option<u32>,
-    pub(crate) minor: Option<u32>,
+pub struct Device {
+    /// A block device; else a character device.
+    pub is_block: bool,
+    /// Its major number.
+    pub major: Option<u32>,
+    /// Its minor number.
+    pub minor: Option<u32>,
 }
 
 impl Device {
@@ -102,9 +107,11 @@ impl fmt::Display for Device {
 
 /// What a list of rules means: a default, and the exceptions from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Policy {
-    pub(crate) allow_by_default: bool,
-    pub(crate) exceptions: BTreeMap<Device, Access>,
+pub struct Policy {
+    /// What holds for a device without an exception.
+    pub allow_by_default: bool,
+    /// What is denied by way of exception, or allowed where the default is to deny.
+    pub exceptions: BTreeMap<Device, Access>,
 }
 
 impl Policy {
@@ -113,7 +120,7 @@ impl Policy {
     /// # Errors
     /// `Invalid` for a rule that is none, and for one that would punch a hole into a wider exception (the kernel's
     /// version 1 would pass over it in silence).
-    pub(crate) fn of(rules: &[DeviceRule]) -> Result<Policy> {
+    pub fn of(rules: &[DeviceRule]) -> Result<Policy> {
         let mut policy = Policy {
             allow_by_default: true,
             exceptions: BTreeMap::new(),

@@ -40,7 +40,7 @@ impl Group {
     /// `Denied` where an ordinary user has no group delegated, `Conflict` where the group exists and holds processes,
     /// and all of [`Group::apply`]. After an error nothing is left of the group itself.
     pub fn create(host: &Host, path: &GroupPath, resources: &Resources) -> Result<Group> {
-        let group = make::make(host, path, resources)?;
+        let group = make::make(host, path, resources, make::Existing::Replace)?;
         match group.apply(resources) {
             Ok(()) => Ok(group),
             Err(e) => Err(match group.remove() {
@@ -48,6 +48,16 @@ impl Group {
                 Err(also) => e.also(also),
             }),
         }
+    }
+
+    /// Opens a group that another program has made (systemd, for a unit of its own), and makes it in the hierarchies
+    /// where that program has not: systemd leaves out the version 1 controllers that it does not manage (freezer,
+    /// cpuset, hugetlb). Limits and processes of what is there stay; a process is moved by [`Group::attach`].
+    ///
+    /// # Errors
+    /// As [`Group::create`], but for the conflict. What has been made until then stays, for the other program.
+    pub fn adopt(host: &Host, path: &GroupPath, resources: &Resources) -> Result<Group> {
+        make::make(host, path, resources, make::Existing::Keep)
     }
 
     /// Opens a group that exists.

@@ -1,7 +1,7 @@
 //! **What.** Control groups of version 1, hybrid and version 2: found, made, limited, entered, frozen, killed,
 //! asked about memory, removed.
 //!
-//! **Not.** No policy on names or defaults (the engine's), no systemd (a driver of its own, later), no mounts of
+//! **Not.** No policy on names or defaults (the engine's), no systemd (`tare-systemd`), no mounts of
 //! cgroup file systems inside containers (`tare-mount`), no statistics yet.
 //!
 //! **Words.** *Hierarchy*: one mounted tree. *Controller*: what the kernel can limit, bound to one hierarchy.
@@ -11,7 +11,7 @@
 //!
 //! **Life.**
 //! ```text
-//! Host::current() -> GroupPath::parse("/tare/<id>") -> Group::create(limits asked for)
+//! Host::current() -> GroupPath::parse("/tare/<id>") -> Group::create(limits asked for), or adopt what systemd has made
 //!   -> apply_where_possible(default limits) -> one warning
 //!   -> memory_report()                                            before
 //!   -> child: CLONE_INTO_CGROUP with clone_into() and entrance_beside_clone(), or entrance(), or attach(pid)
@@ -59,7 +59,9 @@ mod path;
 mod report;
 mod wait;
 
+pub use devices::{Access as DeviceAccess, Device as DeviceSet, Policy as DevicePolicy};
 pub use group::{Entrance, Group};
 pub use host::{Controller, Hierarchy, Host, Layout, Version};
+pub use limits::{io_weight, swap_alone, weight_of_shares};
 pub use path::GroupPath;
 pub use report::{GroupMemory, MemoryReport, OomKill};

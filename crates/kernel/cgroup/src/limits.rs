@@ -12,6 +12,10 @@ mod network;
 mod pids;
 mod unified;
 
+pub use block::io_weight;
+pub use cpu::weight_of_shares;
+pub use memory::swap_alone;
+
 use crate::host::{Controller, Version};
 use std::borrow::Cow;
 use tare_error::{Error, Kind};

@@ -11,8 +11,22 @@ use tare_spec_oci::Resources;
 /// How often a level that vanishes under our hands (removed by somebody else) is made again.
 const ATTEMPTS: usize = 8;
 
+/// What becomes of a group that is there already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Existing {
+    /// It is made anew if it is empty, and is somebody's if not.
+    Replace,
+    /// It is another program's work, which goes on here.
+    Keep,
+}
+
 /// Makes the group everywhere, or nowhere.
-pub(super) fn make(host: &Host, path: &GroupPath, resources: &Resources) -> Result<Group> {
+pub(super) fn make(
+    host: &Host,
+    path: &GroupPath,
+    resources: &Resources,
+    existing: Existing,
+) -> Result<Group> {
     let mut group = Group {
         path: path.clone(),
         host: host.clone(),
@@ -23,13 +37,14 @@ pub(super) fn make(host: &Host, path: &GroupPath, resources: &Resources) -> Resu
         if tree.read_only {
             continue;
         }
-        match make_in(tree, path, &wanted) {
+        match make_in(tree, path, &wanted, existing) {
             Ok(dir) => group.members.push(Member {
                 hierarchy,
                 version: tree.version,
                 controllers: tree.controllers.clone(),
                 dir,
             }),
+            Err(e) if existing == Existing::Keep => return Err(e),
             Err(e) => {
                 return Err(match group.remove() {
                     Ok(()) => e,
@@ -46,11 +61,11 @@ pub(super) fn make(host: &Host, path: &GroupPath, resources: &Resources) -> Resu
     Ok(group)
 }
 
-fn make_in(tree: &Hierarchy, path: &GroupPath, wanted: &[Controller]) -> Result<Dir> {
+fn make_in(tree: &Hierarchy, path: &GroupPath, wanted: &[Controller], existing: Existing) -> Result<Dir> {
     let mut attempt = 0;
     loop {
         attempt += 1;
-        match make_levels(tree, path, wanted) {
+        match make_levels(tree, path, wanted, existing) {
             Err(Failure::Kernel(e)) if e == Errno::NOENT && attempt < ATTEMPTS => {}
             Err(Failure::Kernel(e)) => {
                 let at = tree.mount_point.display();
@@ -83,7 +98,12 @@ impl From<Errno> for Failure {
     }
 }
 
-fn make_levels(tree: &Hierarchy, path: &GroupPath, wanted: &[Controller]) -> Result<Dir, Failure> {
+fn make_levels(
+    tree: &Hierarchy,
+    path: &GroupPath,
+    wanted: &[Controller],
+    existing: Existing,
+) -> Result<Dir, Failure> {
     let mut at = Dir::open_mount(&tree.mount_point)?;
     let mut names = path.names().peekable();
     while let Some(name) = names.next() {
@@ -92,7 +112,7 @@ fn make_levels(tree: &Hierarchy, path: &GroupPath, wanted: &[Controller]) -> Res
         }
         let is_new = match at.make(name) {
             Ok(()) => true,
-            Err(Errno::EXIST) if names.peek().is_none() => {
+            Err(Errno::EXIST) if names.peek().is_none() && existing == Existing::Replace => {
                 replace_leftover(&at, name, path)?;
                 true
             }

@@ -148,8 +148,8 @@ fn number(major: i64, minor: i64, what: &'static str, draft: &mut Draft<'_>) -> 
     }
 }
 
-/// Weight 10 to 1000 on the scale of `io.weight`, 1 to 10000 (runc's straight line).
-fn io_weight(weight: u16) -> u64 {
+/// A block IO weight of 10 to 1000 on the scale of version 2's `io.weight`, 1 to 10000 (runc's straight line).
+pub fn io_weight(weight: u16) -> u64 {
     1 + (u64::from(weight).saturating_sub(10)) * 9999 / 990
 }
 

@@ -83,7 +83,7 @@ fn time_v2(cpu: &Cpu, draft: &mut Draft<'_>) {
 ///
 /// The curve of runc 1.3.2 and crun 1.23: quadratic in the logarithm, through both ends and both defaults. The
 /// straight line of older runtimes gave 39 for the default.
-fn weight_of_shares(shares: u64) -> u64 {
+pub fn weight_of_shares(shares: u64) -> u64 {
     match shares {
         0..=2 => 1,
         262_144.. => 10_000,

@@ -124,8 +124,12 @@ fn plan_v2(memory: &Memory, (limit, swap, reservation): Amounts, draft: &mut Dra
     }
 }
 
-/// Version 2 limits swap by itself, the document limits memory and swap together.
-fn swap_alone(limit: Option<i64>, swap: Option<i64>) -> Result<Option<i64>, &'static str> {
+/// Version 2 limits swap by itself, the document limits memory and swap together: from `memory.limit` and
+/// `memory.swap`, absent where not given, to bytes of swap; negative is no limit.
+///
+/// # Errors
+/// Why it cannot be known.
+pub fn swap_alone(limit: Option<i64>, swap: Option<i64>) -> Result<Option<i64>, &'static str> {
     match (limit, swap) {
         (Some(..0), None) | (_, Some(..0)) => Ok(Some(-1)),
         (_, None) => Ok(None),

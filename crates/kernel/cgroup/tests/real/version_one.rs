@@ -52,6 +52,37 @@ fn a_process_is_moved_with_its_threads() {
     });
 }
 
+/// As systemd leaves a unit's group: in some hierarchies, with limits and a process, and missing in others.
+#[test]
+fn what_another_program_has_made_is_adopted() {
+    test(&[Need::Root, Need::Cgroup1], |_world| {
+        let host = host();
+        let at = |controller: Controller| {
+            let tree = host.v1(controller).unwrap();
+            tree.mount_point.join("tare/web")
+        };
+        let pids_folder = at(Controller::Pids);
+        fs::create_dir_all(&pids_folder).unwrap();
+        fs::write(pids_folder.join("pids.max"), "7").unwrap();
+        let mut child = std::process::Command::new("cat");
+        let mut child = child.stdin(std::process::Stdio::piped()).spawn().unwrap();
+        fs::write(pids_folder.join("cgroup.procs"), child.id().to_string()).unwrap();
+
+        let e = Group::create(&host, &path("web"), &Resources::default()).unwrap_err();
+        assert_eq!(e.kind(), Kind::Conflict);
+        assert!(!at(Controller::Freezer).exists());
+        let group = Group::adopt(&host, &path("web"), &Resources::default()).unwrap();
+        assert_eq!(fs::read_to_string(pids_folder.join("pids.max")).unwrap(), "7\n");
+        group.attach(rustix::process::Pid::from_child(&child)).unwrap();
+        let text = fs::read_to_string(format!("/proc/{}/cgroup", child.id())).unwrap();
+        assert!(text.lines().all(|line| line.ends_with(":/tare/web")), "{text}");
+
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        group.remove().unwrap();
+    });
+}
+
 #[test]
 fn tasks_are_counted() {
     test(&[Need::Root, Need::Cgroup1], |_world| {
