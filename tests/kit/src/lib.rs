@@ -8,13 +8,14 @@
 //! printed and counted. *World*: the namespaces, folders and control groups one test has for itself. *Leak*: what
 //! is there after a test and was not before. *Fixture*: an image or registry content, made once by foreign tools.
 //!
-//! **Life.** One test runs in three processes of the same program:
+//! **Life.** One test runs in three processes of the same program, or four:
 //!
 //! ```text
 //! outside   libtest's thread: checks needs, makes a scratch folder and control groups, starts ↓ under unshare(1), waits
 //! init      pid 1 of the new pid, mount, net, ipc, uts and cgroup namespaces: mounts /proc /sys /run, starts ↓,
 //!           reaps, looks for leaks when ↓ has ended, ends: whatever is left of the test dies with it
-//! inside    runs the test's body with a [`World`]
+//! inside    runs the test's body with a [`World`]; under systemd it boots one instead (tests/systemd-bed) and starts ↓
+//! bed       runs the body in systemd's namespaces
 //! ```
 //!
 //! **Rules.** A test changes nothing of the host: the mounts are private, the groups below the host's own are removed by
@@ -38,6 +39,7 @@
     reason = "a test kit fails by panicking, speaks to whoever reads the test's output, and reads the environment that make sets"
 )]
 
+mod bed;
 mod need;
 mod rounds;
 mod stage;
@@ -55,5 +57,5 @@ pub use command::{Finished, Running, Tare};
 pub use need::Need;
 pub use registry::Registry;
 pub use rounds::rounds;
-pub use stage::{is_outside, test};
+pub use stage::{is_outside, test, test_under_systemd};
 pub use world::{Person, World};

@@ -1,5 +1,6 @@
 //! What a test may need of the machine, and how its absence is counted.
 
+use crate::bed;
 use crate::fixture::Fixture;
 use rustix::process::geteuid;
 use std::fmt;
@@ -27,7 +28,7 @@ pub enum Need {
     Kvm,
     /// The `criu` program.
     Criu,
-    /// A host whose pid 1 is systemd.
+    /// A systemd to boot in namespaces, and a cgroup2 tree to boot it in: for [`crate::test_under_systemd`].
     Systemd,
     /// qemu, for tests in a virtual machine.
     Vm,
@@ -88,7 +89,8 @@ impl Need {
                 .err()
                 .map(|e| format!("/dev/kvm: {e}")),
             Need::Criu => no_program("criu"),
-            Need::Systemd => no_file("/run/systemd/system"),
+            Need::Systemd => first([Need::Root, Need::Cgroup2, Need::Overlay].map(Need::missing))
+                .or_else(|| Fixture::named(bed::FIXTURE).missing()),
             Need::Vm => no_program("qemu-system-x86_64"),
             Need::Program(name) => no_program(name),
             Need::Fixture(name) => Fixture::named(name).missing(),

@@ -1,5 +1,6 @@
-//! The three processes in which one test runs; see the crate page.
+//! The processes in which one test runs; see the crate page.
 
+use crate::bed;
 use crate::cgroups::Groups;
 use crate::leaks;
 use crate::need::{Need, skip};
@@ -12,8 +13,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Which of the three this process is; unset outside.
-const STAGE: &str = "TARE_KIT_STAGE";
+/// Which of them this process is; unset outside.
+pub(crate) const STAGE: &str = "TARE_KIT_STAGE";
 
 /// Runs `body` in a world of its own, or says which of `needs` is missing. Called from a `#[test]` function with a
 /// closure written there: the closure's type is named after that function.
@@ -25,16 +26,33 @@ pub fn test<F: FnOnce(&World)>(needs: &[Need], body: F) {
     match std::env::var(STAGE).as_deref() {
         Ok("inside") => inside(body),
         Ok("init") => init(name),
-        _ => {
-            let everywhere = [Need::Root, Need::Program("unshare"), Need::Program("ip")];
-            for need in everywhere.iter().chain(needs) {
-                if let Some(reason) = need.missing() {
-                    return skip(name, *need, &reason);
-                }
-            }
-            outside(name);
+        _ => outside_if(name, needs),
+    }
+}
+
+/// As [`test`], on a machine run by systemd: one is booted for the test alone, with cgroup v2, a bus, and the user `tester`.
+/// The body runs there as root, in systemd's own scope; the world's scratch folder is there too.
+///
+/// # Panics
+/// As [`test`].
+pub fn test_under_systemd<F: FnOnce(&World)>(needs: &[Need], body: F) {
+    let name = test_name(type_name::<F>());
+    match std::env::var(STAGE).as_deref() {
+        Ok(bed::STAGE) => body(&World::enter()),
+        Ok("inside") => inside(|_world| bed::run(name)),
+        Ok("init") => init(name),
+        _ => outside_if(name, &[&[Need::Systemd], needs].concat()),
+    }
+}
+
+fn outside_if(name: &str, needs: &[Need]) {
+    let everywhere = [Need::Root, Need::Program("unshare"), Need::Program("ip")];
+    for need in everywhere.iter().chain(needs) {
+        if let Some(reason) = need.missing() {
+            return skip(name, *need, &reason);
         }
     }
+    outside(name);
 }
 
 /// True in the process that libtest started, where the verdict on a test comes together.
