@@ -1,0 +1,497 @@
+//! The calls to a systemd: connect, start, update, attach, stop.
+
+mod refusal;
+
+use crate::annotation;
+use crate::dbus::{Call, Connection, Deadline, Endpoint, Fault, Message, Value};
+use crate::properties::{self, Property, Terms};
+use crate::unit::Unit;
+use refusal::Refusals as _;
+use rustix::fd::BorrowedFd;
+use rustix::process::{Pid, geteuid};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tare_cgroup::{Group, GroupPath, Layout};
+use tare_error::{Error, Kind, Result};
+use tare_spec_oci::Resources;
+
+/// How long one of the calls here may take, the end of its job included.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
+/// Where systemd itself listens, for root alone; a user's has the same below the user's runtime folder.
+const PRIVATE: &str = "systemd/private";
+
+const NAME: &str = "org.freedesktop.systemd1";
+const PATH: &str = "/org/freedesktop/systemd1";
+const INTERFACE: &str = "org.freedesktop.systemd1.Manager";
+const UNIT_EXISTS: &str = "org.freedesktop.systemd1.UnitExists";
+const NO_SUCH_UNIT: &str = "org.freedesktop.systemd1.NoSuchUnit";
+const JOBS: &str = "type='signal',sender='org.freedesktop.systemd1',path='/org/freedesktop/systemd1',\
+                    interface='org.freedesktop.systemd1.Manager',member='JobRemoved'";
+
+/// Which systemd is asked.
+#[derive(Clone, Debug)]
+pub enum Bus {
+    /// The machine's.
+    System,
+    /// A user's own.
+    User {
+        /// `DBUS_SESSION_BUS_ADDRESS`, where it is set.
+        address: Option<String>,
+        /// `XDG_RUNTIME_DIR`, where it is set: the socket is `bus` in it.
+        runtime_folder: Option<PathBuf>,
+    },
+}
+
+/// A process to be put into a unit.
+#[derive(Clone, Copy, Debug)]
+pub struct Process<'a> {
+    /// Its id, in the pid namespace of systemd.
+    pub pid: Pid,
+    /// Its pidfd: systemd 255 takes that instead, whatever the id has become meanwhile.
+    pub pidfd: Option<BorrowedFd<'a>>,
+}
+
+/// What a unit is started with.
+#[derive(Clone, Copy, Debug)]
+pub struct Start<'a> {
+    /// The process of a scope; a slice has none.
+    pub process: Option<Process<'a>>,
+    /// The limits and device rules.
+    pub resources: &'a Resources,
+    /// The container's annotations; those called `org.systemd.property.NAME` are properties.
+    pub annotations: &'a BTreeMap<String, String>,
+    /// What `systemctl status` shows.
+    pub description: &'a str,
+    /// How this machine lays its control groups out.
+    pub layout: Layout,
+}
+
+/// A unit that runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Started {
+    /// Its group below the cgroup mounts.
+    pub group: GroupPath,
+    /// The limits as the group is to be given them: as asked, rounded where systemd rounds.
+    pub resources: Resources,
+}
+
+/// A connection to a systemd.
+///
+/// For one command: a connection that breaks (the bus restarts, say) is not made again.
+#[derive(Debug)]
+pub struct Systemd {
+    connection: Connection,
+    /// systemd's own name on the bus; none without a bus between.
+    peer: Option<String>,
+    version: u32,
+    /// The group of the manager itself: empty for the machine's.
+    group: String,
+}
+
+impl Systemd {
+    /// Connects to the bus of that systemd; where there is none, to systemd directly (for the machine's, as root).
+    ///
+    /// # Errors
+    /// `Unavailable` where nobody listens or systemd is not there, `Denied`, `Invalid` for an address that is none.
+    pub fn connect(bus: &Bus) -> Result<Systemd> {
+        let deadline = Deadline::after(PATIENCE);
+        let mut refused: Option<Error> = None;
+        for (endpoint, has_bus) in bus.endpoints()? {
+            let opened = Connection::open(&endpoint, deadline);
+            match opened.and_then(|connection| Systemd::greet(connection, has_bus, deadline)) {
+                Ok(systemd) => return Ok(systemd),
+                Err(fault) => {
+                    let error = fault.of("connect to systemd at", endpoint);
+                    refused = Some(match refused {
+                        Some(first) => first.also(error),
+                        None => error,
+                    });
+                }
+            }
+        }
+        let none = || Error::new(Kind::Unavailable, "connect to systemd", "").because("no socket is known");
+        Err(refused.unwrap_or_else(none).hint(bus.hint()))
+    }
+
+    /// Says hello and asks what must be known, all at once: one turn of the other side answers everything.
+    fn greet(mut connection: Connection, has_bus: bool, deadline: Deadline) -> Result<Systemd, Fault> {
+        let mut ask = |path: &str, interface: &str, method: &str, arguments: &[Value]| {
+            let destination = match (has_bus, interface) {
+                (false, _) => None,
+                (true, "org.freedesktop.DBus") => Some(interface),
+                (true, _) => Some(NAME),
+            };
+            let call = Call {
+                destination,
+                path,
+                interface,
+                method,
+                arguments,
+                handles: 0,
+            };
+            connection.send(&call, &[], deadline)
+        };
+        let mut of_bus = Vec::new();
+        if has_bus {
+            let mut ask = |method, arguments: &[Value]| {
+                ask("/org/freedesktop/DBus", "org.freedesktop.DBus", method, arguments)
+            };
+            of_bus = vec![ask("Hello", &[])?, ask("AddMatch", &[Value::text(JOBS)])?];
+        }
+        let mut property = |name: &str| {
+            let arguments = [Value::text(INTERFACE), Value::text(name)];
+            ask(PATH, "org.freedesktop.DBus.Properties", "Get", &arguments)
+        };
+        let (version, group) = (property("Version")?, property("ControlGroup")?);
+        for serial in of_bus {
+            connection.answer(serial, Some("org.freedesktop.DBus"), deadline)?;
+        }
+        // The bus lets nobody answer but the owner of the name that was called: so this is systemd's own name. (A bus
+        // that has just been started has no owner of it yet, and keeps the call until there is one.)
+        let version = connection.answer(version, None, deadline)?;
+        let peer = version.sender.clone().filter(|_| has_bus);
+        let group = connection.answer(group, peer.as_deref(), deadline)?;
+        let version = version.body("v")?.text_in_variant()?.to_owned();
+        let group = group.body("v")?.text_in_variant()?.to_owned();
+        Ok(Systemd {
+            version: number_of(&version).ok_or(Fault::Malformed("its version has no number"))?,
+            group: group.trim_end_matches('/').to_owned(),
+            connection,
+            peer,
+        })
+    }
+
+    /// systemd's version: 252.
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// Where the group of a unit of this manager is, whether it runs or not.
+    ///
+    /// # Errors
+    /// `Invalid` where that is no path of a group.
+    pub fn group(&self, unit: &Unit) -> Result<GroupPath> {
+        unit.group(&self.group)
+    }
+
+    /// Starts the unit with its process in it and its limits set, and waits until it runs.
+    ///
+    /// A failed unit of the same name is a leftover: it is reset, and the start tried once more. A slice that is there
+    /// already is what was asked for (an engine makes sure of its slices so).
+    ///
+    /// # Errors
+    /// `AlreadyExists` where a unit of this name runs; systemd's refusals by its own names; `Invalid` for limits and
+    /// annotations that are none; `Unavailable` where systemd does not answer within [`PATIENCE`].
+    pub fn start(&mut self, unit: &Unit, start: &Start<'_>) -> Result<Started> {
+        let deadline = Deadline::after(PATIENCE);
+        let group = self.group(unit)?;
+        let (properties, pidfd) = self.properties_of(unit, start)?;
+        let arguments = [
+            Value::text(unit.name()),
+            Value::text("replace"),
+            list(properties),
+            // Units that come with it: none.
+            Value::Array("(sa(sv))".to_owned(), Vec::new()),
+        ];
+        let operation = "StartTransientUnit";
+        let fds: Vec<BorrowedFd<'_>> = pidfd.into_iter().collect();
+        let mut run = || self.job(operation, &arguments, &fds, deadline);
+        let result = match run() {
+            Err(fault) if fault.is(UNIT_EXISTS) && start.process.is_none() && unit.is_slice() => {
+                Ok("done".to_owned())
+            }
+            Err(fault) if fault.is(UNIT_EXISTS) => {
+                self.reset(unit, deadline);
+                self.job(operation, &arguments, &fds, deadline)
+            }
+            result => result,
+        };
+        match result {
+            Ok(result) if result == "done" => Ok(Started {
+                group,
+                resources: properties::settled(start.resources),
+            }),
+            Ok(result) => {
+                self.reset(unit, deadline);
+                Err(Error::new(Kind::Conflict, operation, unit.name())
+                    .because(format!("its job ended as {result:?}"))
+                    .hint(format!(
+                        "systemctl status {} and systemd's journal say why",
+                        unit.name()
+                    )))
+            }
+            Err(fault) => {
+                if matches!(fault, Fault::TimedOut) {
+                    self.reset(unit, Deadline::after(Duration::from_secs(1)));
+                }
+                Err(fault.of(operation, unit.name()))
+            }
+        }
+    }
+
+    /// All properties of a start, and the pidfd that one of them stands for.
+    fn properties_of<'a>(
+        &self,
+        unit: &Unit,
+        start: &Start<'a>,
+    ) -> Result<(Vec<Property>, Option<BorrowedFd<'a>>)> {
+        let terms = self.terms(start.layout);
+        let yes = |name| Property::new(name, Value::Bool(true));
+        let mut all = vec![Property::new("Description", Value::text(start.description))];
+        if unit.is_slice() {
+            all.push(Property::new("Wants", Value::texts([unit.slice()])));
+        } else {
+            all.push(Property::new("Slice", Value::text(unit.slice())));
+            all.push(yes("Delegate"));
+        }
+        let mut pidfd = None;
+        if let Some(process) = start.process {
+            pidfd = process
+                .pidfd
+                .filter(|_| terms.knows_pidfds() && self.connection.passes_fds());
+            all.push(match pidfd {
+                Some(_) => Property::new("PIDFDs", Value::Array("h".to_owned(), vec![Value::Handle(0)])),
+                None => Property::new("PIDs", Value::Array("u".to_owned(), vec![id(process.pid)])),
+            });
+        }
+        let io = if terms.is_v2() {
+            "IOAccounting"
+        } else {
+            "BlockIOAccounting"
+        };
+        all.extend(["MemoryAccounting", "CPUAccounting", io, "TasksAccounting"].map(yes));
+        all.push(Property::new("DefaultDependencies", Value::Bool(false)));
+        all.extend(annotation::properties(start.annotations)?);
+        all.extend(properties::oom_policy(start.resources, terms));
+        all.extend(properties::of_resources(start.resources, terms)?);
+        Ok((all, pidfd))
+    }
+
+    /// Changes the limits of a running unit, until it is stopped; what is absent stays as it is. The limits as the
+    /// group is to be given them next, by [`Group::apply`].
+    ///
+    /// On version 1 systemd takes every device away before it gives some back: the group is frozen meanwhile.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such unit; `Conflict` for a memory limit below what is in use, if that is to be
+    /// checked first; systemd's refusals; the freezer's.
+    pub fn update(&mut self, unit: &Unit, group: &Group, resources: &Resources) -> Result<Resources> {
+        let terms = self.terms(group.host().layout());
+        let properties = properties::of_resources(resources, terms)?;
+        check_usage(group, resources)?;
+        if !properties.is_empty() {
+            let freezes = !terms.is_v2() && !resources.devices.is_empty() && !group.is_frozen()?;
+            if freezes {
+                group.freeze()?;
+            }
+            let done = self.set(unit, properties);
+            let thawed = if freezes { group.thaw() } else { Ok(()) };
+            match (done, thawed) {
+                (Err(e), Err(also)) => return Err(e.also(also)),
+                (done, thawed) => done.and(thawed)?,
+            }
+        }
+        Ok(properties::settled(resources))
+    }
+
+    fn set(&mut self, unit: &Unit, properties: Vec<Property>) -> Result<()> {
+        // The second: until the unit is stopped, not for ever.
+        let arguments = [Value::text(unit.name()), Value::Bool(true), list(properties)];
+        let operation = "SetUnitProperties";
+        self.call(operation, &arguments, &[], Deadline::after(PATIENCE))
+            .map_err(|fault| fault.of(operation, unit.name()))?;
+        Ok(())
+    }
+
+    /// Has systemd move a process into the group of a running unit, or into the group `below` it. A user's manager can
+    /// where the user cannot: from a group that is not the user's to one that is (since systemd 238).
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such unit; systemd's refusals.
+    pub fn attach(&mut self, unit: &Unit, below: Option<&str>, process: Pid) -> Result<()> {
+        let below = below.map_or_else(String::new, |path| format!("/{}", path.trim_start_matches('/')));
+        let processes = Value::Array("u".to_owned(), vec![id(process)]);
+        let arguments = [Value::text(unit.name()), Value::text(below), processes];
+        let operation = "AttachProcessesToUnit";
+        self.call(operation, &arguments, &[], Deadline::after(PATIENCE))
+            .map_err(|fault| fault.of(operation, unit.name()))?;
+        Ok(())
+    }
+
+    /// Stops the unit and waits until it is gone; systemd ends what is still in it. A unit that is not there, or has
+    /// failed, is gone afterwards too.
+    ///
+    /// # Errors
+    /// systemd's refusals; `Unavailable` where it does not stop within [`PATIENCE`].
+    pub fn stop(&mut self, unit: &Unit) -> Result<()> {
+        let deadline = Deadline::after(PATIENCE);
+        let operation = "StopUnit";
+        let arguments = [Value::text(unit.name()), Value::text("replace")];
+        let done = self.job(operation, &arguments, &[], deadline);
+        self.reset(unit, deadline);
+        match done {
+            // Canceled: another stop has taken over.
+            Ok(result) if matches!(result.as_str(), "done" | "canceled" | "skipped") => Ok(()),
+            Ok(result) => Err(Error::new(Kind::Conflict, operation, unit.name())
+                .because(format!("its job ended as {result:?}"))),
+            Err(fault) if fault.is(NO_SUCH_UNIT) => Ok(()),
+            Err(fault) => Err(fault.of(operation, unit.name())),
+        }
+    }
+
+    /// Lets systemd forget a failed unit. One that is not there, or has not failed, is fine.
+    fn reset(&mut self, unit: &Unit, deadline: Deadline) {
+        let _ = self.call("ResetFailedUnit", &[Value::text(unit.name())], &[], deadline);
+    }
+
+    fn terms(&self, layout: Layout) -> Terms {
+        Terms {
+            layout,
+            version: self.version,
+        }
+    }
+
+    fn call(
+        &mut self,
+        method: &str,
+        arguments: &[Value],
+        fds: &[BorrowedFd<'_>],
+        deadline: Deadline,
+    ) -> Result<Message, Fault> {
+        let call = Call {
+            destination: self.peer.as_ref().map(|_| NAME),
+            path: PATH,
+            interface: INTERFACE,
+            method,
+            arguments,
+            handles: u32::try_from(fds.len()).unwrap_or(u32::MAX),
+        };
+        let serial = self.connection.send(&call, fds, deadline)?;
+        self.connection.answer(serial, self.peer.as_deref(), deadline)
+    }
+
+    /// A call that makes a job; how that ended.
+    fn job(
+        &mut self,
+        method: &str,
+        arguments: &[Value],
+        fds: &[BorrowedFd<'_>],
+        deadline: Deadline,
+    ) -> Result<String, Fault> {
+        self.connection.forget_signals();
+        let answer = self.call(method, arguments, fds, deadline)?;
+        let job = answer.body("o")?.text()?.to_owned();
+        loop {
+            let signal = self.connection.signal(deadline)?;
+            if let Some(result) = self.end_of(&job, &signal)? {
+                return Ok(result);
+            }
+        }
+    }
+
+    /// What `signal` says of this job's end. Anybody on a bus may send us a signal: systemd's own name decides.
+    fn end_of(&self, job: &str, signal: &Message) -> Result<Option<String>, Fault> {
+        let is_systemds = signal.path.as_deref() == Some(PATH)
+            && signal.interface.as_deref() == Some(INTERFACE)
+            && signal.member.as_deref() == Some("JobRemoved")
+            && (self.peer.is_none() || signal.sender == self.peer);
+        if !is_systemds {
+            return Ok(None);
+        }
+        let mut body = signal.body("uoss")?;
+        body.u32()?;
+        let (path, _unit, result) = (body.text()?, body.text()?, body.text()?);
+        Ok((path == job).then(|| result.to_owned()))
+    }
+}
+
+impl Bus {
+    /// Where to connect, and whether a bus is there.
+    fn endpoints(&self) -> Result<Vec<(Endpoint, bool)>> {
+        let path = |path: &Path| Endpoint::Path(path.to_owned());
+        let mut found = Vec::new();
+        match self {
+            Bus::System => {
+                found.push((path(Path::new(SYSTEM_BUS)), true));
+                if geteuid().is_root() {
+                    found.push((path(&Path::new("/run").join(PRIVATE)), false));
+                }
+            }
+            Bus::User {
+                address,
+                runtime_folder,
+            } => {
+                if let Some(address) = address.as_deref().filter(|address| !address.is_empty()) {
+                    let endpoints = Endpoint::parse(address).map_err(|why| {
+                        Error::new(
+                            Kind::Invalid,
+                            "read DBUS_SESSION_BUS_ADDRESS",
+                            format!("{address:.200?}"),
+                        )
+                        .because(why)
+                    })?;
+                    found.extend(endpoints.into_iter().map(|endpoint| (endpoint, true)));
+                } else if let Some(folder) = runtime_folder {
+                    found.push((path(&folder.join("bus")), true));
+                }
+                if let Some(folder) = runtime_folder {
+                    found.push((path(&folder.join(PRIVATE)), false));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn hint(&self) -> &'static str {
+        match self {
+            Bus::System => {
+                "is this machine run by systemd? Without it, use the cgroupfs driver (no --systemd-cgroup)"
+            }
+            Bus::User { .. } => {
+                "log in as that user (or loginctl enable-linger), so that XDG_RUNTIME_DIR and the user's systemd are there"
+            }
+        }
+    }
+}
+
+/// `checkBeforeUpdate`: systemd would set the limit, and the kernel kill for it, before the group's own check came.
+fn check_usage(group: &Group, resources: &Resources) -> Result<()> {
+    let memory = resources.memory.as_ref();
+    let checked = memory.filter(|memory| memory.check_before_update == Some(true));
+    let limit = checked.and_then(|memory| u64::try_from(memory.limit?).ok());
+    if let Some(limit) = limit.filter(|limit| *limit > 0) {
+        let report = group.memory_report()?;
+        let used = report.groups.first().and_then(|own| own.usage);
+        if let Some(used) = used.filter(|used| *used > limit) {
+            return Err(
+                Error::new(Kind::Conflict, "set the memory limit of", group.path())
+                    .because(format!("{used} bytes are in use, which is more than {limit}")),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn list(properties: Vec<Property>) -> Value {
+    Value::Array(
+        "(sv)".to_owned(),
+        properties.into_iter().map(Property::pair).collect(),
+    )
+}
+
+fn id(process: Pid) -> Value {
+    Value::Uint32(process.as_raw_nonzero().get().unsigned_abs())
+}
+
+/// `252.38-1~deb12u1`, `v245.4-1.fc32`, `257`: the first number.
+fn number_of(version: &str) -> Option<u32> {
+    let digits = version.trim_start_matches(['"', 'v']);
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    digits.get(..end)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests;
