@@ -5,7 +5,8 @@
 //!
 //! **Words.** *Contender*: a command of the suite. *Ours*: the one the others are compared with. *Round*: each
 //! contender once, in an order that rotates, so that none always runs first. *Wall*: until the command itself has
-//! ended, as its caller waits. *CPU*: of the command and of all it left behind, until the last of it is gone.
+//! ended, as its caller waits. *CPU*: of the command and of all it left behind, until the last of it is gone. *Net*:
+//! less what an empty static program costs. *Step*: one of several commands of a round, with a table of its own.
 //!
 //! **Life.** read the suite → prepare each contender, leave out those that cannot → warm up → rounds → table.
 //!
@@ -17,8 +18,9 @@ mod measure;
 mod suite;
 mod table;
 
-use contender::Contender;
-use measure::{Cost, measure};
+use contender::{Contender, Step};
+use measure::{Cost, gone, measure};
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use suite::Suite;
 
@@ -27,6 +29,9 @@ const WARM_UP: usize = 3;
 
 /// Fewer rounds than this say nothing about a median.
 const ROUNDS: usize = 30;
+
+/// The costs of one contender, by table.
+type Costs<'a> = BTreeMap<&'a str, Vec<Cost>>;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -56,28 +61,51 @@ fn run(path: &str, rounds: usize) -> Result<(), String> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|e| format!("subreaper: {e}"))?;
     let ready: Vec<&Contender> = suite.contenders.iter().filter(|c| prepared(c)).collect();
-    let mut costs: Vec<Vec<Cost>> = vec![Vec::new(); ready.len()];
+    let mut costs: Vec<Costs> = vec![Costs::new(); ready.len()];
     for round in 0..WARM_UP + rounds {
         for turn in 0..ready.len() {
             let which = (round + turn) % ready.len();
-            let cost = measure(&ready[which].command)?;
+            let spent = once(ready[which], suite.parallel)?;
             if round >= WARM_UP {
-                costs[which].push(cost);
+                for (table, cost) in spent {
+                    costs[which].entry(table).or_default().push(cost);
+                }
             }
         }
     }
-    print!("{}", table::table(&suite.title, &ready, &costs));
+    print!("{}", table::tables(&suite, &ready, &costs));
     Ok(())
+}
+
+/// What each command of one round cost, with the name of its table.
+fn once(contender: &Contender, parallel: usize) -> Result<Vec<(&str, Cost)>, String> {
+    let steps = &contender.steps;
+    let mut spent = Vec::with_capacity(steps.len());
+    for (index, step) in steps.iter().enumerate() {
+        match step {
+            Step::Gone => gone(),
+            Step::Measured(table, command) => {
+                let stays = index + 1 < steps.len();
+                spent.push((table.as_str(), measure(command, parallel, stays)?));
+            }
+        }
+    }
+    Ok(spent)
 }
 
 /// Prepares a contender; says loudly where that cannot be done.
 fn prepared(contender: &Contender) -> bool {
-    let steps = contender.prepare.iter().chain([&contender.command]);
-    for step in steps {
-        if let Err(why) = measure(step) {
+    for step in &contender.prepare {
+        if let Err(why) = measure(step, 1, false) {
             println!("MISSING NEED: {} is left out: {why}", contender.name);
             return false;
         }
     }
-    true
+    match once(contender, 1) {
+        Ok(_) => true,
+        Err(why) => {
+            println!("MISSING NEED: {} is left out: {why}", contender.name);
+            false
+        }
+    }
 }
