@@ -1,5 +1,6 @@
 //! The parent's side: a container on its way from request to running process, without ever waiting.
 
+mod interfaces;
 mod outside;
 
 use crate::child::{Child, Handles, enter_namespaces, run_opener};
@@ -98,9 +99,25 @@ impl Creation {
                 creation.say(Signal::Mapped)?;
             }
         }
+        creation.hand_interfaces_over(&joined)?;
         attach(creation.pid)?;
         creation.say(Signal::Grouped)?;
         Ok(creation)
+    }
+
+    /// Moves interfaces into the child's network namespace, new or joined.
+    fn hand_interfaces_over(&self, joined: &[OwnedFd]) -> Result<()> {
+        if self.plan.interfaces.is_empty() {
+            return Ok(());
+        }
+        let mut namespaces = self.plan.joined.iter().zip(joined);
+        match namespaces.find(|(n, _)| n.kind == NamespaceKind::Network) {
+            Some((_, namespace)) => interfaces::hand_over(&self.plan.interfaces, namespace),
+            None => {
+                let path = format!("/proc/{}/ns/net", self.pid.as_raw_nonzero());
+                interfaces::hand_over(&self.plan.interfaces, &open_namespace(path)?)
+            }
+        }
     }
 
     /// Takes in what the child has said since, without waiting. Call it whenever the fd is readable.

@@ -5,10 +5,13 @@ mod entering;
 mod hooks;
 mod mounts;
 mod namespaces;
+mod network;
 mod paths;
 mod placement;
 mod process;
 mod refuse;
+
+pub(crate) use network::Interface;
 
 use crate::request::{HostFacts, Request};
 use crate::step::{Action, Mapped, Place, Prepared, Step};
@@ -34,6 +37,8 @@ pub struct Plan {
     pub(crate) flags: CloneFlags,
     /// Namespaces to join, in the order of their numbers.
     pub(crate) joined: Vec<Namespace>,
+    /// Interfaces of the host that the parent moves into the container.
+    pub(crate) interfaces: Vec<Interface>,
     /// Maps of owners of mounts, each of which becomes a user namespace.
     pub(crate) maps: Vec<Maps>,
     /// How many slots for opened sources are used.
@@ -93,6 +98,9 @@ impl fmt::Display for Plan {
         for (number, step) in self.steps.iter().enumerate() {
             writeln!(f, "{number:3} {step}")?;
         }
+        for Interface { name, inside } in &self.interfaces {
+            writeln!(f, "  + move network device {name} as {inside}, outside")?;
+        }
         for step in &self.opener {
             writeln!(f, "  + {step}, outside")?;
         }
@@ -121,6 +129,7 @@ type Contributor = fn(&mut Draft<'_>) -> Result<()>;
 const MAKING: &[Contributor] = &[
     refuse::what_is_not_served,
     namespaces::contribute,
+    network::contribute,
     mounts::contribute,
     devices::contribute,
     paths::contribute,
@@ -170,6 +179,7 @@ impl<'a> Draft<'a> {
                 entry: Vec::new(),
                 flags: CloneFlags::empty(),
                 joined: Vec::new(),
+                interfaces: Vec::new(),
                 maps: Vec::new(),
                 slots: 0,
                 outside: None,

@@ -25,6 +25,8 @@ mod listener;
 mod mounts;
 #[path = "real/neighbours.rs"]
 mod neighbours;
+#[path = "real/network.rs"]
+mod network;
 #[path = "real/placement.rs"]
 mod placement;
 #[path = "real/terminal.rs"]
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         denied::TESTS,
         users::TESTS,
         listener::TESTS,
+        network::TESTS,
         placement::TESTS,
         mounts::TESTS,
         terminal::TESTS,

@@ -6,10 +6,7 @@ use tare_error::{Error, Kind, Result};
 /// Refuses what the steps cannot do (issue 3 serves them).
 pub(crate) fn what_is_not_served(draft: &mut Draft<'_>) -> Result<()> {
     let linux = draft.linux;
-    let members = [
-        ("linux.netDevices", !linux.net_devices.is_empty()),
-        ("linux.intelRdt", linux.intel_rdt.is_some()),
-    ];
+    let members = [("linux.intelRdt", linux.intel_rdt.is_some())];
     for (member, present) in members {
         if present {
             return Err(unsupported(draft, member));
