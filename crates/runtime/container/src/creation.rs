@@ -2,6 +2,7 @@
 
 mod interfaces;
 mod outside;
+mod resctrl;
 
 use crate::child::{Child, Handles, enter_namespaces, run_opener};
 use crate::failure;
@@ -15,6 +16,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
 use rustix::process::Pid;
+use std::path::PathBuf;
 use tare_error::{Context, Error, Kind, Result};
 use tare_process::{CloneFlags, Fork, spawn, spawn_through, user_namespace};
 use tare_spec_oci::NamespaceKind;
@@ -43,6 +45,8 @@ pub struct Creation {
     channel: OwnedFd,
     terminal: Option<OwnedFd>,
     listener: Option<OwnedFd>,
+    /// Groups of resctrl that were made.
+    resctrl: Vec<PathBuf>,
     stage: Stage,
     /// Whether another process can start it.
     gated: bool,
@@ -57,6 +61,8 @@ pub struct Running {
     pub terminal: Option<OwnedFd>,
     /// The listener of its filter, where it has one that was not taken before.
     pub listener: Option<OwnedFd>,
+    /// Directories of resctrl that were made for it; who deletes the container removes them, in this order.
+    pub resctrl: Vec<PathBuf>,
 }
 
 impl Creation {
@@ -82,7 +88,7 @@ impl Creation {
         let Some((process, opener)) = forked else {
             return Err(never_entered(&plan, &channel));
         };
-        let creation = Creation {
+        let mut creation = Creation {
             pid: process.pid,
             child: Some(process),
             opener,
@@ -90,6 +96,7 @@ impl Creation {
             channel,
             terminal: None,
             listener: None,
+            resctrl: Vec::new(),
             stage: Stage::SettingUp,
             gated: request.options.gate.is_some(),
         };
@@ -100,6 +107,9 @@ impl Creation {
             }
         }
         creation.hand_interfaces_over(&joined)?;
+        if let Some(class) = &creation.plan.class {
+            resctrl::enter(class, creation.pid, &mut creation.resctrl)?;
+        }
         attach(creation.pid)?;
         creation.say(Signal::Grouped)?;
         Ok(creation)
@@ -171,6 +181,7 @@ impl Creation {
                 process,
                 terminal,
                 listener,
+                resctrl: std::mem::take(&mut self.resctrl),
             }),
             None => {
                 Err(Error::new(Kind::Conflict, "leave", "the container").because("nobody could start it"))
@@ -259,6 +270,7 @@ impl Creation {
                 process,
                 terminal,
                 listener,
+                resctrl: std::mem::take(&mut self.resctrl),
             }),
             None => {
                 Err(Error::new(Kind::Conflict, "hand over", "the container").because("it is not running"))
@@ -307,6 +319,10 @@ impl Creation {
         self.end_opener();
         if let Some(child) = self.child.take() {
             child.kill_and_reap();
+        }
+        for group in self.resctrl.drain(..) {
+            // Empty now; what is gone already is as good.
+            let _ = std::fs::remove_dir(group);
         }
     }
 }

@@ -9,9 +9,10 @@ mod network;
 mod paths;
 mod placement;
 mod process;
-mod refuse;
+mod resctrl;
 
 pub(crate) use network::Interface;
+pub(crate) use resctrl::Class;
 
 use crate::request::{HostFacts, Request};
 use crate::step::{Action, Mapped, Place, Prepared, Step};
@@ -39,6 +40,8 @@ pub struct Plan {
     pub(crate) joined: Vec<Namespace>,
     /// Interfaces of the host that the parent moves into the container.
     pub(crate) interfaces: Vec<Interface>,
+    /// The class of service that the parent puts the child into.
+    pub(crate) class: Option<Class>,
     /// Maps of owners of mounts, each of which becomes a user namespace.
     pub(crate) maps: Vec<Maps>,
     /// How many slots for opened sources are used.
@@ -101,6 +104,13 @@ impl fmt::Display for Plan {
         for Interface { name, inside } in &self.interfaces {
             writeln!(f, "  + move network device {name} as {inside}, outside")?;
         }
+        if let Some(class) = &self.class {
+            writeln!(
+                f,
+                "  + enter resctrl class {}, outside",
+                class.directory.display()
+            )?;
+        }
         for step in &self.opener {
             writeln!(f, "  + {step}, outside")?;
         }
@@ -127,9 +137,9 @@ type Contributor = fn(&mut Draft<'_>) -> Result<()>;
 
 /// Who adds steps to a container that is made; their order here does not matter beyond steps of one place.
 const MAKING: &[Contributor] = &[
-    refuse::what_is_not_served,
     namespaces::contribute,
     network::contribute,
+    resctrl::contribute,
     mounts::contribute,
     devices::contribute,
     paths::contribute,
@@ -140,7 +150,6 @@ const MAKING: &[Contributor] = &[
 
 /// Who adds steps where a process enters a container that is there.
 const ENTERING: &[Contributor] = &[
-    refuse::what_is_not_served,
     namespaces::contribute,
     entering::contribute,
     placement::contribute,
@@ -180,6 +189,7 @@ impl<'a> Draft<'a> {
                 flags: CloneFlags::empty(),
                 joined: Vec::new(),
                 interfaces: Vec::new(),
+                class: None,
                 maps: Vec::new(),
                 slots: 0,
                 outside: None,

@@ -1,7 +1,7 @@
 //! What the caller asks for, and what the plan must know about the host.
 
 use rustix::fd::BorrowedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tare_error::{Context, Result};
 use tare_spec_oci::{Mount, Spec};
 use tare_sys::FilterFlags;
@@ -88,6 +88,8 @@ pub struct HostFacts {
     /// Whether overlay takes layers one by one (`lowerdir+`, Linux 6.7). Where this turns out wrong, the child falls
     /// back by itself.
     pub overlay_append: bool,
+    /// Where resctrl is mounted, if it is.
+    pub resctrl: Option<PathBuf>,
     /// Whether SELinux labels what is mounted and executed; without it labels mean nothing and are left out.
     pub selinux: bool,
     /// Whether AppArmor confines what is executed; without it profiles mean nothing and are left out.
@@ -116,6 +118,7 @@ impl HostFacts {
             mapped_groups: mapped(&read("/proc/self/gid_map")?),
             cgroups: Cgroups::parse(&read("/proc/self/cgroup")?),
             overlay_append: true,
+            resctrl: Some(PathBuf::from("/sys/fs/resctrl")).filter(|root| root.join("schemata").exists()),
             selinux: Path::new("/sys/fs/selinux/enforce").exists(),
             apparmor: std::fs::read("/sys/module/apparmor/parameters/enabled")
                 .is_ok_and(|enabled| enabled.first() == Some(&b'Y')),

@@ -29,6 +29,8 @@ mod neighbours;
 mod network;
 #[path = "real/placement.rs"]
 mod placement;
+#[path = "real/resctrl.rs"]
+mod resctrl;
 #[path = "real/terminal.rs"]
 mod terminal;
 #[path = "real/users.rs"]
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         listener::TESTS,
         network::TESTS,
         placement::TESTS,
+        resctrl::TESTS,
         mounts::TESTS,
         terminal::TESTS,
         neighbours::TESTS,

@@ -15,6 +15,7 @@ fn facts() -> HostFacts {
         mapped_groups: u64::from(u32::MAX),
         cgroups: Cgroups::V2,
         overlay_append: true,
+        resctrl: None,
         selinux: true,
         apparmor: true,
     }

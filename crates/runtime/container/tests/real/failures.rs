@@ -6,7 +6,6 @@ use rustix::io::Errno;
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use tare_container::Stdio;
 use tare_error::{Error, Kind, Report};
 
 pub(crate) const TESTS: &[Test] = &[
@@ -22,7 +21,6 @@ pub(crate) const TESTS: &[Test] = &[
     ),
     ("process_killed_in_set_up", process_killed_in_set_up),
     ("threads_are_refused", threads_are_refused),
-    ("what_is_not_served_is_named", what_is_not_served_is_named),
 ];
 
 /// No child is left, not even a dead one.
@@ -224,24 +222,4 @@ fn threads_are_refused() {
         error,
         "make a process for test: the calling process has several threads"
     );
-}
-
-fn what_is_not_served_is_named() {
-    for (pointer, value, member) in [("/linux/intelRdt", json!({"closID": "x"}), "linux.intelRdt")] {
-        let mut bed = Bed::new();
-        let null = fs::File::open("/dev/null").unwrap();
-        let null = std::os::fd::AsFd::as_fd(&null);
-        let error = bed.set(pointer, value).begin(
-            &["true"],
-            Stdio::Fds {
-                stdin: null,
-                stdout: null,
-                stderr: null,
-            },
-        );
-        assert_eq!(
-            Report::new(&error.unwrap_err()).to_string(),
-            format!("plan test: {member} is not supported yet")
-        );
-    }
 }

@@ -1,0 +1,125 @@
+//! The class of service of Intel's resource director technology (`linux.intelRdt`).
+
+use crate::plan::Draft;
+use std::path::PathBuf;
+use tare_error::{Error, Kind, Result};
+use tare_spec_oci::IntelRdt;
+
+/// What is made and written in resctrl, by the parent.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Class {
+    /// Its directory.
+    pub(crate) directory: PathBuf,
+    /// Whether it may be made where it is missing; if not, somebody else must have.
+    pub(crate) may_be_made: bool,
+    /// The lines for `schemata`; none leaves the file alone.
+    pub(crate) schemata: String,
+    /// The monitoring group of the container.
+    pub(crate) monitor: Option<PathBuf>,
+}
+
+/// Adds the class that is asked for.
+pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
+    let Some(rdt) = &draft.linux.intel_rdt else {
+        return Ok(());
+    };
+    let root = draft.facts.resctrl.as_ref().ok_or_else(|| {
+        Error::new(Kind::Unsupported, "use", "linux.intelRdt")
+            .because("the host has no resctrl at /sys/fs/resctrl")
+            .hint("mount -t resctrl resctrl /sys/fs/resctrl, where the processor has the technology")
+    })?;
+    let schemata = schemata(rdt)?;
+    let id = directory_name("the container's id", draft.request.id)?;
+    let (directory, may_be_made) = match rdt.clos_id.as_deref().filter(|c| !c.is_empty()) {
+        None => (root.join(id), true),
+        // The class of everything that has no other.
+        Some("/") => (root.clone(), false),
+        Some(name) => {
+            let name = directory_name("linux.intelRdt.closID", name)?;
+            (root.join(name), !schemata.is_empty())
+        }
+    };
+    let monitor = rdt
+        .enable_monitoring
+        .then(|| directory.join("mon_groups").join(id));
+    draft.plan.class = Some(Class {
+        directory,
+        may_be_made,
+        schemata,
+        monitor,
+    });
+    Ok(())
+}
+
+fn directory_name<'a>(field: &str, name: &'a str) -> Result<&'a str> {
+    if name == "." || name == ".." || name.contains(['/', '\0']) {
+        return Err(Error::new(Kind::Invalid, "use", format!("{field} {name:?}"))
+            .because("it cannot be the name of a directory in resctrl"));
+    }
+    Ok(name)
+}
+
+/// The lines of the class, in the order in which later ones may correct earlier ones.
+fn schemata(rdt: &IntelRdt) -> Result<String> {
+    let invalid = |field: &str, value: &str, why: &str| {
+        Err(Error::new(Kind::Invalid, "use", format!("linux.intelRdt.{field} {value:?}")).because(why))
+    };
+    let cache = rdt.l3_cache_schema.as_deref().unwrap_or("");
+    let bandwidth = rdt.mem_bw_schema.as_deref().unwrap_or("");
+    if !bandwidth.is_empty() && (!bandwidth.starts_with("MB:") || bandwidth.contains('\n')) {
+        return invalid(
+            "memBwSchema",
+            bandwidth,
+            "it must be one line that starts with MB:",
+        );
+    }
+    if let Some(line) = rdt.schemata.iter().find(|line| line.contains('\n')) {
+        return invalid("schemata", line, "each of its strings is one line");
+    }
+    // With a bandwidth of its own, what the cache's member says of bandwidth does not count.
+    let of_cache = cache
+        .lines()
+        .filter(|line| bandwidth.is_empty() || !line.starts_with("MB:"));
+    let lines = of_cache
+        .chain([bandwidth])
+        .chain(rdt.schemata.iter().map(String::as_str));
+    Ok(lines
+        .filter(|l| !l.is_empty())
+        .fold(String::new(), |all, line| all + line + "\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_joined_and_checked() {
+        let of = |cache: &str, bandwidth: &str, lines: &[&str]| {
+            schemata(&IntelRdt {
+                l3_cache_schema: Some(cache.to_owned()),
+                mem_bw_schema: Some(bandwidth.to_owned()),
+                schemata: lines.iter().map(|l| (*l).to_owned()).collect(),
+                ..IntelRdt::default()
+            })
+        };
+        for (cache, bandwidth, lines, expected) in [
+            ("", "", &[][..], ""),
+            ("L3:0=f", "", &[], "L3:0=f\n"),
+            ("L3:0=f\nMB:0=10", "", &[], "L3:0=f\nMB:0=10\n"),
+            ("L3:0=f\nMB:0=10", "MB:0=20", &[], "L3:0=f\nMB:0=20\n"),
+            (
+                "L3:0=f",
+                "MB:0=20",
+                &["L2:0=3", "MB:0=30"],
+                "L3:0=f\nMB:0=20\nL2:0=3\nMB:0=30\n",
+            ),
+        ] {
+            assert_eq!(of(cache, bandwidth, lines).unwrap(), expected);
+        }
+        assert_eq!(
+            of("", "L3:0=f", &[]).unwrap_err().to_string(),
+            "use linux.intelRdt.memBwSchema \"L3:0=f\": it must be one line that starts with MB:"
+        );
+        assert!(of("", "MB:0=1\nMB:1=1", &[]).is_err() && of("", "", &["a\nb"]).is_err());
+    }
+}
