@@ -57,5 +57,5 @@ pub use command::{Finished, Running, Tare};
 pub use need::Need;
 pub use registry::Registry;
 pub use rounds::rounds;
-pub use stage::{is_outside, test, test_under_systemd};
+pub use stage::{is_outside, test, test_under_systemd, test_under_systemd_v1};
 pub use world::{Person, World};

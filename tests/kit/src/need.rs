@@ -30,6 +30,8 @@ pub enum Need {
     Criu,
     /// A systemd to boot in namespaces, and a cgroup2 tree to boot it in: for [`crate::test_under_systemd`].
     Systemd,
+    /// The same with a systemd that knows cgroup version 1, and its hierarchies: for [`crate::test_under_systemd_v1`].
+    SystemdV1,
     /// qemu, for tests in a virtual machine.
     Vm,
     /// A program on the search path.
@@ -91,6 +93,8 @@ impl Need {
             Need::Criu => no_program("criu"),
             Need::Systemd => first([Need::Root, Need::Cgroup2, Need::Overlay].map(Need::missing))
                 .or_else(|| Fixture::named(bed::FIXTURE).missing()),
+            Need::SystemdV1 => first([Need::Root, Need::Cgroup1, Need::Overlay].map(Need::missing))
+                .or_else(|| Fixture::named(bed::FIXTURE_V1).missing()),
             Need::Vm => no_program("qemu-system-x86_64"),
             Need::Program(name) => no_program(name),
             Need::Fixture(name) => Fixture::named(name).missing(),

@@ -36,12 +36,25 @@ pub fn test<F: FnOnce(&World)>(needs: &[Need], body: F) {
 /// # Panics
 /// As [`test`].
 pub fn test_under_systemd<F: FnOnce(&World)>(needs: &[Need], body: F) {
-    let name = test_name(type_name::<F>());
+    let needs = [&[Need::Systemd], needs].concat();
+    under_systemd(test_name(type_name::<F>()), &needs, bed::FIXTURE, body);
+}
+
+/// As [`test_under_systemd`], under a systemd of 2022 with the version 1 hierarchies, as a hybrid machine has them.
+///
+/// # Panics
+/// As [`test`].
+pub fn test_under_systemd_v1<F: FnOnce(&World)>(needs: &[Need], body: F) {
+    let needs = [&[Need::SystemdV1], needs].concat();
+    under_systemd(test_name(type_name::<F>()), &needs, bed::FIXTURE_V1, body);
+}
+
+fn under_systemd(name: &str, needs: &[Need], fixture: &'static str, body: impl FnOnce(&World)) {
     match std::env::var(STAGE).as_deref() {
         Ok(bed::STAGE) => body(&World::enter()),
-        Ok("inside") => inside(|_world| bed::run(name)),
+        Ok("inside") => inside(|_world| bed::run(name, fixture)),
         Ok("init") => init(name),
-        _ => outside_if(name, &[&[Need::Systemd], needs].concat()),
+        _ => outside_if(name, needs),
     }
 }
 
