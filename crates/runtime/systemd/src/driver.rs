@@ -370,7 +370,10 @@ impl Systemd {
             handles: u32::try_from(fds.len()).unwrap_or(u32::MAX),
         };
         let serial = self.connection.send(&call, fds, deadline)?;
-        self.connection.answer(serial, self.peer.as_deref(), deadline)
+        let answer = self.connection.answer(serial, None, deadline)?;
+        // After `systemctl daemon-reexec` it has another name than before.
+        self.peer = answer.sender.clone().filter(|_| self.peer.is_some());
+        Ok(answer)
     }
 
     /// A call that makes a job; how that ended.

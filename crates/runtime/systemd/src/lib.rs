@@ -25,7 +25,8 @@
 //! writes its own idea of the group again whenever it reloads. Conversions are runc's, exactly; where they round, the
 //! group is given the rounded value ([`Started::resources`]). What a bus says is outside bytes: bounded, and told in an
 //! error as one line with the call's name and systemd's own error. Every call ends within [`PATIENCE`]. What systemd's
-//! version knows is asked once, when connecting. Answers and signals are taken from systemd's own name alone.
+//! version knows is asked once, when connecting. Signals are taken from systemd's own
+//! name alone.
 //!
 //! ```no_run
 //! # fn main() -> tare_error::Result<()> {

@@ -8,6 +8,7 @@
 mod machine;
 mod properties;
 mod user;
+mod version_one;
 
 use rustix::process::Pid;
 use std::collections::BTreeMap;
