@@ -41,7 +41,7 @@ fn each_runs_at_its_point_with_the_state() {
             })
             .collect();
         let expected = [
-            ("prestart", "creating"),
+            ("prestart", "created"),
             ("createRuntime", "creating"),
             ("createContainer", "creating"),
             ("poststart", "running"),

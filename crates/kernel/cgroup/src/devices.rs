@@ -6,7 +6,6 @@
 
 pub(crate) mod program;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use tare_error::{Error, Kind, Result};
 use tare_spec_oci::{DeviceKind, DeviceRule};
@@ -110,8 +109,9 @@ impl fmt::Display for Device {
 pub struct Policy {
     /// What holds for a device without an exception.
     pub allow_by_default: bool,
-    /// What is denied by way of exception, or allowed where the default is to deny.
-    pub exceptions: BTreeMap<Device, Access>,
+    /// What is denied by way of exception, or allowed where the default is to deny: each device once, in the order of
+    /// the rules that made them.
+    pub exceptions: Vec<(Device, Access)>,
 }
 
 impl Policy {
@@ -123,7 +123,7 @@ impl Policy {
     pub fn of(rules: &[DeviceRule]) -> Result<Policy> {
         let mut policy = Policy {
             allow_by_default: true,
-            exceptions: BTreeMap::new(),
+            exceptions: Vec::new(),
         };
         if rules.len() > RULES_MAX {
             return Err(
@@ -171,20 +171,20 @@ impl Policy {
     /// One rule more; `Err` where it would need a hole in a wider exception.
     fn add(&mut self, allow: bool, device: Device, access: Access) -> std::result::Result<(), ()> {
         if allow != self.allow_by_default {
-            let entry = self.exceptions.entry(device).or_insert(access);
-            *entry = entry.with(access);
+            match self.exceptions.iter_mut().find(|(known, _)| *known == device) {
+                Some((_, has)) => *has = has.with(access),
+                None => self.exceptions.push((device, access)),
+            }
             return Ok(());
         }
-        let mut kept = BTreeMap::new();
-        for (&known, &has) in &self.exceptions {
+        let mut kept = Vec::new();
+        for &(known, has) in &self.exceptions {
             if device.covers(known) {
-                if let Some(left) = has.without(access) {
-                    kept.insert(known, left);
-                }
+                kept.extend(has.without(access).map(|left| (known, left)));
             } else if device.meets(known) && has.meets(access) {
                 return Err(());
             } else {
-                kept.insert(known, has);
+                kept.push((known, has));
             }
         }
         self.exceptions = kept;
@@ -195,7 +195,7 @@ impl Policy {
     fn of_list(text: &str) -> Option<Policy> {
         let mut policy = Policy {
             allow_by_default: false,
-            exceptions: BTreeMap::new(),
+            exceptions: Vec::new(),
         };
         for line in text.lines() {
             let mut words = line.split_whitespace();
@@ -215,7 +215,7 @@ impl Policy {
                 major: number(major)?,
                 minor: number(minor)?,
             };
-            policy.exceptions.insert(device, Access::parse(words.next()?)?);
+            policy.exceptions.push((device, Access::parse(words.next()?)?));
         }
         Some(policy)
     }
@@ -245,21 +245,28 @@ impl Policy {
             ("devices.allow", "devices.deny")
         };
         for (device, access) in &self.exceptions {
-            let missing = match had.get(device) {
-                Some(has) => access.without(*has),
+            let missing = match of(&had, *device) {
+                Some(has) => access.without(has),
                 None => Some(*access),
             };
             lines.extend(missing.map(|access| (more, format!("{device} {access}"))));
         }
         for (device, has) in &had {
-            let extra = match self.exceptions.get(device) {
-                Some(access) => has.without(*access),
+            let extra = match of(&self.exceptions, *device) {
+                Some(access) => has.without(access),
                 None => Some(*has),
             };
             lines.extend(extra.map(|access| (less, format!("{device} {access}"))));
         }
         lines
     }
+}
+
+/// What a list says about a device.
+fn of(list: &[(Device, Access)], device: Device) -> Option<Access> {
+    list.iter()
+        .find(|(known, _)| *known == device)
+        .map(|(_, access)| *access)
 }
 
 fn access_of(rule: &DeviceRule) -> Option<Access> {

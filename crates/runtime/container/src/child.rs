@@ -171,6 +171,10 @@ impl Child<'_> {
                 ambient,
             } => identity::set_capabilities(*effective, *permitted, *inheritable, *ambient),
             Action::Filter { program, flags } => self.load_filter(program, *flags),
+            Action::NoProgram => Err(Failure {
+                errno: Errno::NOEXEC,
+                detail: Detail::NoProcess,
+            }),
             // Executed by `run`, which does not come back.
             Action::Exec { .. } => Err(Errno::INVAL.into()),
         }

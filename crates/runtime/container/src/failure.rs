@@ -50,6 +50,7 @@ pub(crate) fn describe(plan: &Plan, step: usize, failure: Failure, head: &[u8]) 
             os().hint("its owners cannot be mapped: the file system or the kernel lacks idmapped mounts")
         }
         Detail::HookEnded(status) => because(Kind::Invalid, hook_end(status)),
+        Detail::NoProcess => because(Kind::Invalid, "the configuration has no \"process\"".to_owned()),
         Detail::HookTimedOut => because(Kind::Invalid, "it took longer than its timeout".to_owned()),
     }
 }
@@ -82,7 +83,7 @@ fn hinted(step: &Step, error: Error, errno: Errno) -> Error {
 /// Which component of a source's path is the first that is missing.
 fn missing(step: &Step, existing: u32) -> Option<String> {
     let Action::Prepare {
-        from: Prepared::Path { path, .. },
+        from: Prepared::Path { path, .. } | Prepared::Place(path),
         ..
     } = &step.action
     else {
@@ -111,7 +112,7 @@ fn parameter(step: &Step, index: u32) -> Option<String> {
     let name = match source {
         Source::New(file_system) => file_system.parameters().nth(index)?,
         Source::Overlay { overlay, .. } => overlay.directories().nth(index)?,
-        Source::Tree { .. } => return None,
+        Source::Tree { .. } | Source::Place { .. } => return None,
     };
     Some(format!("{:?}", name.to_string_lossy()))
 }

@@ -15,12 +15,13 @@ pub(crate) use network::Interface;
 pub(crate) use resctrl::Class;
 
 use crate::request::{HostFacts, Request};
-use crate::step::{Action, Mapped, Place, Prepared, Step};
+use crate::step::{Action, Mapped, Place, Prepared, Source, Step};
 use rustix::process::Resource;
 use std::ffi::CString;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use tare_error::{Context, Error, Kind, Result};
 use tare_mount::{FileSystem, Options};
 use tare_process::CloneFlags;
@@ -156,6 +157,13 @@ const ENTERING: &[Contributor] = &[
     process::contribute,
 ];
 
+/// What is planned where the configuration has no process: a container can be created so, and not be started
+/// (runtime-spec: `config.md`, "Process").
+static NO_PROCESS: LazyLock<Process> = LazyLock::new(|| Process {
+    cwd: PathBuf::from("/"),
+    ..Process::default()
+});
+
 /// A plan being made, with all that its contributors may look at.
 pub(crate) struct Draft<'a> {
     pub(crate) request: &'a Request<'a>,
@@ -177,11 +185,11 @@ impl<'a> Draft<'a> {
                 .linux
                 .as_ref()
                 .ok_or_else(|| missing("no \"linux\""))?,
-            process: request
-                .spec
-                .process
-                .as_ref()
-                .ok_or_else(|| missing("no \"process\""))?,
+            process: match &request.spec.process {
+                Some(process) => process,
+                None if request.options.gate.is_some() => &NO_PROCESS,
+                None => return Err(missing("no \"process\"")),
+            },
             plan: Plan {
                 steps: Vec::new(),
                 opener: Vec::new(),
@@ -230,6 +238,23 @@ impl<'a> Draft<'a> {
             mapped,
         };
         Ok(self.prepare("open", subject, from))
+    }
+
+    /// Adds a step that opens what is bound, and gives the source of its mount. Its copy is made when it is mounted, where
+    /// the child has the rights for that, and no owners are mapped before.
+    pub(crate) fn bound(
+        &mut self,
+        path: &Path,
+        recursive: bool,
+        mapped: Option<Mapped>,
+        subject: impl fmt::Display,
+    ) -> Result<Source> {
+        if mapped.is_some() || self.has_namespace(NamespaceKind::User) {
+            let slot = self.open_source(path, recursive, mapped, subject)?;
+            return Ok(Source::Tree { slot });
+        }
+        let slot = self.prepare("open", subject, Prepared::Place(c_path(path)?));
+        Ok(Source::Place { slot, recursive })
     }
 
     /// Adds a step that makes or opens something with the rights of the host, and gives its slot.

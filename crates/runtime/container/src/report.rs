@@ -56,6 +56,8 @@ pub(crate) enum Detail {
     Program(u32),
     /// All of a program's places were tried; none has it.
     NoProgram,
+    /// The configuration names no process.
+    NoProcess,
     /// A hook ended so (`wait(2)`).
     HookEnded(u32),
     /// A hook took longer than it may.
@@ -78,6 +80,7 @@ impl Detail {
             Detail::NoProgram => (8, 0),
             Detail::HookEnded(status) => (9, status),
             Detail::HookTimedOut => (10, 0),
+            Detail::NoProcess => (32, 0),
             Detail::Owners => (11, 0),
         }
     }
@@ -94,6 +97,7 @@ impl Detail {
             8 => Detail::NoProgram,
             9 => Detail::HookEnded(number),
             10 => Detail::HookTimedOut,
+            32 => Detail::NoProcess,
             11 => Detail::Owners,
             _ => Detail::None,
         }
@@ -294,6 +298,7 @@ mod tests {
             Detail::Owners,
             Detail::HookEnded(0x100),
             Detail::HookTimedOut,
+            Detail::NoProcess,
         ] {
             let (parent, child) = channel();
             let sent = Failure {

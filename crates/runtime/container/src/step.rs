@@ -266,6 +266,8 @@ pub(crate) enum Action {
     Look {
         candidates: Vec<CString>,
     },
+    /// There is nothing to execute.
+    NoProgram,
     Exec {
         candidates: Vec<CString>,
         arguments: CStrings,
@@ -282,6 +284,8 @@ pub(crate) enum Prepared {
         recursive: bool,
         mapped: Option<Mapped>,
     },
+    /// A place of the host, to be copied when its turn comes.
+    Place(CString),
     /// The clock offsets of the child's new time namespace.
     TimeOffsets,
     /// A new file system or overlay.
@@ -329,6 +333,8 @@ pub(crate) enum Source {
     Overlay { overlay: Overlay, append: bool },
     /// A detached copy of a tree of the host, in a slot.
     Tree { slot: usize },
+    /// The place of the host in a slot, copied now: the kernel lists mounts by their age, and so in their order.
+    Place { slot: usize, recursive: bool },
 }
 
 /// One mount.

@@ -119,9 +119,6 @@ fn check(spec: &Spec, path: &Path) -> Result<()> {
     if spec.linux.is_none() {
         return invalid("it has no \"linux\"".to_owned());
     }
-    if spec.process.is_none() {
-        return invalid("it has no \"process\"".to_owned());
-    }
     match &spec.root {
         Some(root) if !root.path.as_os_str().is_empty() => Ok(()),
         _ => invalid("it has no \"root\" with a \"path\"".to_owned()),
@@ -143,7 +140,6 @@ mod tests {
             ),
             (r#"{"ociVersion":"2.0.0"}"#, "only versions 1 are known"),
             (r#"{"ociVersion":"1.0.0"}"#, "no \"linux\""),
-            (r#"{"ociVersion":"1.0.0","linux":{}}"#, "no \"process\""),
             (r#"{"ociVersion":"1.0.0","linux":{},"process":{}}"#, "no \"root\""),
             (
                 r#"{"ociVersion":"1.0.0","linux":{"namespaces":[{"type":"nosuch"}]}}"#,

@@ -193,7 +193,9 @@ impl Making<'_> {
                     self.hooks_began = true;
                     let state = self.container.record.state(Status::Creating, Some(pid));
                     if let Some(hooks) = &spec.hooks {
-                        hooks::run("prestart", &hooks.prestart, &state)?;
+                        // The old hook of the start, for which the container was created (specification 1.0.0).
+                        let created = self.container.record.state(Status::Created, Some(pid));
+                        hooks::run("prestart", &hooks.prestart, &created)?;
                         hooks::run("createRuntime", &hooks.create_runtime, &state)?;
                     }
                     self.write_state(file, Status::Creating, pid)?;

@@ -31,7 +31,9 @@ impl Container {
         let Some(hooks) = &self.record.hooks else {
             return Ok(());
         };
-        let state = self.record.state(Status::Running, self.pid()?);
+        // It ran, even where it is over by now.
+        let pid = self.record.init.as_ref().map(|init| init.pid);
+        let state = self.record.state(Status::Running, pid);
         hooks::run("poststart", &hooks.poststart, &state).map_err(|e| {
             match self.signal(Signal::KILL.as_raw()) {
                 Ok(()) => e,

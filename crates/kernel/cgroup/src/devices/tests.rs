@@ -47,7 +47,7 @@ fn the_usual_rules() {
         .collect();
     assert_eq!(
         lines,
-        ["c *:* m", "c 1:3 rwm", "c 5:2 rw", "c 136:* rwm", "b *:* m"]
+        ["c *:* m", "b *:* m", "c 1:3 rwm", "c 136:* rwm", "c 5:2 rw"]
     );
 }
 
@@ -102,7 +102,7 @@ fn later_rules_take_back_earlier_ones() {
         .iter()
         .map(|(d, a)| format!("{d} {a}"))
         .collect();
-    assert_eq!(lines, ["c *:* m", "c 1:3 rm", "c 5:2 rw", "c 136:* rwm"]);
+    assert_eq!(lines, ["c *:* m", "c 1:3 rm", "c 136:* rwm", "c 5:2 rw"]);
 
     rules.push(rule(true, All, None, None, "rwm"));
     let policy = Policy::of(&rules).unwrap();

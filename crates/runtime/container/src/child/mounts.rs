@@ -84,6 +84,7 @@ impl Child<'_> {
             },
             Source::New(file_system) => file_system.make()?,
             Source::Tree { slot } => self.taken(*slot)?,
+            Source::Place { slot, recursive } => clone_tree(self.taken(*slot)?.as_fd(), *recursive)?,
         };
         match at {
             None => attach(root.as_fd(), host.as_fd())?,
@@ -101,6 +102,7 @@ impl Child<'_> {
         let (mount, tree) = match &step.source {
             Source::New(file_system) => (file_system.make()?, false),
             Source::Tree { slot } => (self.taken(*slot)?, true),
+            Source::Place { slot, recursive } => (clone_tree(self.taken(*slot)?.as_fd(), *recursive)?, true),
             Source::Overlay { overlay, append } => match make_overlay(overlay, *append)? {
                 Some(mount) => (mount, false),
                 None => return Ok(overlay.make_old(step.target.directory(self.root()?)?.as_fd())?),
@@ -310,13 +312,7 @@ pub(super) fn prepare(from: &Prepared, child: Pid, maps: &[OwnedFd]) -> Result<O
             recursive,
             mapped,
         } => {
-            let tree = clone_tree_at(CWD, path, *recursive).map_err(|errno| Failure {
-                errno,
-                detail: match errno {
-                    Errno::NOENT | Errno::NOTDIR => Detail::Missing(existing_length(path)),
-                    _ => Detail::None,
-                },
-            })?;
+            let tree = clone_tree_at(CWD, path, *recursive).map_err(|errno| not_there(path, errno))?;
             if let Some(mapped) = mapped {
                 let by = maps.get(mapped.by).ok_or(Errno::BADF)?;
                 map_owners(tree.as_fd(), mapped.recursive, by.as_fd()).map_err(|errno| Failure {
@@ -325,6 +321,10 @@ pub(super) fn prepare(from: &Prepared, child: Pid, maps: &[OwnedFd]) -> Result<O
                 })?;
             }
             Ok(tree)
+        }
+        Prepared::Place(path) => {
+            let flags = OFlags::PATH | OFlags::CLOEXEC;
+            rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|errno| not_there(path, errno))
         }
         Prepared::TimeOffsets => Ok(time_offsets(child)?),
         Prepared::Made(source) => match &**source {
@@ -336,7 +336,18 @@ pub(super) fn prepare(from: &Prepared, child: Pid, maps: &[OwnedFd]) -> Result<O
                     Ok(clone_tree(directory(c"/..")?.as_fd(), false)?)
                 }
             },
-            Source::Tree { .. } => Err(Errno::INVAL.into()),
+            Source::Tree { .. } | Source::Place { .. } => Err(Errno::INVAL.into()),
+        },
+    }
+}
+
+/// A source that cannot be opened, with how much of its path exists.
+fn not_there(path: &CStr, errno: Errno) -> Failure {
+    Failure {
+        errno,
+        detail: match errno {
+            Errno::NOENT | Errno::NOTDIR => Detail::Missing(existing_length(path)),
+            _ => Detail::None,
         },
     }
 }

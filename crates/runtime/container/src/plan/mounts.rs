@@ -83,7 +83,9 @@ fn root(draft: &mut Draft<'_>) -> Result<()> {
         let options = Options::parse(&mount.options);
         let kind = mount.kind.as_deref().unwrap_or("bind").to_owned();
         let mut source = source(draft, mount, &options)?;
-        if draft.has_namespace(NamespaceKind::User) && !matches!(source, Source::Tree { .. }) {
+        if draft.has_namespace(NamespaceKind::User)
+            && !matches!(source, Source::Tree { .. } | Source::Place { .. })
+        {
             // Layers are the host's: they are opened, and the overlay is made, with its rights.
             let from = Prepared::Made(Box::new(source));
             source = Source::Tree {
@@ -106,13 +108,12 @@ fn root(draft: &mut Draft<'_>) -> Result<()> {
             .because("no \"root\" and no root mounts")
     })?;
     let path = draft.on_host(&root.path);
-    let slot = draft.open_source(&path, true, None, path.display())?;
+    let source = draft.bound(&path, true, None, path.display())?;
     let at = if hooks_look_for_it(draft) {
         Some(c_path(&path)?)
     } else {
         None
     };
-    let source = Source::Tree { slot };
     let action = Action::Root { source, at };
     draft.push(Place::Root, "mount root", path.display(), action);
     Ok(())
@@ -200,7 +201,7 @@ fn one(draft: &mut Draft<'_>, mount: &Mount) -> Result<()> {
         }
         source(draft, mount, &writable)?
     };
-    let name = if matches!(source, Source::Tree { .. }) {
+    let name = if matches!(source, Source::Tree { .. } | Source::Place { .. }) {
         "bind mount"
     } else {
         "mount"
@@ -275,13 +276,10 @@ fn source(draft: &mut Draft<'_>, mount: &Mount, options: &Options) -> Result<Sou
         let path = draft.on_host(source);
         let subject = format!("{} for {at}", path.display());
         let mapped = owners::mapped(draft, mount, options)?;
-        let slot = draft.open_source(&path, bind == Bind::Recursive, mapped, subject)?;
-        return Ok(Source::Tree { slot });
+        return draft.bound(&path, bind == Bind::Recursive, mapped, subject);
     }
     if let Some((path, subject)) = of_the_host(draft, kind) {
-        return Ok(Source::Tree {
-            slot: draft.open_source(Path::new(path), true, None, subject)?,
-        });
+        return draft.bound(Path::new(path), true, None, subject);
     }
     if kind == "overlay" {
         let overlay = Overlay::prepare(options).map_err(|_| {

@@ -279,6 +279,10 @@ impl Sets {
 
 /// The program: every place where it may be, in order.
 fn command(draft: &mut Draft<'_>) -> Result<()> {
+    if draft.request.spec.process.is_none() {
+        draft.push(Place::Exec, "execute", "the program", Action::NoProgram);
+        return Ok(());
+    }
     let name = draft
         .process
         .args
