@@ -7,3 +7,4 @@ mod hooks;
 mod input;
 mod killed;
 mod life;
+mod places;

@@ -373,6 +373,7 @@ fn fork(
     keep.extend(sources.iter().map(|(ours, _)| ours.as_fd()));
     let options = request.options;
     keep.extend(options.gate);
+    keep.extend(options.root);
     keep.extend(options.passed);
     keep.extend(options.hook_state);
     let kept = kept_at_the_gate(channel, &options);

@@ -36,7 +36,7 @@ mod waiting;
 pub use creation::{Creation, Running, Stage};
 pub use listener::send_listener;
 pub use numbers::{ExecAffinity, Processors};
-pub use plan::{Plan, plan};
+pub use plan::{Plan, plan, resctrl_groups};
 pub use request::{Cgroups, Filter, HostFacts, Options, Request, Stdio};
 pub use tare_sys::FilterFlags;
 pub use waiting::Waiting;

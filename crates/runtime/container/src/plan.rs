@@ -12,6 +12,8 @@ mod process;
 mod resctrl;
 
 pub(crate) use network::Interface;
+pub use resctrl::resctrl_groups;
+
 pub(crate) use resctrl::Class;
 
 use crate::request::{HostFacts, Request};

@@ -46,6 +46,9 @@ pub struct Options<'a> {
     /// Whether the process enters a container that is there (exec): the namespaces that the configuration names are all
     /// joined, nothing is mounted, and its root is the one it finds.
     pub enters: bool,
+    /// The root of the container that is entered, where its mount namespace is not its own (`/proc/PID/root`): there the
+    /// root that a process finds is the host's.
+    pub root: Option<BorrowedFd<'a>>,
     /// Whether the root is moved over `/` and entered, for hosts whose root cannot be pivoted (an initial ramfs).
     pub without_pivot: bool,
 }
@@ -118,11 +121,19 @@ impl HostFacts {
             mapped_groups: mapped(&read("/proc/self/gid_map")?),
             cgroups: Cgroups::parse(&read("/proc/self/cgroup")?),
             overlay_append: true,
-            resctrl: Some(PathBuf::from("/sys/fs/resctrl")).filter(|root| root.join("schemata").exists()),
+            resctrl: HostFacts::find_resctrl(),
             selinux: Path::new("/sys/fs/selinux/enforce").exists(),
             apparmor: std::fs::read("/sys/module/apparmor/parameters/enabled")
                 .is_ok_and(|enabled| enabled.first() == Some(&b'Y')),
         })
+    }
+}
+
+impl HostFacts {
+    /// Where resctrl is mounted, if it is: one look.
+    pub fn find_resctrl() -> Option<PathBuf> {
+        let mounted = Path::new("/sys/fs/resctrl/schemata").exists();
+        mounted.then(|| PathBuf::from("/sys/fs/resctrl"))
     }
 }
 

@@ -15,10 +15,10 @@ use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use tare_cgroup::{Entrance, Group};
-use tare_container::{Creation, HostFacts, Options, Request, Stage, Stdio, send_listener};
+use tare_container::{Creation, HostFacts, Options, Request, Stage, Stdio};
 use tare_error::{Context, Error, Kind, Result};
 use tare_process::{Child, Stamp};
-use tare_spec_oci::{ContainerProcessState, Hooks, NamespaceKind, SECCOMP_FD, Spec, Status, VERSION};
+use tare_spec_oci::{Hooks, NamespaceKind, Spec, Status};
 use tare_store::{Durability, Lock};
 
 /// A container to be made.
@@ -162,6 +162,7 @@ impl Making<'_> {
                 passed: &passed,
                 hook_state: state.as_ref().map(AsFd::as_fd),
                 enters: false,
+                root: None,
                 shared_keyring: self.create.shared_keyring,
                 without_pivot: self.create.without_pivot,
             },
@@ -184,7 +185,8 @@ impl Making<'_> {
             creation.wait_created()?;
             if let Some(listener) = creation.take_listener() {
                 // Nothing but this may come first: the process may have to ask before it is created.
-                self.give_listener(&listener, pid)?;
+                let state = self.container.record.state(Status::Creating, Some(pid));
+                filter::give_listener(spec, &listener, pid, state)?;
                 continue;
             }
             match creation.advance()? {
@@ -203,25 +205,6 @@ impl Making<'_> {
                 }
                 Stage::Created => return self.write_state(file, Status::Created, pid),
             }
-        }
-    }
-
-    /// Gives the listener of the filter to the agent that the configuration names.
-    fn give_listener(&self, listener: &OwnedFd, pid: i32) -> Result<()> {
-        let linux = self.create.bundle.spec.linux.as_ref();
-        let Some(policy) = linux.and_then(|linux| linux.seccomp.as_ref()) else {
-            return Ok(());
-        };
-        let state = ContainerProcessState {
-            oci_version: VERSION.to_owned(),
-            fds: vec![SECCOMP_FD.to_owned()],
-            pid,
-            metadata: policy.listener_metadata.clone(),
-            state: self.container.record.state(Status::Creating, Some(pid)),
-        };
-        match &policy.listener_path {
-            Some(path) => send_listener(path, listener.as_fd(), &state),
-            None => Ok(()),
         }
     }
 

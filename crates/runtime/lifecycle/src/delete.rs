@@ -6,6 +6,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::process::Signal;
+use std::io::ErrorKind;
+use tare_container::HostFacts;
 use tare_error::{Context, Error, Kind, Result};
 use tare_spec_oci::Status;
 
@@ -38,6 +40,17 @@ impl Container {
         if let Some(group) = self.group()? {
             group.kill()?;
             group::remove(&group)?;
+        }
+        // A record that cannot be read any more hinders nothing.
+        if let Some(root) = HostFacts::find_resctrl()
+            && let Ok(spec) = self.spec()
+        {
+            for group in tare_container::resctrl_groups(&spec, self.id.as_str(), &root) {
+                match std::fs::remove_dir(&group) {
+                    Err(e) if e.kind() != ErrorKind::NotFound => return Err(e).op("remove", group.display()),
+                    _ => {}
+                }
+            }
         }
         let told = self.record.hooks.as_ref().map_or(Ok(()), |hooks| {
             let state = self.record.state(Status::Stopped, None);

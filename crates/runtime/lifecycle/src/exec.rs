@@ -3,12 +3,14 @@
 use crate::container::{Condition, Container};
 use crate::filter;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use rustix::thread::{sched_getaffinity, sched_setaffinity};
 use std::path::PathBuf;
 use tare_cgroup::{Entrance, Group, GroupPath};
-use tare_container::{Creation, HostFacts, Options, Request, Running};
-use tare_error::{Error, Kind, Result};
-use tare_spec_oci::{Linux, Namespace, NamespaceKind, Process, Spec};
+use tare_container::{Creation, ExecAffinity, HostFacts, Options, Processors, Request, Running};
+use tare_error::{Context, Error, Kind, Result};
+use tare_spec_oci::{Linux, Namespace, NamespaceKind, Process, Spec, Status};
 
 /// The order in which namespaces are joined: the mount namespace last, as paths change with it.
 const ORDER: &[(NamespaceKind, &str)] = &[
@@ -35,6 +37,33 @@ pub struct Exec<'a> {
     pub ignore_paused: bool,
 }
 
+/// Makes a process while this one runs on some processors alone, which its child inherits.
+fn begun_on<T>(processors: Option<&Processors>, make: impl FnOnce() -> Result<T>) -> Result<T> {
+    let Some(processors) = processors else {
+        return make();
+    };
+    let before = sched_getaffinity(None).op("look at", "the own processors")?;
+    processors.confine(None)?;
+    let made = make();
+    sched_setaffinity(None, &before).op("go back to", "the own processors")?;
+    made
+}
+
+/// The root that a process has.
+fn root_of(pid: i32) -> Result<OwnedFd> {
+    let path = format!("/proc/{pid}/root");
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(&path, flags, Mode::empty()).op("open", &path)
+}
+
+/// What is entered.
+#[derive(Clone, Copy)]
+struct Inside<'a> {
+    spec: &'a Spec,
+    /// The container's root, where it is not that of its mount namespace.
+    root: Option<&'a OwnedFd>,
+}
+
 impl Container {
     /// Runs a process in the container and waits until its program runs. It is a child of this process.
     ///
@@ -53,19 +82,24 @@ impl Container {
             }
             other => return refuse(format!("cannot exec in a {other} container")),
         }
-        let spec = self.entering(exec.process)?;
-        match self.enter(exec, &spec, self.group_to_enter(exec)?.as_ref()) {
+        let (spec, root) = self.entering(exec.process)?;
+        let inside = Inside {
+            spec: &spec,
+            root: root.as_ref(),
+        };
+        match self.enter(exec, inside, self.group_to_enter(exec)?.as_ref()) {
             // A version 2 group that has handed its controllers on takes no processes: the first one has moved below,
             // and the new one goes to its side.
             Err(e) if e.errno() == Some(Errno::BUSY.raw_os_error()) && exec.sub_group.is_none() => {
                 let group = self.group_of_first_process()?.ok_or(e)?;
-                self.enter(exec, &spec, Some(&group))
+                self.enter(exec, inside, Some(&group))
             }
             done => done,
         }
     }
 
-    fn enter(&self, exec: &Exec<'_>, spec: &Spec, group: Option<&Group>) -> Result<Running> {
+    fn enter(&self, exec: &Exec<'_>, inside: Inside<'_>, group: Option<&Group>) -> Result<Running> {
+        let spec = inside.spec;
         let program = filter::compile(spec)?;
         let entrance = group.map(Group::entrance_beside_clone).transpose()?;
         let entrances: Vec<BorrowedFd<'_>> = entrance.iter().flat_map(Entrance::files).collect();
@@ -81,21 +115,38 @@ impl Container {
             seccomp: program.as_ref().map(filter::of_program),
             options: Options {
                 enters: true,
+                root: inside.root.map(AsFd::as_fd),
                 passed: &passed,
                 ..Options::default()
             },
         };
-        let creation = Creation::begin(&request, &HostFacts::read()?, |_| Ok(()))?;
+        let facts = HostFacts::read()?;
+        let affinity = ExecAffinity::read(exec.process.exec_cpu_affinity.as_ref())?;
+        let mut creation = begun_on(affinity.initial.as_ref(), || {
+            Creation::begin(&request, &facts, |_| Ok(()))
+        })?;
         // The namespaces were opened by the number of the first process: that it still lives shows whose they were.
         if self.pid()?.is_none() {
             return Err(Error::new(Kind::Conflict, "exec in container", &self.id)
                 .because("cannot exec in a stopped container"));
         }
+        let pid = creation.pid();
+        creation.wait_created()?;
+        if let Some(listener) = creation.take_listener() {
+            let state = self.record.state(Status::Running, self.pid()?);
+            filter::give_listener(spec, &listener, pid.as_raw_pid(), state)?;
+            creation.wait_created()?;
+        }
+        // It is in its group now, whose processors may be others than those before.
+        if let Some(processors) = &affinity.last {
+            processors.confine(Some(pid))?;
+        }
         creation.run()
     }
 
-    /// A configuration that joins the container's namespaces and makes nothing.
-    fn entering(&self, process: &Process) -> Result<Spec> {
+    /// A configuration that joins the container's namespaces and makes nothing; and the container's root, where the mount
+    /// namespace of its first process shows another: that of the host, or of whatever was joined.
+    fn entering(&self, process: &Process) -> Result<(Spec, Option<OwnedFd>)> {
         let own = self.spec()?;
         let linux = own.linux.unwrap_or_default();
         let pid = self.pid()?.ok_or_else(|| {
@@ -103,6 +154,11 @@ impl Container {
                 .because("cannot exec in a stopped container")
         })?;
         let has = |kind| linux.namespaces.iter().any(|n: &Namespace| n.kind == kind);
+        let own_mounts = linux
+            .namespaces
+            .iter()
+            .any(|n| n.kind == NamespaceKind::Mount && n.path.is_none());
+        let root = if own_mounts { None } else { Some(root_of(pid)?) };
         let joined = ORDER
             .iter()
             .filter(|(kind, _)| has(*kind) || *kind == NamespaceKind::Mount);
@@ -110,7 +166,7 @@ impl Container {
             kind: *kind,
             path: Some(PathBuf::from(format!("/proc/{pid}/ns/{file}"))),
         });
-        Ok(Spec {
+        let spec = Spec {
             oci_version: own.oci_version,
             process: Some(process.clone()),
             linux: Some(Linux {
@@ -123,7 +179,8 @@ impl Container {
                 ..Linux::default()
             }),
             ..Spec::default()
-        })
+        };
+        Ok((spec, root))
     }
 
     fn group_to_enter(&self, exec: &Exec<'_>) -> Result<Option<Group>> {

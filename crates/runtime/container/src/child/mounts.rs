@@ -276,6 +276,10 @@ impl Child<'_> {
 
     /// The root of the mount namespace that was joined.
     pub(super) fn enter_root(&mut self) -> Done {
+        if let Some(root) = self.options.root {
+            rustix::process::fchdir(root)?;
+            rustix::process::chroot(c".")?;
+        }
         self.handles.root = Some(directory(c"/")?);
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! The class of service of Intel's resource director technology (`linux.intelRdt`).
 
 use crate::plan::Draft;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tare_error::{Error, Kind, Result};
-use tare_spec_oci::IntelRdt;
+use tare_spec_oci::{IntelRdt, Spec};
 
 /// What is made and written in resctrl, by the parent.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,6 +51,25 @@ pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The groups of resctrl that belong to a container alone, in the order in which they are removed: its monitoring group,
+/// and the class that is named after it. A class that the configuration names is for others too, and stays (runc's rule).
+pub fn resctrl_groups(spec: &Spec, id: &str, root: &Path) -> Vec<PathBuf> {
+    let rdt = spec.linux.as_ref().and_then(|linux| linux.intel_rdt.as_ref());
+    let Some(rdt) = rdt else {
+        return Vec::new();
+    };
+    let named = rdt.clos_id.as_deref().filter(|c| !c.is_empty());
+    let class = match named {
+        Some("/") => root.to_owned(),
+        name => root.join(name.unwrap_or(id)),
+    };
+    let monitor = rdt.enable_monitoring.then(|| class.join("mon_groups").join(id));
+    monitor
+        .into_iter()
+        .chain(named.is_none().then_some(class))
+        .collect()
+}
+
 fn directory_name<'a>(field: &str, name: &'a str) -> Result<&'a str> {
     if name == "." || name == ".." || name.contains(['/', '\0']) {
         return Err(Error::new(Kind::Invalid, "use", format!("{field} {name:?}"))
@@ -91,6 +110,32 @@ fn schemata(rdt: &IntelRdt) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn groups_of_a_container_alone() {
+        for (rdt, expected) in [
+            ("{}", &["/r/c1"][..]),
+            (r#"{"enableMonitoring": true}"#, &["/r/c1/mon_groups/c1", "/r/c1"]),
+            (r#"{"closID": "gold"}"#, &[]),
+            (
+                r#"{"closID": "gold", "enableMonitoring": true}"#,
+                &["/r/gold/mon_groups/c1"],
+            ),
+            (
+                r#"{"closID": "/", "enableMonitoring": true}"#,
+                &["/r/mon_groups/c1"],
+            ),
+        ] {
+            let text = format!(r#"{{"ociVersion": "1.3.0", "linux": {{"intelRdt": {rdt}}}}}"#);
+            let spec: Spec = serde_json::from_str(&text).unwrap();
+            let found = resctrl_groups(&spec, "c1", Path::new("/r"));
+            assert_eq!(
+                found,
+                expected.iter().map(PathBuf::from).collect::<Vec<_>>(),
+                "{rdt}"
+            );
+        }
+    }
 
     #[test]
     fn lines_are_joined_and_checked() {
