@@ -324,6 +324,9 @@ impl Systemd {
     /// Stops the unit and waits until it is gone; systemd ends what is still in it. A unit that is not there, or has
     /// failed, is gone afterwards too.
     ///
+    /// systemd sends SIGTERM and waits for the unit's `TimeoutStopSec` (90 seconds by default) before it kills: what is
+    /// not to be waited for is ended before, by [`Group::kill`].
+    ///
     /// # Errors
     /// systemd's refusals; `Unavailable` where it does not stop within [`PATIENCE`].
     pub fn stop(&mut self, unit: &Unit) -> Result<()> {

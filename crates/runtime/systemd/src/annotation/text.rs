@@ -20,10 +20,7 @@ pub(super) fn parse(text: &str) -> Result<Value> {
     if !reader.rest.is_empty() {
         return Err(format!("there is more after the value: {:.20}", reader.rest));
     }
-    let kind = node
-        .kind()
-        .ok_or("its type is not known: write @TYPE before it")?;
-    node.value(&kind)
+    node.by_itself()
 }
 
 /// A value whose type may still be open.
@@ -366,6 +363,9 @@ impl Node<'_> {
         let kind = self
             .kind()
             .ok_or("its type is not known: write @TYPE before it")?;
+        if !is_type(&kind) {
+            return Err(format!("{kind:.40} is no type"));
+        }
         self.value(&kind)
     }
 }

@@ -299,7 +299,6 @@ impl Connection {
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => self.wait(PollFlags::OUT, deadline)?,
-                // What the other side said before it closed may still be read.
                 Err(Errno::PIPE | Errno::CONNRESET) => return Err(Fault::Closed),
                 Err(e) => return Err(Fault::Socket("write to the socket", e)),
             }

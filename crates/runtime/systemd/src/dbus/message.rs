@@ -81,13 +81,35 @@ fn check(value: &Value, depth: usize) -> Result<(), Malformed> {
     match value {
         Value::Text(text) | Value::Path(text) if text.contains('\0') => Err("a text has a NUL in it"),
         Value::Text(text) | Value::Path(text) if text.len() > LENGTH_MAX => Err("a text is too long"),
-        Value::Signature(text) if text.len() > 255 => Err("a signature is too long"),
+        Value::Path(text) if !is_path(text) => Err("an object path in it is none"),
+        Value::Signature(text) if !is_signature(text) => Err("a signature in it is none"),
         Value::Array(_, parts) | Value::Struct(parts) => parts.iter().try_for_each(|v| check(v, depth + 1)),
         Value::Entry(key, value) => check(key, depth + 1).and_then(|()| check(value, depth + 1)),
         Value::Variant(value) if value.signature().len() > 255 => Err("a type is too long"),
         Value::Variant(value) => check(value, depth + 1),
         _ => Ok(()),
     }
+}
+
+/// `/` or `/a/b_1`: a bus closes the connection for any other.
+fn is_path(text: &str) -> bool {
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    text == "/"
+        || text
+            .strip_prefix('/')
+            .is_some_and(|names| names.split('/').all(is_name))
+}
+
+fn is_signature(text: &str) -> bool {
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        match split(rest) {
+            Ok((_, more)) => rest = more,
+            Err(_) => return false,
+        }
+    }
+    text.len() <= 255
 }
 
 /// What sort of message came.
@@ -466,7 +488,15 @@ pub(crate) mod tests {
     fn what_a_bus_would_refuse_is_not_sent() {
         let deep = (0..40).fold(Value::Byte(1), |value, _| value.boxed());
         let wide = Value::Struct(vec![Value::Byte(1); 300]);
+        let path = |text: &str| Value::Path(text.to_owned());
         for value in [
+            path(""),
+            path("a"),
+            path("/a/"),
+            path("/a//b"),
+            path("/a-b"),
+            Value::Signature("a".to_owned()),
+            Value::Signature("(s".to_owned()),
             Value::text("a\0b"),
             Value::text("x".repeat(LENGTH_MAX + 1)),
             deep,
