@@ -35,7 +35,10 @@ const JOBS: &str = "type='signal',sender='org.freedesktop.systemd1',path='/org/f
 #[derive(Clone, Debug)]
 pub enum Bus {
     /// The machine's.
-    System,
+    System {
+        /// `DBUS_SYSTEM_BUS_ADDRESS`, where it is set; otherwise the socket is where the specification puts it.
+        address: Option<String>,
+    },
     /// A user's own.
     User {
         /// `DBUS_SESSION_BUS_ADDRESS`, where it is set.
@@ -415,45 +418,59 @@ impl Systemd {
 }
 
 impl Bus {
+    /// The one that the environment names; `variable` looks a variable of it up.
+    pub fn of(is_user: bool, variable: impl Fn(&str) -> Option<String>) -> Bus {
+        if is_user {
+            Bus::User {
+                address: variable("DBUS_SESSION_BUS_ADDRESS"),
+                runtime_folder: variable("XDG_RUNTIME_DIR").map(PathBuf::from),
+            }
+        } else {
+            Bus::System {
+                address: variable("DBUS_SYSTEM_BUS_ADDRESS"),
+            }
+        }
+    }
+
     /// Where to connect, and whether a bus is there.
     fn endpoints(&self) -> Result<Vec<(Endpoint, bool)>> {
         let path = |path: &Path| Endpoint::Path(path.to_owned());
-        let mut found = Vec::new();
-        match self {
-            Bus::System => {
-                found.push((path(Path::new(SYSTEM_BUS)), true));
-                if geteuid().is_root() {
-                    found.push((path(&Path::new("/run").join(PRIVATE)), false));
-                }
+        let named = |variable: &'static str, address: &Option<String>| {
+            let Some(address) = address.as_deref().filter(|address| !address.is_empty()) else {
+                return Ok(Vec::new());
+            };
+            Endpoint::parse(address).map_err(|why| {
+                Error::new(Kind::Invalid, "read", format!("{variable}={address:.200?}")).because(why)
+            })
+        };
+        let (mut buses, folder) = match self {
+            Bus::System { address } => {
+                let folder = geteuid().is_root().then_some(Path::new("/run"));
+                (named("DBUS_SYSTEM_BUS_ADDRESS", address)?, folder)
             }
             Bus::User {
                 address,
                 runtime_folder,
-            } => {
-                if let Some(address) = address.as_deref().filter(|address| !address.is_empty()) {
-                    let endpoints = Endpoint::parse(address).map_err(|why| {
-                        Error::new(
-                            Kind::Invalid,
-                            "read DBUS_SESSION_BUS_ADDRESS",
-                            format!("{address:.200?}"),
-                        )
-                        .because(why)
-                    })?;
-                    found.extend(endpoints.into_iter().map(|endpoint| (endpoint, true)));
-                } else if let Some(folder) = runtime_folder {
-                    found.push((path(&folder.join("bus")), true));
-                }
-                if let Some(folder) = runtime_folder {
-                    found.push((path(&folder.join(PRIVATE)), false));
-                }
-            }
+            } => (
+                named("DBUS_SESSION_BUS_ADDRESS", address)?,
+                runtime_folder.as_deref(),
+            ),
+        };
+        if buses.is_empty() {
+            buses.extend(match self {
+                Bus::System { .. } => Some(path(Path::new(SYSTEM_BUS))),
+                Bus::User { .. } => folder.map(|folder| path(&folder.join("bus"))),
+            });
         }
+        let direct = folder.map(|folder| (path(&folder.join(PRIVATE)), false));
+        let found = buses.into_iter().map(|endpoint| (endpoint, true));
+        let found = found.chain(direct).collect();
         Ok(found)
     }
 
     fn hint(&self) -> &'static str {
         match self {
-            Bus::System => {
+            Bus::System { .. } => {
                 "is this machine run by systemd? Without it, use the cgroupfs driver (no --systemd-cgroup)"
             }
             Bus::User { .. } => {

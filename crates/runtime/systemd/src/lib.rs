@@ -11,7 +11,7 @@
 //!
 //! **Life.**
 //! ```text
-//! Unit::parse("machine.slice:tare:web") -> Systemd::connect(Bus::System)
+//! Unit::parse("machine.slice:tare:web") -> Systemd::connect(Bus::of(environment))
 //!   the process is made and waits
 //!   -> start(unit, process, limits, annotations)      StartTransientUnit, and the end of its job
 //!   -> Group::adopt(group), attach(process) on v1, apply(resources)     what systemd has no words for
@@ -36,7 +36,7 @@
 //!
 //! let host = Host::current()?;
 //! let unit = Unit::parse("", Defaults { id: "web", prefix: "tare", is_user: false })?;
-//! let mut systemd = Systemd::connect(&Bus::System)?;
+//! let mut systemd = Systemd::connect(&Bus::System { address: None })?;
 //! let limits = Resources::default();
 //! let started = systemd.start(&unit, &Start {
 //!     process: Some(Process { pid: rustix::process::getpid(), pidfd: None }),

@@ -24,27 +24,50 @@ fn versions() {
 
 #[test]
 fn endpoints_in_order() {
-    let user = |address: Option<&str>, folder: Option<&str>| {
-        let bus = Bus::User {
-            address: address.map(str::to_owned),
-            runtime_folder: folder.map(PathBuf::from),
+    let endpoints = |is_user: bool, environment: &[(&str, &str)]| {
+        let variable = |name: &str| {
+            let found = environment.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
         };
-        bus.endpoints().map(|found| {
+        Bus::of(is_user, variable).endpoints().map(|found| {
             let shown = found
                 .iter()
                 .map(|(endpoint, has_bus)| format!("{endpoint} {has_bus}"));
             shown.collect::<Vec<_>>().join(", ")
         })
     };
-    let both = user(Some("unix:path=/a"), Some("/r")).unwrap();
-    assert_eq!(both, "/a true, /r/systemd/private false");
-    assert_eq!(
-        user(None, Some("/r")).unwrap(),
-        "/r/bus true, /r/systemd/private false"
-    );
-    assert_eq!(user(Some("unix:abstract=x"), None).unwrap(), "@x true");
-    assert_eq!(user(None, None).unwrap(), "");
-    assert_eq!(user(Some("tcp:host=x"), None).unwrap_err().kind(), Kind::Invalid);
+    let (session, folder) = ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR");
+    let system = "DBUS_SYSTEM_BUS_ADDRESS";
+    for (environment, expected) in [
+        (
+            &[(session, "unix:path=/a"), (folder, "/r")][..],
+            "/a true, /r/systemd/private false",
+        ),
+        (&[(folder, "/r")], "/r/bus true, /r/systemd/private false"),
+        (
+            &[(session, ""), (folder, "/r")],
+            "/r/bus true, /r/systemd/private false",
+        ),
+        (&[(session, "unix:abstract=x")], "@x true"),
+        (&[(system, "unix:path=/s")], ""),
+    ] {
+        assert_eq!(endpoints(true, environment).unwrap(), expected);
+    }
+    for (environment, expected) in [
+        (
+            &[(folder, "/r"), (session, "unix:path=/a")][..],
+            "/run/dbus/system_bus_socket true",
+        ),
+        (&[(system, "unix:path=/s")], "/s true"),
+    ] {
+        let found = endpoints(false, environment).unwrap();
+        // Root alone may ask systemd itself.
+        assert_eq!(found.replace(", /run/systemd/private false", ""), expected);
+        assert_eq!(found != expected, geteuid().is_root());
+    }
+    let e = endpoints(true, &[(session, "tcp:host=x")]).unwrap_err();
+    assert_eq!(e.kind(), Kind::Invalid);
+    assert!(e.subject().starts_with(session), "{e}");
     let nowhere = Bus::User {
         address: Some("unix:path=/nowhere/bus".to_owned()),
         runtime_folder: None,

@@ -60,7 +60,7 @@ pub(crate) fn group_of(pid: u32) -> String {
 }
 
 pub(crate) fn machine() -> Systemd {
-    Systemd::connect(&Bus::System).unwrap()
+    Systemd::connect(&Bus::System { address: None }).unwrap()
 }
 
 pub(crate) fn unit(path: &str) -> Unit {

@@ -69,7 +69,7 @@ fn a_users_own_systemd_starts_scopes() {
 fn a_user_may_not_ask_the_machines() {
     test_under_systemd(&[], |_world| {
         become_user();
-        let mut systemd = Systemd::connect(&Bus::System).unwrap();
+        let mut systemd = Systemd::connect(&Bus::System { address: None }).unwrap();
         let process = Waiting::start();
         let e = start(&mut systemd, &unit(""), &process, &Resources::default()).unwrap_err();
         assert_eq!(e.kind(), Kind::Denied);
