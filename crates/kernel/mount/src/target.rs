@@ -5,8 +5,15 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::{Errno, Result};
 use rustix::mount::MoveMountFlags;
 use std::ffi::{CStr, CString};
+use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
+
+/// The longest path that the kernel takes, with its end.
+const LONGEST_PATH: usize = 4096;
+
+/// How many links that lead to nothing may lead to each other.
+const MOST_LINKS: usize = 8;
 
 /// How often a look-up is tried again when a rename elsewhere disturbed it.
 const ATTEMPTS: usize = 32;
@@ -75,7 +82,7 @@ impl Target {
     /// Opens the directory (`O_PATH`), making what is missing with mode 0755.
     ///
     /// # Errors
-    /// `ENOTDIR` for a file at the place, `EEXIST` for a dangling link or a file on the way, else the kernel's.
+    /// `ENOTDIR` for a file at the place or on the way, `ELOOP` for links that lead to each other, else the kernel's.
     pub fn directory(&self, root: BorrowedFd<'_>) -> Result<OwnedFd> {
         make_directories(root, &self.path, &self.steps)
     }
@@ -83,7 +90,7 @@ impl Target {
     /// Opens the file (`O_PATH`), making it empty, and the directories above it, where it is missing.
     ///
     /// # Errors
-    /// `EISDIR` for a directory at the place, `EEXIST` for a dangling link, else the kernel's.
+    /// `EISDIR` for a directory at the place, `ELOOP` for links that lead to each other, else the kernel's.
     pub fn file(&self, root: BorrowedFd<'_>) -> Result<OwnedFd> {
         match self.open(root, OFlags::PATH) {
             Err(Errno::NOENT) => {}
@@ -97,7 +104,7 @@ impl Target {
             Err(e) => return Err(e),
         }
         match self.open(root, OFlags::PATH) {
-            Err(Errno::NOENT) => Err(Errno::EXIST),
+            Err(Errno::NOENT) => not_directory(through_links(root, self.path.to_bytes(), false, MOST_LINKS)?),
             done => not_directory(done?),
         }
     }
@@ -123,7 +130,11 @@ fn make_directories(root: BorrowedFd<'_>, path: &CStr, steps: &[Step]) -> Result
     let mut at = open_in_root(root, c"/", flags, ResolveFlags::empty())?;
     for step in steps {
         at = match open_in_root(root, &step.prefix, flags, ResolveFlags::empty()) {
-            Err(Errno::NOENT) => make_directory(at.as_fd(), &step.name)?,
+            Err(Errno::NOENT) => match make_directory(at.as_fd(), &step.name) {
+                // A link that leads to nothing yet.
+                Err(Errno::EXIST) => return through_links(root, path.to_bytes(), true, MOST_LINKS),
+                done => done?,
+            },
             done => done?,
         };
     }
@@ -141,6 +152,130 @@ fn make_directory(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
         Err(Errno::NOTDIR | Errno::LOOP) => Err(Errno::EXIST),
         done => done,
     }
+}
+
+/// Makes what a path leads to where links on the way lead to nothing yet: their targets are made inside the root, as the
+/// images are many whose `/etc/resolv.conf` leads to a file of a running system.
+///
+/// Look-ups go from the root by the kernel's own rules, and what is missing is made by its name in a held directory, so
+/// this leaves the root as little as they do.
+fn through_links(root: BorrowedFd<'_>, path: &[u8], directory: bool, links: usize) -> Result<OwnedFd> {
+    let mut buffer = [0; LONGEST_PATH];
+    buffer
+        .get_mut(..path.len())
+        .filter(|_| path.len() < LONGEST_PATH)
+        .ok_or(Errno::NAMETOOLONG)?
+        .copy_from_slice(path);
+    let mut at = open_in_root(
+        root,
+        c"/",
+        OFlags::PATH | OFlags::DIRECTORY,
+        ResolveFlags::empty(),
+    )?;
+    let mut start = 0;
+    while start < path.len() {
+        let rest = path.get(start..).unwrap_or(&[]);
+        let skipped = rest.iter().take_while(|b| **b == b'/').count();
+        let name_at = start + skipped;
+        let length = rest.iter().skip(skipped).take_while(|b| **b != b'/').count();
+        let end = name_at + length;
+        start = end;
+        if length == 0 {
+            break;
+        }
+        let last = path
+            .get(end..)
+            .is_none_or(|after| after.iter().all(|b| *b == b'/'));
+        at = component(
+            root,
+            &mut buffer,
+            (name_at, end),
+            at.as_fd(),
+            directory || !last,
+            links,
+        )?;
+    }
+    Ok(at)
+}
+
+/// One component of [`through_links`]: what the path in `buffer` leads to up to it, made where it is missing in `parent`.
+fn component(
+    root: BorrowedFd<'_>,
+    buffer: &mut [u8; LONGEST_PATH],
+    (name_at, end): (usize, usize),
+    parent: BorrowedFd<'_>,
+    directory: bool,
+    links: usize,
+) -> Result<OwnedFd> {
+    let mut flags = OFlags::PATH;
+    flags.set(OFlags::DIRECTORY, directory);
+    let kept = std::mem::replace(buffer.get_mut(end).ok_or(Errno::NAMETOOLONG)?, 0);
+    let found = open_in_root(root, c_str(buffer, 0)?, flags, ResolveFlags::empty());
+    let made = match found {
+        Err(Errno::NOENT) => {
+            let name = c_str(buffer, name_at)?;
+            let made = if directory {
+                make_directory(parent, name)
+            } else {
+                make_file(parent, name)
+            };
+            match made {
+                Err(Errno::EXIST) => {
+                    let above = buffer.get(..name_at).unwrap_or(&[]);
+                    follow(root, above, parent, name, directory, links)
+                }
+                done => done,
+            }
+        }
+        done => done,
+    };
+    if let Some(byte) = buffer.get_mut(end) {
+        *byte = kept;
+    }
+    made
+}
+
+/// Makes what the link `name` in `parent`, which the path `above` leads to, leads to itself.
+fn follow(
+    root: BorrowedFd<'_>,
+    above: &[u8],
+    parent: BorrowedFd<'_>,
+    name: &CStr,
+    directory: bool,
+    links: usize,
+) -> Result<OwnedFd> {
+    let links = links.checked_sub(1).ok_or(Errno::LOOP)?;
+    let mut text = [MaybeUninit::uninit(); LONGEST_PATH];
+    let (text, _) = match rustix::fs::readlinkat_raw(parent, name, &mut text) {
+        // It is no link: somebody made it meanwhile.
+        Err(Errno::INVAL) => return Err(Errno::EXIST),
+        done => done?,
+    };
+    let above = if text.first() == Some(&b'/') {
+        &[][..]
+    } else {
+        above
+    };
+    let mut whole = [0; LONGEST_PATH];
+    let length = above.len() + text.len();
+    let room = whole.get_mut(..length).ok_or(Errno::NAMETOOLONG)?;
+    room[..above.len()].copy_from_slice(above);
+    room[above.len()..].copy_from_slice(text);
+    through_links(root, room, directory, links)
+}
+
+/// Makes an empty file in an open directory.
+fn make_file(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let made = rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o755))?;
+    drop(made);
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(parent, name, flags, Mode::empty())
+}
+
+fn c_str(buffer: &[u8; LONGEST_PATH], from: usize) -> Result<&CStr> {
+    let bytes = buffer.get(from..).ok_or(Errno::NAMETOOLONG)?;
+    CStr::from_bytes_until_nul(bytes).map_err(|_| Errno::NAMETOOLONG)
 }
 
 fn not_directory(fd: OwnedFd) -> Result<OwnedFd> {

@@ -20,7 +20,8 @@
 //! **Rules.** All mounts are made in the child's own mount namespace, so nothing is left in the host's. A path of the
 //! container is only ever resolved below a held root, without magic links. The child keeps the fds it was given and
 //! closes every one of its own before exec. The calling process has one thread, and runs sealed
-//! (`tare_process::seal`). Members of the configuration that are not served yet are refused by name, never ignored.
+//! (`tare_process::seal`). Every Linux member of the specification is served; what this host cannot do is refused by the
+//! name and value of the member. Labels and profiles of a security module that the host lacks are left out.
 
 mod child;
 mod creation;

@@ -124,7 +124,7 @@ impl fmt::Display for Plan {
 /// Plans a container. Pure: reads nothing but its arguments.
 ///
 /// # Errors
-/// `Invalid` for a configuration that means nothing, `Unsupported` for members not served yet, each named.
+/// `Invalid` for a configuration that means nothing, `Unsupported` for what this host lacks, each named.
 pub fn plan(request: &Request<'_>, facts: &HostFacts) -> Result<Plan> {
     let mut draft = Draft::new(request, facts)?;
     let contributors = if request.options.enters { ENTERING } else { MAKING };

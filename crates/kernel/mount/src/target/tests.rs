@@ -49,15 +49,13 @@ fn missing_parts_are_made_inside() {
 }
 
 #[test]
-fn wrong_kinds_and_dangling_links_are_errors() {
+fn wrong_kinds_are_errors() {
     let s = Scratch::new("kinds");
-    symlink("/nowhere/x", s.0.join("root/dangling")).unwrap();
     let root = s.root();
     for (path, wanted_directory, wanted_file) in [
         ("/etc/file", Errno::NOTDIR, None),
         ("/etc", Errno::OPNOTSUPP, Some(Errno::ISDIR)),
-        ("/dangling", Errno::EXIST, Some(Errno::EXIST)),
-        ("/dangling/below", Errno::EXIST, Some(Errno::EXIST)),
+        ("/etc/file/below", Errno::NOTDIR, Some(Errno::NOTDIR)),
     ] {
         if path != "/etc" {
             assert_eq!(
@@ -68,7 +66,66 @@ fn wrong_kinds_and_dangling_links_are_errors() {
         }
         assert_eq!(target(path).file(root.as_fd()).err(), wanted_file, "{path}");
     }
-    assert!(!s.0.join("root/nowhere").exists());
+}
+
+#[test]
+fn links_to_nothing_are_made_to_lead_somewhere_inside() {
+    for (link, text, asked, made) in [
+        ("l", "/nowhere/x", "/l", "nowhere/x"),
+        ("l", "/nowhere/x", "/l/below/it", "nowhere/x/below/it"),
+        (
+            "etc/resolv.conf",
+            "../run/systemd/stub",
+            "/etc/resolv.conf",
+            "run/systemd/stub",
+        ),
+        ("l", "../../../out", "/l", "out"),
+        ("l", "etc/../made", "/l", "made"),
+        ("l", "//slashes//x/", "/l", "slashes/x"),
+    ] {
+        let s = Scratch::new("dangling");
+        symlink(text, s.0.join("root").join(link)).unwrap();
+        symlink("/l", s.0.join("root/twice")).unwrap();
+        let root = s.root();
+        if !text.ends_with('/') {
+            target(asked).file(root.as_fd()).unwrap();
+            assert!(s.0.join("root").join(made).is_file(), "{text}");
+            fs::remove_file(s.0.join("root").join(made)).unwrap();
+        }
+        let made_by = target(asked).directory(root.as_fd()).unwrap();
+        let found = s.0.join("root").join(made);
+        assert!(found.is_dir(), "{text}");
+        let stat = rustix::fs::fstat(&made_by).unwrap();
+        assert_eq!(
+            stat.st_ino,
+            std::os::unix::fs::MetadataExt::ino(&fs::metadata(&found).unwrap())
+        );
+        assert!(!s.0.join("out").exists() && !Path::new("/nowhere").exists());
+        if link == "l" {
+            assert!(target("/twice/more").directory(root.as_fd()).is_ok());
+        }
+    }
+    let s = Scratch::new("circle");
+    symlink("/b", s.0.join("root/a")).unwrap();
+    symlink("/a", s.0.join("root/b")).unwrap();
+    let mut last = "/nothing".to_owned();
+    for number in 0..20 {
+        symlink(&last, s.0.join(format!("root/chain{number}"))).unwrap();
+        last = format!("/chain{number}");
+    }
+    let root = s.root();
+    for path in ["/a", "/a/x", &last] {
+        assert_eq!(
+            target(path).directory(root.as_fd()).unwrap_err(),
+            Errno::LOOP,
+            "{path}"
+        );
+        assert_eq!(
+            target(path).file(root.as_fd()).unwrap_err(),
+            Errno::LOOP,
+            "{path}"
+        );
+    }
 }
 
 #[test]

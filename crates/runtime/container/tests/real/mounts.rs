@@ -376,6 +376,11 @@ fn binds_of_every_sort() {
     fs::create_dir_all(root.join("real/place")).unwrap();
     symlink("/real", root.join("alias")).unwrap();
     symlink("../real/place", root.join("etc/deep")).unwrap();
+    symlink(
+        "../run/systemd/resolve/stub-resolv.conf",
+        root.join("etc/resolv.conf"),
+    )
+    .unwrap();
     let _socket = std::os::unix::net::UnixListener::bind("/mnt/socket").unwrap();
     symlink("/mnt/volume", "/mnt/link").unwrap();
     let text = bed
@@ -387,6 +392,7 @@ fn binds_of_every_sort() {
         .mount("bind", "/dev/zero", "/dev/nothing", "bind")
         .mount("bind", "/mnt/volume/zero", "/etc/passwd", "bind,ro")
         .mount("bind", "/mnt/link", "/through", "bind")
+        .mount("bind", "/mnt/volume/five", "/etc/resolv.conf", "bind")
         // The last one on a place is what shows.
         .mount("tmpfs", "one", "/twice", "size=64k")
         .mount("tmpfs", "two", "/twice", "size=64k")
@@ -400,6 +406,7 @@ fn binds_of_every_sort() {
         ("/real/place/new", " /volume "),
         ("/twice", " two "),
         ("/typeless", " /volume "),
+        ("/run/systemd/resolve/stub-resolv.conf", " /volume/five "),
         ("/typeless/below", " below "),
         ("/etc/passwd", " ro,"),
     ] {
