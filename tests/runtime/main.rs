@@ -8,3 +8,4 @@ mod input;
 mod killed;
 mod life;
 mod places;
+mod systemd;

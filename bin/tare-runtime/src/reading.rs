@@ -4,7 +4,7 @@ use crate::options::{OPTIONS, Opt, VERBS, Verb, find};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use tare_error::{Error, Kind, Result};
-use tare_lifecycle::{ContainerId, Home};
+use tare_lifecycle::{ContainerId, Driver, Home};
 
 /// Where containers are kept.
 const ROOT: &str = "/run/tare/runtime";
@@ -72,6 +72,22 @@ impl Arguments {
     /// The folder with all containers.
     pub(crate) fn home(&self) -> Home {
         Home::at(self.value("root").map_or_else(default_root, PathBuf::from))
+    }
+
+    /// Who makes the cgroup.
+    pub(crate) fn driver(&self) -> Result<Driver> {
+        let systemd = match self.value("cgroup-manager") {
+            None | Some("cgroupfs") => self.has("systemd-cgroup"),
+            Some("systemd") => true,
+            Some(other) => {
+                return Err(Error::new(Kind::Invalid, "read option", "--cgroup-manager")
+                    .because(format!("{other:?} is neither cgroupfs nor systemd")));
+            }
+        };
+        Ok(match systemd {
+            false => Driver::Cgroupfs,
+            true => systemd_of(rustix::process::geteuid().is_root()),
+        })
     }
 
     /// The container's id: the first operand.
@@ -187,6 +203,23 @@ fn text(word: OsString) -> Result<String> {
     word.into_string().map_err(|word| {
         Error::new(Kind::Invalid, "read argument", word.display()).because("it is not valid UTF-8")
     })
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where a bus is, only the environment says"
+)]
+fn systemd_of(is_root: bool) -> Driver {
+    let variable = |name: &str| std::env::var(name).ok();
+    if is_root {
+        return Driver::Systemd {
+            address: variable("DBUS_SYSTEM_BUS_ADDRESS"),
+        };
+    }
+    Driver::UserSystemd {
+        address: variable("DBUS_SESSION_BUS_ADDRESS"),
+        runtime_folder: variable("XDG_RUNTIME_DIR").map(PathBuf::from),
+    }
 }
 
 /// Root's folder, or an ordinary user's own.

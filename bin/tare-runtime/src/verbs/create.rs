@@ -38,6 +38,7 @@ pub(crate) fn make(arguments: &Arguments, detached: bool) -> Result<Made> {
         id: &id,
         bundle: &bundle,
         passed: &passed,
+        driver: &arguments.driver()?,
         shared_keyring: arguments.has("no-new-keyring"),
         without_pivot: arguments.has("no-pivot"),
     };

@@ -22,7 +22,6 @@ const HOOKS: &[&str] = &[
 ];
 
 const YES: Option<Enabled> = Some(Enabled { enabled: true });
-const NO: Option<Enabled> = Some(Enabled { enabled: false });
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     arguments.at_most(0)?;
@@ -53,8 +52,8 @@ fn linux() -> LinuxFeatures {
         cgroup: Some(CgroupFeatures {
             v1: true,
             v2: true,
-            systemd: false,
-            systemd_user: false,
+            systemd: true,
+            systemd_user: true,
             rdma: true,
         }),
         seccomp: Some(SeccompFeatures {
@@ -67,10 +66,10 @@ fn linux() -> LinuxFeatures {
         }),
         apparmor: YES,
         selinux: YES,
-        intel_rdt: NO,
+        intel_rdt: YES,
         memory_policy: YES,
-        mount_extensions: Some(MountExtensions { idmap: NO }),
-        net_devices: NO,
+        mount_extensions: Some(MountExtensions { idmap: YES }),
+        net_devices: YES,
     }
 }
 

@@ -119,7 +119,7 @@ impl HostFacts {
         Ok(HostFacts {
             user_namespace: is_limited(&read("/proc/self/uid_map")?),
             mapped_groups: mapped(&read("/proc/self/gid_map")?),
-            cgroups: Cgroups::parse(&read("/proc/self/cgroup")?),
+            cgroups: Cgroups::read()?,
             overlay_append: true,
             resctrl: HostFacts::find_resctrl(),
             selinux: Path::new("/sys/fs/selinux/enforce").exists(),
@@ -138,6 +138,20 @@ impl HostFacts {
 }
 
 impl Cgroups {
+    /// What is mounted where everybody looks for it: version 2 alone, whatever hierarchies the kernel has besides; else
+    /// what the kernel lists.
+    fn read() -> Result<Cgroups> {
+        /// `CGROUP2_SUPER_MAGIC`.
+        const MAGIC: i64 = 0x6367_7270;
+        match rustix::fs::statfs("/sys/fs/cgroup") {
+            Ok(found) if found.f_type == MAGIC => Ok(Cgroups::V2),
+            _ => {
+                let path = "/proc/self/cgroup";
+                Ok(Cgroups::parse(&std::fs::read_to_string(path).op("read", path)?))
+            }
+        }
+    }
+
     /// Reads the text of `/proc/self/cgroup` (`7:blkio:/path`; `0::/path` is version 2).
     pub fn parse(text: &str) -> Cgroups {
         let named = text.lines().filter_map(|line| line.split(':').nth(1));

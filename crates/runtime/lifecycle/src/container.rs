@@ -1,6 +1,7 @@
 //! One container as its folder and the kernel show it.
 
 use crate::bundle::Bundle;
+use crate::driver::ScopedUnit;
 use crate::group;
 use crate::home::Home;
 use crate::id::ContainerId;
@@ -199,7 +200,11 @@ impl Container {
     pub fn update(&self, resources: &Resources) -> Result<()> {
         match self.condition()? {
             Condition::Created | Condition::Running | Condition::Paused => {
-                self.needed_group("update")?.apply(resources)
+                let group = self.needed_group("update")?;
+                match self.unit()? {
+                    Some(unit) => unit.update(&group, resources),
+                    None => group.apply(resources),
+                }
             }
             other => Err(Error::new(Kind::Conflict, "update container", &self.id)
                 .because(format!("container not running: it is {other}"))),
@@ -209,6 +214,13 @@ impl Container {
     /// Its cgroup, where it has one that is still there.
     pub(crate) fn group(&self) -> Result<Option<Group>> {
         self.record.group.as_deref().map_or(Ok(None), group::open)
+    }
+
+    /// Its unit, where systemd made its cgroup.
+    pub(crate) fn unit(&self) -> Result<Option<ScopedUnit>> {
+        self.record
+            .driver
+            .unit(&self.record.cgroups_path, self.id.as_str())
     }
 
     fn needed_group(&self, what: &'static str) -> Result<Group> {

@@ -2,6 +2,7 @@
 
 use crate::bundle::{self, Bundle};
 use crate::container::{Container, LOCK, gate_of, open_folder};
+use crate::driver::{Driver, ScopedUnit};
 use crate::home::Home;
 use crate::hooks::{self, StateFile};
 use crate::id::ContainerId;
@@ -32,6 +33,8 @@ pub struct Create<'a> {
     pub bundle: &'a Bundle,
     /// Fds that its program gets under the same numbers, besides standard input, output and error.
     pub passed: &'a [OwnedFd],
+    /// Who makes its cgroup.
+    pub driver: &'a Driver,
     /// Whether it stays in the session keyring of this process.
     pub shared_keyring: bool,
     /// Whether its root is moved over `/` instead of pivoted to.
@@ -100,6 +103,12 @@ impl Create<'_> {
             whole: false,
             init: None,
             group: None,
+            driver: self.driver.clone(),
+            cgroups_path: spec
+                .linux
+                .as_ref()
+                .and_then(|linux| linux.cgroups_path.clone())
+                .unwrap_or_default(),
             hooks: None,
             annotations: spec.annotations.clone(),
         }
@@ -118,16 +127,23 @@ impl Making<'_> {
     fn run(&mut self) -> Result<(Child, Option<OwnedFd>)> {
         let _lock = Lock::exclusive(&self.container.folder.join(LOCK))?;
         let bundle = self.create.bundle;
-        let path = group::path(&bundle.spec, self.create.id.as_str())?;
-        self.container.record.group = Some(path.to_string());
+        let unit = self.container.unit()?;
+        let path = match &unit {
+            None => Some(group::path(&bundle.spec, self.create.id.as_str())?),
+            // Where systemd puts it, it says when it is there.
+            Some(_) => None,
+        };
+        self.container.record.group = path.as_ref().map(ToString::to_string);
         self.container.record.write(&self.container.folder)?;
         let copy = self.container.folder.join(bundle::FILE);
         tare_store::replace(&copy, Durability::Volatile, 0o600, &bundle.text)?;
-        self.group = group::create(&bundle.spec, &path)?;
-        if self.group.is_none() {
-            self.container.record.group = None;
+        if let Some(path) = path {
+            self.group = group::create(&bundle.spec, &path)?;
+            if self.group.is_none() {
+                self.container.record.group = None;
+            }
         }
-        let mut creation = self.begin_and_set_up()?;
+        let mut creation = self.begin_and_set_up(unit.as_ref())?;
         let terminal = creation.take_terminal();
         let record = &mut self.container.record;
         record.whole = true;
@@ -136,7 +152,7 @@ impl Making<'_> {
         Ok((creation.leave()?.process, terminal))
     }
 
-    fn begin_and_set_up(&mut self) -> Result<Creation> {
+    fn begin_and_set_up(&mut self, unit: Option<&ScopedUnit>) -> Result<Creation> {
         let (spec, folder) = (&self.create.bundle.spec, &self.container.folder);
         let gate = listen_in(&open_folder(folder)?)?;
         let state = spec.hooks.as_ref().map(|_| StateFile::new()).transpose()?;
@@ -168,11 +184,22 @@ impl Making<'_> {
             },
         };
         let record = &mut self.container.record;
+        let mut adopted = None;
         // The child goes on only after this: whatever it makes belongs to a process that the record names.
         let mut creation = Creation::begin(&request, &HostFacts::read()?, |pid| {
             record.init = Some(Stamp::of(pid.as_raw_pid())?);
+            record.write(folder)?;
+            let Some(unit) = unit else {
+                return Ok(());
+            };
+            let group = unit.start(pid, spec)?;
+            record.group = Some(group.path().to_string());
+            adopted = Some(group);
             record.write(folder)
         })?;
+        if adopted.is_some() {
+            self.group = adopted;
+        }
         self.set_up(&mut creation, state.as_ref())?;
         Ok(creation)
     }
@@ -229,6 +256,11 @@ impl Making<'_> {
     /// Takes back what was made; its process is gone already.
     fn undo(&self, mut error: Error) -> Error {
         if let Some(Err(also)) = self.group.as_ref().map(group::remove) {
+            error = error.also(also);
+        }
+        if let Ok(Some(unit)) = self.container.unit()
+            && let Err(also) = unit.stop()
+        {
             error = error.also(also);
         }
         if self.hooks_began

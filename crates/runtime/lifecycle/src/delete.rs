@@ -39,25 +39,34 @@ impl Container {
         }
         if let Some(group) = self.group()? {
             group.kill()?;
-            group::remove(&group)?;
-        }
-        // A record that cannot be read any more hinders nothing.
-        if let Some(root) = HostFacts::find_resctrl()
-            && let Ok(spec) = self.spec()
-        {
-            for group in tare_container::resctrl_groups(&spec, self.id.as_str(), &root) {
-                match std::fs::remove_dir(&group) {
-                    Err(e) if e.kind() != ErrorKind::NotFound => return Err(e).op("remove", group.display()),
-                    _ => {}
-                }
+            if let Some(unit) = self.unit()? {
+                unit.stop()?;
             }
+            group::remove(&group)?;
+        } else if let Some(unit) = self.unit()? {
+            unit.stop()?;
         }
+        self.remove_classes()?;
         let told = self.record.hooks.as_ref().map_or(Ok(()), |hooks| {
             let state = self.record.state(Status::Stopped, None);
             hooks::run("poststop", &hooks.poststop, &state)
         });
         tare_store::remove_tree(&self.folder)?;
         told
+    }
+
+    /// Removes its classes of service. A record that cannot be read any more hinders nothing.
+    fn remove_classes(&self) -> Result<()> {
+        let (Some(root), Ok(spec)) = (HostFacts::find_resctrl(), self.spec()) else {
+            return Ok(());
+        };
+        for group in tare_container::resctrl_groups(&spec, self.id.as_str(), &root) {
+            match std::fs::remove_dir(&group) {
+                Err(e) if e.kind() != ErrorKind::NotFound => return Err(e).op("remove", group.display()),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 

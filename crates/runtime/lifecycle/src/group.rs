@@ -37,17 +37,22 @@ pub(crate) fn path(spec: &Spec, id: &str) -> Result<GroupPath> {
     }
 }
 
-/// Makes the group with its limits; none for an ordinary user to whom none is delegated, unless limits are asked for.
-pub(crate) fn create(spec: &Spec, path: &GroupPath) -> Result<Option<Group>> {
+/// The limits that a configuration asks for, with the device rules that every container has.
+pub(crate) fn resources(spec: &Spec) -> Resources {
     let asked = spec.linux.as_ref().and_then(|linux| linux.resources.clone());
     let asked = asked.unwrap_or_default();
-    let resources = Resources {
+    Resources {
         devices: rules(&asked.devices),
-        ..asked.clone()
-    };
+        ..asked
+    }
+}
+
+/// Makes the group with its limits; none for an ordinary user to whom none is delegated, unless limits are asked for.
+pub(crate) fn create(spec: &Spec, path: &GroupPath) -> Result<Option<Group>> {
+    let resources = resources(spec);
     match Group::create(&Host::current()?, path, &resources) {
         Ok(group) => Ok(Some(group)),
-        Err(e) if matches!(e.kind(), Kind::Denied | Kind::Unsupported) && !limits_anything(&asked) => {
+        Err(e) if matches!(e.kind(), Kind::Denied | Kind::Unsupported) && !limits_anything(&resources) => {
             Ok(None)
         }
         Err(e) => Err(e),

@@ -1,5 +1,6 @@
 //! What is known of a container without asking the kernel: `state.json` in its folder.
 
+use crate::driver::Driver;
 use crate::id::ContainerId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -41,6 +42,12 @@ pub struct Record {
     /// Its cgroup below the mounts; absent where it has none of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Who made that cgroup.
+    #[serde(default)]
+    pub driver: Driver,
+    /// Where the configuration wants it, in the driver's own words.
+    #[serde(default)]
+    pub cgroups_path: String,
     /// Hooks that are still to be run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Hooks>,
@@ -93,6 +100,8 @@ impl Record {
             whole: false,
             init: None,
             group: None,
+            driver: Driver::default(),
+            cgroups_path: String::new(),
             hooks: None,
             annotations: BTreeMap::new(),
         }
