@@ -37,14 +37,15 @@ impl Container {
         if let Some(process) = self.first_process()? {
             end(&process, self.id.as_str())?;
         }
-        if let Some(group) = self.group()? {
+        let group = self.group()?;
+        if let Some(group) = &group {
             group.kill()?;
-            if let Some(unit) = self.unit()? {
-                unit.stop()?;
-            }
-            group::remove(&group)?;
-        } else if let Some(unit) = self.unit()? {
+        }
+        if let Some(unit) = self.unit()? {
             unit.stop()?;
+        }
+        if let Some(group) = &group {
+            group::remove(group)?;
         }
         self.remove_classes()?;
         let told = self.record.hooks.as_ref().map_or(Ok(()), |hooks| {
