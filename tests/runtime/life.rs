@@ -100,6 +100,31 @@ fn limits_are_set_and_changed() {
 }
 
 #[test]
+fn what_it_uses_is_told() {
+    test(&[NEEDS, &[tare_kit::Need::Cgroup1]].concat(), |world| {
+        let mut bundle = Bundle::new(world, "sleep 100");
+        bundle.set("/linux/resources/memory", json!({"limit": 32 << 20}));
+        bundle.set("/linux/resources/pids", json!({"limit": 20}));
+        bundle.start();
+        let event: Value = serde_json::from_str(&bundle.runtime(&["events", "--stats", "c"]).ok()).unwrap();
+        assert_eq!((&event["type"], &event["id"]), (&json!("stats"), &json!("c")));
+        let data = &event["data"];
+        assert_eq!(data["memory"]["usage"]["limit"], json!(32 << 20), "{event}");
+        assert!(data["memory"]["usage"]["usage"].as_u64() > Some(0), "{event}");
+        assert!(data["cpu"]["usage"]["total"].as_u64() > Some(0), "{event}");
+        assert_eq!(data["pids"]["limit"], json!(20), "{event}");
+        assert!(data["pids"]["current"].as_u64() > Some(0), "{event}");
+        // Without --stats it goes on until the end.
+        let mut watching = bundle.runtime(&["events", "--interval", "50ms", "c"]).start();
+        assert!(watching.line().is_some_and(|line| line.contains("\"stats\"")));
+        let _ = bundle.runtime(&["kill", "c", "KILL"]).ok();
+        let (status, _) = watching.finish();
+        assert!(status.success());
+        let _ = bundle.runtime(&["delete", "c"]).ok();
+    });
+}
+
+#[test]
 fn files_for_others_are_written_whole() {
     test(NEEDS, |world| {
         let bundle = Bundle::new(world, "sleep 100");

@@ -105,6 +105,12 @@ pub(crate) const VERBS: &[Verb] = &[
         verbs::pause::resume,
         "let a paused container's processes go on",
     ),
+    verb(
+        "events",
+        "ID",
+        verbs::events::run,
+        "print what a container uses, as lines of JSON",
+    ),
     verb("update", "ID", verbs::update::run, "change a container's limits"),
     verb(
         "features",
@@ -269,6 +275,8 @@ pub(crate) const OPTIONS: &[Opt] = &[
         EXEC,
         "begin in a paused container as well",
     ),
+    opt(&["stats"], "", &["events"], "print it once"),
+    opt(&["interval"], "TIME", &["events"], "how often (default 5s)"),
     opt(
         &["resources", "r"],
         "FILE",

@@ -57,6 +57,7 @@ mod limits;
 mod mountinfo;
 mod path;
 mod report;
+mod usage;
 mod wait;
 
 pub use devices::{Access as DeviceAccess, Device as DeviceSet, Policy as DevicePolicy};
@@ -65,3 +66,4 @@ pub use host::{Controller, Hierarchy, Host, Layout, Version};
 pub use limits::{io_weight, swap_alone, weight_of_shares};
 pub use path::GroupPath;
 pub use report::{GroupMemory, MemoryReport, OomKill};
+pub use usage::{Amount, CpuUsage, IoUsage, MemoryUsage, Usage};
