@@ -7,6 +7,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::process::Signal;
 use std::io::ErrorKind;
+use std::time::Duration;
 use tare_container::HostFacts;
 use tare_error::{Context, Error, Kind, Result};
 use tare_spec_oci::Status;
@@ -37,11 +38,17 @@ impl Container {
         if let Some(process) = self.first_process()? {
             end(&process, self.id.as_str())?;
         }
-        let group = self.group()?;
+        let unit = self.unit()?;
+        let group = match self.group()? {
+            // An ended container has left an empty group: that goes without a look at who is in it. One of systemd's
+            // waits for its unit to go first.
+            Some(group) if unit.is_none() && group.remove_within(Duration::ZERO).is_ok() => None,
+            other => other,
+        };
         if let Some(group) = &group {
             group.kill()?;
         }
-        if let Some(unit) = self.unit()? {
+        if let Some(unit) = unit {
             unit.stop()?;
         }
         if let Some(group) = &group {
