@@ -22,6 +22,10 @@ use log::Log;
 use reading::Arguments;
 use std::process::ExitCode;
 use tare_error::Result;
+use tare_sys::Arena;
+
+#[global_allocator]
+static MEMORY: Arena = Arena::new();
 
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().skip(1).collect();

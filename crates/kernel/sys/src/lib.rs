@@ -11,6 +11,7 @@
 //! the kernel does not have says `ENOSYS`; the caller names the fallback.
 #![expect(unsafe_code, reason = "this crate is where system calls are made safe")]
 
+mod arena;
 mod call;
 mod domain;
 mod exec;
@@ -26,6 +27,7 @@ mod pidfd;
 mod scheduling;
 mod signal;
 
+pub use arena::Arena;
 pub use domain::{set_memory_policy, set_personality};
 pub use exec::{CStrings, exec, exec_fd, exit_now};
 pub use fd::{close_range, close_range_on_exec};
