@@ -73,6 +73,9 @@ fn hinted(step: &Step, error: Error, errno: Errno) -> Error {
         }
         (Action::Pivot, Errno::INVAL) => error.hint("the host's / must be a mount, not a chroot directory"),
         (Action::Limit { .. }, Errno::PERM) => error.hint("raising a hard limit needs CAP_SYS_RESOURCE"),
+        (Action::Scheduling(_), Errno::PERM) => error.hint(
+            "it needs CAP_SYS_NICE, and on cgroup version 1 a budget of real time (linux.resources.cpu.realtimeRuntime)",
+        ),
         (_, Errno::NOSYS) => {
             error.hint("a seccomp filter or an old kernel denies a system call that this needs")
         }
