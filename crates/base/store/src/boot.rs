@@ -16,7 +16,8 @@ impl BootId {
     /// # Errors
     /// Where `/proc` is not mounted.
     pub fn current() -> Result<BootId> {
-        BootId::parse(&std::fs::read_to_string(BOOT_ID).op("read", BOOT_ID)?)
+        let text = crate::read(BOOT_ID, 64).op("read", BOOT_ID)?;
+        BootId::parse(&String::from_utf8_lossy(&text))
     }
 
     /// Reads an id written by the kernel or by [`fmt::Display`].

@@ -1,4 +1,4 @@
-//! Whole files, replaced atomically.
+//! Whole files: read with a bound, replaced atomically.
 
 use crate::id::{hex, random_bytes};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -72,6 +72,33 @@ fn write_new(
     }
 }
 
+/// How much the first read of a file asks for: one page holds most files of the kernel and all of our records.
+const FIRST_READ: usize = 4096;
+
+/// Reads the whole file at `path`, as few calls as its size allows: no metadata is asked for, as files of the kernel
+/// have no size.
+///
+/// # Errors
+/// The kernel's; `FileTooLarge` where there are more than `most` bytes.
+pub fn read(path: impl AsRef<Path>, most: usize) -> std::io::Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(CWD, path.as_ref(), flags, Mode::empty())?;
+    let mut bytes = Vec::with_capacity(FIRST_READ);
+    loop {
+        match rustix::io::read(&file, rustix::buffer::spare_capacity(&mut bytes)) {
+            Ok(0) => return Ok(bytes),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+        if bytes.len() > most {
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        if bytes.len() == bytes.capacity() {
+            bytes.reserve(3 * bytes.len());
+        }
+    }
+}
+
 /// Removes temporaries that a killed process left in `dir` at least `age` ago; returns how many.
 ///
 /// # Errors
@@ -142,6 +169,23 @@ mod tests {
         replace(&link, Durability::Volatile, 0o600, b"new").unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"kept");
         assert!(std::fs::symlink_metadata(&link).unwrap().is_file());
+    }
+
+    #[test]
+    fn a_file_is_read_whole_or_refused() {
+        let scratch = Scratch::new("read");
+        let path = scratch.path().join("file");
+        for length in [0, 1, FIRST_READ - 1, FIRST_READ, FIRST_READ + 1, 5 * FIRST_READ] {
+            let bytes = vec![7; length];
+            std::fs::write(&path, &bytes).unwrap();
+            assert_eq!(read(&path, length).unwrap(), bytes);
+            if length > 0 {
+                let refused = read(&path, length - 1).unwrap_err();
+                assert_eq!(refused.kind(), std::io::ErrorKind::FileTooLarge, "{length}");
+            }
+        }
+        let missing = read(scratch.path().join("nothing"), 1).unwrap_err();
+        assert_eq!(missing.kind(), std::io::ErrorKind::NotFound);
     }
 
     #[test]

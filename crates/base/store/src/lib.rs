@@ -42,7 +42,7 @@ mod roots;
 mod tree;
 
 pub use boot::BootId;
-pub use file::{Durability, replace, sweep_temporaries};
+pub use file::{Durability, read, replace, sweep_temporaries};
 pub use id::Id;
 pub use lock::Lock;
 pub use roots::Roots;

@@ -5,6 +5,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use tare_error::{Context, Error, Kind, Result};
 
+/// No mount table is longer; a machine of a hundred thousand mounts has half of it.
+const TABLE_MOST: usize = 32 << 20;
+
 /// The two interfaces of the kernel (`cgroups(7)`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Version {
@@ -211,7 +214,7 @@ impl Host {
     pub fn current() -> Result<Host> {
         // The thread's view, not the process's: a mount namespace belongs to a thread.
         let read = |path: &'static str| {
-            let bytes = std::fs::read(path).op("read", path)?;
+            let bytes = tare_store::read(path, TABLE_MOST).op("read", path)?;
             Ok::<_, Error>(String::from_utf8_lossy(&bytes).into_owned())
         };
         let mounts = read("/proc/thread-self/mountinfo")?;

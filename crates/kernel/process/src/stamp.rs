@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use tare_error::{Context, Error, Kind, Result};
 use tare_store::BootId;
 
+/// More than `/proc/PID/stat` has, whatever its name and numbers are.
+const STAT_MOST: usize = 4096;
+
 /// A process that cannot be mistaken for a later one with the same number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
@@ -25,7 +28,7 @@ impl Stamp {
     /// `NotFound` where there is no such process.
     pub fn of(pid: i32) -> Result<Stamp> {
         let path = format!("/proc/{pid}/stat");
-        let stat = std::fs::read(&path).op("read", &path)?;
+        let stat = tare_store::read(&path, STAT_MOST).op("read", &path)?;
         let start = start_time(&stat)
             .ok_or_else(|| Error::new(Kind::Corrupt, "read", &path).because("it has no start time"))?;
         Ok(Stamp {
@@ -40,9 +43,33 @@ impl Stamp {
     /// # Errors
     /// The kernel's, other than that there is no such process.
     pub fn find(&self) -> Result<Option<OwnedFd>> {
-        if BootId::current()?.to_string() != self.boot {
-            return Ok(None);
-        }
+        Ok(self.look()?.map(|(handle, _)| handle))
+    }
+
+    /// A handle on the process where it runs, or will: it is there, and neither a zombie nor on its way out.
+    ///
+    /// A process that was killed closes its descriptors, which others see, well before it counts as ended: the end of
+    /// its mount namespace alone takes milliseconds.
+    ///
+    /// # Errors
+    /// As [`Stamp::find`].
+    pub fn running(&self) -> Result<Option<OwnedFd>> {
+        let found = self.look()?;
+        Ok(found
+            .filter(|(_, stat)| !is_exiting(stat))
+            .map(|(handle, _)| handle))
+    }
+
+    /// Whether the process runs: see [`Stamp::running`].
+    ///
+    /// # Errors
+    /// As [`Stamp::find`].
+    pub fn runs(&self) -> Result<bool> {
+        Ok(self.running()?.is_some())
+    }
+
+    /// The process and its `stat`, where it is the one that was meant.
+    fn look(&self) -> Result<Option<(OwnedFd, Vec<u8>)>> {
         let Some(pid) = Pid::from_raw(self.pid) else {
             return Ok(None);
         };
@@ -51,25 +78,12 @@ impl Stamp {
             Err(Errno::SRCH | Errno::INVAL) => return Ok(None),
             other => other.op("open a handle on process", self.pid)?,
         };
-        match std::fs::read(format!("/proc/{}/stat", self.pid)) {
-            Ok(stat) if start_time(&stat) == Some(self.start) => Ok(Some(handle)),
+        let stat = tare_store::read(format!("/proc/{}/stat", self.pid), STAT_MOST);
+        let meant = |stat: &Vec<u8>| start_time(stat) == Some(self.start);
+        match stat.ok().filter(meant) {
+            Some(stat) if BootId::current()?.to_string() == self.boot => Ok(Some((handle, stat))),
             _ => Ok(None),
         }
-    }
-
-    /// Whether the process runs, or will: it is there, and neither a zombie nor on its way out.
-    ///
-    /// A process that was killed closes its descriptors, which others see, well before it counts as ended: the end of
-    /// its mount namespace alone takes milliseconds.
-    ///
-    /// # Errors
-    /// As [`Stamp::find`].
-    pub fn runs(&self) -> Result<bool> {
-        if self.find()?.is_none() {
-            return Ok(false);
-        }
-        let stat = std::fs::read(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
-        Ok(start_time(&stat) == Some(self.start) && !is_exiting(&stat))
     }
 }
 

@@ -115,7 +115,7 @@ impl HostFacts {
     /// # Errors
     /// Where `/proc` cannot be read.
     pub fn read() -> Result<HostFacts> {
-        let read = |path: &str| std::fs::read_to_string(path).op("read", path);
+        let read = |path| read(path).op("read", path);
         Ok(HostFacts {
             user_namespace: is_limited(&read("/proc/self/uid_map")?),
             mapped_groups: mapped(&read("/proc/self/gid_map")?),
@@ -123,8 +123,8 @@ impl HostFacts {
             overlay_append: true,
             resctrl: HostFacts::find_resctrl(),
             selinux: Path::new("/sys/fs/selinux/enforce").exists(),
-            apparmor: std::fs::read("/sys/module/apparmor/parameters/enabled")
-                .is_ok_and(|enabled| enabled.first() == Some(&b'Y')),
+            apparmor: read("/sys/module/apparmor/parameters/enabled")
+                .is_ok_and(|enabled| enabled.starts_with('Y')),
         })
     }
 }
@@ -147,7 +147,7 @@ impl Cgroups {
             Ok(found) if found.f_type == MAGIC => Ok(Cgroups::V2),
             _ => {
                 let path = "/proc/self/cgroup";
-                Ok(Cgroups::parse(&std::fs::read_to_string(path).op("read", path)?))
+                Ok(Cgroups::parse(&read(path).op("read", path)?))
             }
         }
     }
@@ -162,6 +162,12 @@ impl Cgroups {
             Cgroups::V1(hierarchies)
         }
     }
+}
+
+/// Reads one of the kernel's short files.
+fn read(path: &str) -> std::io::Result<String> {
+    const MOST: usize = 1 << 20;
+    Ok(String::from_utf8_lossy(&tare_store::read(path, MOST)?).into_owned())
 }
 
 /// How many ids a `gid_map` maps.

@@ -1,14 +1,13 @@
 //! A bundle on disk: its `config.json`, read once and checked as far as no step of the plan does.
 
-use std::fs::File;
-use std::io::Read;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use tare_container::{Filter, FilterFlags, HostFacts, Options, Plan, Request, Stdio};
 use tare_error::{Context, Error, Kind, Result};
 use tare_spec_oci::Spec;
 
 /// The largest configuration that is read.
-const LARGEST: u64 = 16 << 20;
+const LARGEST: usize = 16 << 20;
 
 /// The configuration's name, in the bundle and in a container's folder.
 pub(crate) const FILE: &str = "config.json";
@@ -92,15 +91,12 @@ impl Bundle {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    let file = File::open(path).op("open", path.display())?;
-    let mut text = Vec::new();
-    file.take(LARGEST + 1)
-        .read_to_end(&mut text)
-        .op("read", path.display())?;
-    if text.len() as u64 > LARGEST {
-        return Err(Error::new(Kind::Exhausted, "read", path.display()).because("it is larger than 16 MiB"));
+    match tare_store::read(path, LARGEST) {
+        Err(e) if e.kind() == ErrorKind::FileTooLarge => {
+            Err(Error::new(Kind::Exhausted, "read", path.display()).because("it is larger than 16 MiB"))
+        }
+        done => done.op("open", path.display()),
     }
-    Ok(text)
 }
 
 fn parse(text: &[u8], path: &Path) -> Result<Spec> {

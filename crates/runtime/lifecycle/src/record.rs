@@ -16,6 +16,9 @@ const VERSION: u32 = 1;
 /// Its name in the container's folder.
 const FILE: &str = "state.json";
 
+/// No record is longer: most of one are the configuration's annotations and hooks.
+const LONGEST: usize = 16 << 20;
+
 /// A container's record. Written before anything of the container is made, and again when there is more to know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -51,6 +54,9 @@ pub struct Record {
     /// Hooks that are still to be run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Hooks>,
+    /// Whether it may have a resctrl class of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_class: bool,
     /// The configuration's annotations.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -70,7 +76,7 @@ impl Record {
     /// Reads it from a container's folder; none where it was not written yet.
     pub(crate) fn read(folder: &Path) -> Result<Option<Record>> {
         let path = folder.join(FILE);
-        let bytes = match std::fs::read(&path) {
+        let bytes = match tare_store::read(&path, LONGEST) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             bytes => bytes.op("read", path.display())?,
         };
@@ -103,6 +109,7 @@ impl Record {
             driver: Driver::default(),
             cgroups_path: String::new(),
             hooks: None,
+            has_class: true,
             annotations: BTreeMap::new(),
         }
     }
