@@ -80,15 +80,7 @@ impl Dir {
 
     /// Writes a value by one `write(2)`, as the kernel wants it.
     pub(crate) fn write(&self, file: &str, value: &str) -> Result<()> {
-        let fd = self.open_write(file)?;
-        loop {
-            match rustix::io::write(&fd, value.as_bytes()) {
-                Ok(n) if n == value.len() => return Ok(()),
-                Ok(_) => return Err(Errno::INVAL),
-                Err(Errno::INTR) => {}
-                Err(e) => return Err(e),
-            }
-        }
+        write_value(self.open_write(file)?.as_fd(), value)
     }
 
     /// Reads a control file as a whole.
@@ -187,6 +179,18 @@ pub(crate) fn read_fd(fd: BorrowedFd<'_>) -> Result<String> {
 pub(crate) fn find_key(text: &str, key: &str) -> Option<u64> {
     text.lines()
         .find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+/// Writes one value to an open control file, which takes the next one as well.
+pub(crate) fn write_value(file: BorrowedFd<'_>, value: &str) -> Result<()> {
+    loop {
+        match rustix::io::write(file, value.as_bytes()) {
+            Ok(n) if n == value.len() => return Ok(()),
+            Ok(_) => return Err(Errno::INVAL),
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
 }
 
 fn open_file(dir: BorrowedFd<'_>, file: &str, flags: OFlags) -> Result<OwnedFd> {

@@ -3,6 +3,7 @@
 use super::{Group, Member, unsupported};
 use crate::bpf;
 use crate::devices::{self, Policy};
+use crate::dir::write_value;
 use crate::host::{Controller, Version};
 use crate::limits::{Absent, Draft, Home, Setting, Step};
 use rustix::fd::AsFd;
@@ -266,8 +267,14 @@ fn set_devices(group: &Group, rules: &[DeviceRule]) -> Result<()> {
             .dir
             .read("devices.list")
             .op("read the device rules of", &group.path)?;
-        for (file, line) in policy.lines_from(&list) {
-            member.dir.write(file, &line).map_err(|e| refused(e, &line))?;
+        for lines in policy.lines_from(&list).chunk_by(|a, b| a.0 == b.0) {
+            let Some((name, first)) = lines.first() else {
+                continue;
+            };
+            let file = member.dir.open_write(name).map_err(|e| refused(e, first))?;
+            for (_, line) in lines {
+                write_value(file.as_fd(), line).map_err(|e| refused(e, line))?;
+            }
         }
         return Ok(());
     }
