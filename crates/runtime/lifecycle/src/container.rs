@@ -16,6 +16,7 @@ use std::time::Duration;
 use tare_cgroup::{Group, Usage};
 use tare_container::Waiting;
 use tare_error::{Context, Error, Kind, Result};
+use tare_process::Stamp;
 use tare_spec_oci::{Resources, Spec};
 use tare_store::Lock;
 
@@ -58,6 +59,8 @@ pub struct Container {
     pub(crate) id: ContainerId,
     pub(crate) folder: PathBuf,
     pub(crate) record: Record,
+    /// Its cgroup, where whoever made the container still holds it.
+    pub(crate) held: Option<Group>,
 }
 
 impl Container {
@@ -71,6 +74,7 @@ impl Container {
             id: id.clone(),
             folder,
             record,
+            held: None,
         })
     }
 
@@ -255,10 +259,7 @@ impl Container {
 
     /// A handle on its first process, where that lives.
     pub(crate) fn first_process(&self) -> Result<Option<OwnedFd>> {
-        match &self.record.init {
-            Some(init) if init.runs()? => init.find(),
-            _ => Ok(None),
-        }
+        self.record.init.as_ref().map_or(Ok(None), Stamp::running)
     }
 
     /// Goes to its gate, where it waits there.

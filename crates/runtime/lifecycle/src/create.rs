@@ -73,6 +73,7 @@ impl Create<'_> {
             id: self.id.clone(),
             folder,
             record: self.record(),
+            held: None,
         };
         let mut making = Making {
             create: self,
@@ -82,7 +83,10 @@ impl Create<'_> {
         };
         match making.run() {
             Ok((process, terminal)) => Ok(Made {
-                container: making.container,
+                container: Container {
+                    held: making.group,
+                    ..making.container
+                },
                 process,
                 terminal,
             }),
@@ -110,6 +114,7 @@ impl Create<'_> {
                 .and_then(|linux| linux.cgroups_path.clone())
                 .unwrap_or_default(),
             hooks: None,
+            has_class: spec.linux.as_ref().is_some_and(|linux| linux.intel_rdt.is_some()),
             annotations: spec.annotations.clone(),
         }
     }

@@ -25,21 +25,20 @@ impl Container {
     ///
     /// # Errors
     /// `Conflict` where it runs; those of its poststop hooks, after everything is gone.
-    pub fn delete(self, force: bool) -> Result<()> {
-        let condition = self.condition()?;
-        if !force && !matches!(condition, Condition::Stopped | Condition::Created) {
-            return Err(Error::new(Kind::Conflict, "delete container", &self.id)
-                .because(format!(
-                    "cannot delete container {} that is not stopped: {condition}",
-                    self.id
-                ))
-                .hint("--force ends it first"));
+    pub fn delete(mut self, force: bool) -> Result<()> {
+        let process = self.first_process()?;
+        if !force && (process.is_some() || !self.record.whole) {
+            self.may_be_deleted()?;
         }
-        if let Some(process) = self.first_process()? {
+        if let Some(process) = process {
             end(&process, self.id.as_str())?;
         }
         let unit = self.unit()?;
-        let group = match self.group()? {
+        let group = match self.held.take() {
+            Some(group) => Some(group),
+            None => self.group()?,
+        };
+        let group = match group {
             // An ended container has left an empty group: that goes without a look at who is in it. One of systemd's
             // waits for its unit to go first.
             Some(group) if unit.is_none() && group.remove_within(Duration::ZERO).is_ok() => None,
@@ -63,8 +62,25 @@ impl Container {
         told
     }
 
+    /// Refuses one that runs, or that is being made.
+    fn may_be_deleted(&self) -> Result<()> {
+        let condition = self.condition()?;
+        if matches!(condition, Condition::Stopped | Condition::Created) {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Conflict, "delete container", &self.id)
+            .because(format!(
+                "cannot delete container {} that is not stopped: {condition}",
+                self.id
+            ))
+            .hint("--force ends it first"))
+    }
+
     /// Removes its classes of service. A record that cannot be read any more hinders nothing.
     fn remove_classes(&self) -> Result<()> {
+        if !self.record.has_class {
+            return Ok(());
+        }
         let (Some(root), Ok(spec)) = (HostFacts::find_resctrl(), self.spec()) else {
             return Ok(());
         };

@@ -16,16 +16,12 @@ impl Container {
     /// ended then: runtime-spec 1.3).
     pub fn start(&self) -> Result<()> {
         let _lock = Lock::exclusive_or_conflict(&self.folder.join(LOCK))?;
-        let refuse = |why: &str| Err(Error::new(Kind::Conflict, "start container", &self.id).because(why));
-        match self.condition()? {
-            Condition::Created => {}
-            Condition::Stopped => return refuse("cannot start a container that has stopped"),
-            Condition::Creating => return refuse("it is still being created"),
-            Condition::Running | Condition::Paused => {
-                return refuse("cannot start an already running container");
-            }
-        }
-        self.gate()?.start(|| self.plan())?;
+        // Who waits at the gate can be started; what else it is, is asked only where nobody does.
+        let gate = match self.gate() {
+            Ok(gate) if self.record.whole => gate,
+            _ => return Err(self.cannot_start()?),
+        };
+        gate.start(|| self.plan())?;
         // Nobody listens there any more; that it stays where we die here harms nobody.
         let _ = std::fs::remove_file(self.folder.join(GATE));
         let Some(hooks) = &self.record.hooks else {
@@ -40,6 +36,16 @@ impl Container {
                 Err(also) => e.also(also),
             }
         })
+    }
+
+    /// Why there is nothing to start.
+    fn cannot_start(&self) -> Result<Error> {
+        let why = match self.condition()? {
+            Condition::Creating => "it is still being created",
+            Condition::Running | Condition::Paused => "cannot start an already running container",
+            Condition::Created | Condition::Stopped => "cannot start a container that has stopped",
+        };
+        Ok(Error::new(Kind::Conflict, "start container", &self.id).because(why))
     }
 
     /// The plan by which it was made, once more, to say which step a number is.
