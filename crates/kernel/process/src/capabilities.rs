@@ -24,14 +24,20 @@ pub fn parse_capabilities(names: &[String]) -> (CapabilitySet, Vec<&str>) {
 /// # Errors
 /// The kernel's.
 pub fn drop_from_bounding(keep: CapabilitySet) -> Result<()> {
-    for number in 0..64 {
-        let one = CapabilitySet::from_bits_retain(1 << number);
-        match rustix::thread::capability_is_in_bounding_set(one) {
+    let each = (0..64).map(|number| CapabilitySet::from_bits_retain(1 << number));
+    for one in each.filter(|one| !keep.contains(*one)) {
+        let dropped = match rustix::thread::remove_capability_from_bounding_set(one) {
+            // Without the right to drop it, all is well where it is gone already.
+            Err(Errno::PERM) => match rustix::thread::capability_is_in_bounding_set(one)? {
+                true => Err(Errno::PERM),
+                false => Ok(()),
+            },
+            done => done,
+        };
+        match dropped {
             // Past the last capability of this kernel.
             Err(Errno::INVAL) => return Ok(()),
-            Ok(true) if !keep.contains(one) => rustix::thread::remove_capability_from_bounding_set(one)?,
-            Ok(_) => {}
-            Err(e) => return Err(e),
+            done => done?,
         }
     }
     Ok(())
