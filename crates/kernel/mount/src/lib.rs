@@ -10,7 +10,7 @@
 //! [`Target::directory`], [`attach`] allocate nothing, and run in a child too.
 //!
 //! **Rules.** A target is resolved with `openat2(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)`, the mount goes onto that
-//! fd, and [`verify`] then asks whether the path leads to it. Where a kernel lacks `mount_setattr` (Linux 5.12),
+//! fd, and whoever mounts onto ground that others can change asks afterwards whether the path leads to it. Where a kernel lacks `mount_setattr` (Linux 5.12),
 //! [`Attributes::apply`] remounts by `/proc/self/fd`; where overlay lacks `lowerdir+` (6.7), [`Overlay::make_old`] uses `mount(2)`.
 
 mod attributes;
@@ -23,4 +23,4 @@ pub use attributes::{Applied, Attributes, Propagation, map_owners, write_number}
 pub use detached::{FileSystem, Refused, clone_tree, clone_tree_at};
 pub use options::{Bind, Options, Parameter};
 pub use overlay::Overlay;
-pub use target::{Target, attach, mount_id, open_in_root, verify};
+pub use target::{Target, attach, make_beneath, mount_id, open_beneath, open_in_root};

@@ -300,6 +300,34 @@ pub fn open_in_root(root: BorrowedFd<'_>, path: &CStr, flags: OFlags, how: Resol
     Err(Errno::AGAIN)
 }
 
+/// How a way from a mount of one's own goes: down, over no link and onto no other mount.
+const BENEATH: ResolveFlags = ResolveFlags::BENEATH
+    .union(ResolveFlags::NO_SYMLINKS)
+    .union(ResolveFlags::NO_XDEV);
+
+/// Opens `path` below the directory `ground`, on the same mount and over no link.
+///
+/// # Errors
+/// `EXDEV` for another mount on the way or at its end, `ELOOP` for a link, else the kernel's.
+pub fn open_beneath(ground: BorrowedFd<'_>, path: &CStr, flags: OFlags) -> Result<OwnedFd> {
+    rustix::fs::openat2(ground, path, flags | OFlags::CLOEXEC, Mode::empty(), BENEATH)
+}
+
+/// As [`open_beneath`], of a directory; where `path` is one name, it is made if it is missing.
+///
+/// # Errors
+/// As [`open_beneath`]; `ENOENT` where one of several names is missing.
+pub fn make_beneath(ground: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+    if !path.to_bytes().contains(&b'/') {
+        match rustix::fs::mkdirat(ground, path, Mode::from_raw_mode(0o755)) {
+            // One that cannot be made is looked for: file systems of the kernel have what they have.
+            Ok(()) | Err(Errno::EXIST | Errno::PERM | Errno::ACCESS | Errno::ROFS | Errno::NOENT) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    open_beneath(ground, path, OFlags::PATH | OFlags::DIRECTORY)
+}
+
 /// Attaches a detached mount onto what is open at `target`.
 ///
 /// # Errors
@@ -319,19 +347,6 @@ pub fn mount_id(fd: BorrowedFd<'_>) -> Result<u64> {
         return Err(Errno::NOSYS);
     }
     Ok(statx.stx_mnt_id)
-}
-
-/// Asks whether `target` now leads to the mount open at `mount`.
-///
-/// # Errors
-/// `ESTALE` where it leads elsewhere: somebody moved the place while it was mounted on.
-pub fn verify(root: BorrowedFd<'_>, target: &Target, mount: BorrowedFd<'_>) -> Result<()> {
-    let found = target.open(root, OFlags::PATH)?;
-    if mount_id(found.as_fd())? == mount_id(mount)? {
-        Ok(())
-    } else {
-        Err(Errno::STALE)
-    }
 }
 
 #[cfg(test)]

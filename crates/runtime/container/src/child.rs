@@ -7,6 +7,7 @@ mod copy;
 mod devices;
 mod entry;
 mod gate;
+mod grounds;
 mod hooks;
 mod identity;
 mod mounts;
@@ -27,6 +28,7 @@ use tare_process::{CloneFlags, Procfs, close_all_but};
 use tare_sys::{FilterFlags, exit_now};
 
 pub(crate) use entry::enter as enter_namespaces;
+pub(crate) use grounds::Grounds;
 pub(crate) use opener::run as run_opener;
 
 /// The result of a step.
@@ -56,6 +58,8 @@ pub(crate) struct Child<'a> {
     /// Sources that were opened, by slot; made with their full length before the fork.
     pub(crate) slots: Vec<Option<OwnedFd>>,
     pub(crate) handles: Handles,
+    /// File systems that were mounted by this child.
+    pub(crate) grounds: Grounds<'a>,
 }
 
 /// What is opened on the way and closed before the gate.
@@ -71,7 +75,7 @@ pub(crate) struct Handles {
     directory_as_user: bool,
 }
 
-impl Child<'_> {
+impl<'a> Child<'a> {
     /// Executes the plan; returns only where a step failed, with an exit code for nobody.
     pub(crate) fn run(mut self) -> i32 {
         let plan = self.plan;
@@ -97,7 +101,7 @@ impl Child<'_> {
     }
 
     /// Executes one step.
-    fn take(&mut self, action: &Action) -> Done {
+    fn take(&mut self, action: &'a Action) -> Done {
         match action {
             Action::Await(Signal::Start) => self.wait_for_start(),
             Action::Await(signal) => self.wait_for(*signal),
@@ -196,6 +200,8 @@ impl Child<'_> {
     fn wait_for(&mut self, signal: Signal) -> Done {
         if signal == Signal::Hooked {
             report::send_hooks(self.channel)?;
+            // Hooks mount what they like, where they like.
+            self.grounds.forget();
         }
         let mut word = [0];
         loop {
@@ -211,10 +217,10 @@ impl Child<'_> {
     /// Closes everything but the standard fds and the channel: a created container that waits, and what it becomes,
     /// holds nothing of the host (CVE-2024-21626).
     fn release(&mut self) -> Done {
-        self.handles = Handles::default();
-        for slot in &mut self.slots {
-            *slot = None;
-        }
+        // Closed together below, not one by one here.
+        std::mem::forget(std::mem::take(&mut self.handles));
+        std::mem::forget(std::mem::take(&mut self.slots));
+        self.grounds.leave();
         Ok(close_all_but(self.kept)?)
     }
 

@@ -4,7 +4,7 @@ mod interfaces;
 mod outside;
 mod resctrl;
 
-use crate::child::{Child, Handles, enter_namespaces, run_opener};
+use crate::child::{Child, Grounds, Handles, enter_namespaces, run_opener};
 use crate::failure;
 use crate::plan::{Maps, Plan, plan};
 use crate::report::{self, Message, Received};
@@ -390,6 +390,7 @@ fn fork(
         entrances: request.entrances,
         slots: (0..plan.slots).map(|_| None).collect(),
         handles: Handles::default(),
+        grounds: Grounds::with_room_for(plan.steps.len()),
     };
     let how = Fork {
         flags: plan.flags,

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::thread::Uid;
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
-use tare_mount::{Target, attach, clone_tree, verify};
+use tare_mount::{Target, attach, clone_tree};
 use tare_process::{Terminal, set_window_size};
 
 impl Child<'_> {
@@ -30,42 +30,14 @@ impl Child<'_> {
             }
             let target = node.target.file(self.root()?)?;
             attach(source.as_fd(), target.as_fd())?;
-            return Ok(verify(self.root()?, &node.target, source.as_fd())?);
+            return self.settle(&node.target, source.as_fd());
         }
-        let (parent, name) = node.target.parent(self.root()?)?;
-        match rustix::fs::mknodat(
-            &parent,
-            name,
-            node.kind,
-            Mode::from_raw_mode(node.mode),
-            node.device,
-        ) {
-            Err(Errno::EXIST) => return existing(parent.as_fd(), name, node),
-            done => done?,
-        }
-        let flags = AtFlags::SYMLINK_NOFOLLOW;
-        Ok(rustix::fs::chownat(
-            &parent,
-            name,
-            Some(node.uid),
-            Some(node.gid),
-            flags,
-        )?)
+        self.in_parent(&node.target, |parent, name| make_node_in(parent, name, node))?
     }
 
     /// Makes a link; another link at its place gives way, anything else stays and is an error.
     pub(super) fn make_link(&self, text: &CStr, at: &Target) -> Done {
-        let (parent, name) = at.parent(self.root()?)?;
-        match rustix::fs::symlinkat(text, &parent, name) {
-            Err(Errno::EXIST) => {}
-            done => return Ok(done?),
-        }
-        let mut now = [MaybeUninit::uninit(); 64];
-        if rustix::fs::readlinkat_raw(&parent, name, &mut now).is_ok_and(|(now, _)| now == text.to_bytes()) {
-            return Ok(());
-        }
-        rustix::fs::unlinkat(&parent, name, AtFlags::empty())?;
-        Ok(rustix::fs::symlinkat(text, &parent, name)?)
+        self.in_parent(at, |parent, name| make_link_in(parent, name, text))?
     }
 
     /// Opens a terminal of the container's devpts, shows it as `/dev/console`, and hands its other end over.
@@ -76,8 +48,7 @@ impl Child<'_> {
         size: (u16, u16),
         owner: Uid,
     ) -> Done {
-        let root = self.root()?;
-        let devpts = devpts.open_no_links(root, OFlags::PATH | OFlags::DIRECTORY)?;
+        let devpts = devpts.open_no_links(self.root()?, OFlags::PATH | OFlags::DIRECTORY)?;
         let terminal = Terminal::open_in(devpts.as_fd())?;
         rustix::fs::fchown(&terminal.slave, Some(owner), None)?;
         if size != (0, 0) {
@@ -85,14 +56,43 @@ impl Child<'_> {
         }
         if let Some(console) = console {
             let shown = clone_tree(terminal.slave.as_fd(), false)?;
-            let target = console.file(root)?;
+            let target = console.file(self.root()?)?;
             attach(shown.as_fd(), target.as_fd())?;
-            verify(root, console, shown.as_fd())?;
+            self.settle(console, shown.as_fd())?;
         }
         report::send_terminal(self.channel, terminal.master.as_fd())?;
         self.handles.terminal = Some(terminal.slave);
         Ok(())
     }
+}
+
+fn make_node_in(parent: BorrowedFd<'_>, name: &CStr, node: &Node) -> Done {
+    let mode = Mode::from_raw_mode(node.mode);
+    match rustix::fs::mknodat(parent, name, node.kind, mode, node.device) {
+        Err(Errno::EXIST) => return existing(parent, name, node),
+        done => done?,
+    }
+    let (uid, gid) = (Some(node.uid), Some(node.gid));
+    Ok(rustix::fs::chownat(
+        parent,
+        name,
+        uid,
+        gid,
+        AtFlags::SYMLINK_NOFOLLOW,
+    )?)
+}
+
+fn make_link_in(parent: BorrowedFd<'_>, name: &CStr, text: &CStr) -> Done {
+    match rustix::fs::symlinkat(text, parent, name) {
+        Err(Errno::EXIST) => {}
+        done => return Ok(done?),
+    }
+    let mut now = [MaybeUninit::uninit(); 64];
+    if rustix::fs::readlinkat_raw(parent, name, &mut now).is_ok_and(|(now, _)| now == text.to_bytes()) {
+        return Ok(());
+    }
+    rustix::fs::unlinkat(parent, name, AtFlags::empty())?;
+    Ok(rustix::fs::symlinkat(text, parent, name)?)
 }
 
 /// What is at a node's place already is right where it is the same device.

@@ -16,7 +16,9 @@ const NOT_EXECUTED: i32 = 127;
 
 impl Child<'_> {
     /// Runs a hook to its end, or ends it when its time is over.
-    pub(super) fn run_hook(&self, program: &HookProgram) -> Done {
+    pub(super) fn run_hook(&mut self, program: &HookProgram) -> Done {
+        // It mounts what it likes, where it likes.
+        self.grounds.forget();
         let state = self.options.hook_state.ok_or(Errno::BADF)?;
         rustix::fs::seek(state, SeekFrom::Start(0))?;
         let hook = fork_with(CloneFlags::empty(), None, || {

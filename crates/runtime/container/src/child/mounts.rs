@@ -1,6 +1,7 @@
 //! Mount steps. Nothing here allocates; see [`crate::child`].
 
 use crate::child::copy::{copy_directory, mode};
+use crate::child::grounds::Found;
 use crate::child::{Child, Done};
 use crate::report::{Detail, Failure};
 use crate::step::{Beginning, MountStep, Prepared, Source};
@@ -11,7 +12,7 @@ use rustix::mount::{MountAttrFlags, UnmountFlags};
 use rustix::process::Pid;
 use std::ffi::CStr;
 use tare_mount::{
-    Applied, Attributes, Propagation, Refused, Target, attach, clone_tree, clone_tree_at, map_owners, verify,
+    Applied, Attributes, Propagation, Refused, Target, attach, clone_tree, clone_tree_at, map_owners,
     write_number,
 };
 use tare_process::CloneFlags;
@@ -59,7 +60,7 @@ fn directory(path: &CStr) -> Result<OwnedFd, Errno> {
     )
 }
 
-impl Child<'_> {
+impl<'a> Child<'a> {
     pub(super) fn prepare(&mut self, slot: usize, from: &Prepared) -> Done {
         let prepared = prepare(from, rustix::process::getpid(), self.maps)?;
         *self.slots.get_mut(slot).ok_or(Errno::BADF)? = Some(prepared);
@@ -98,14 +99,17 @@ impl Child<'_> {
         self.slots.get_mut(slot).and_then(Option::take).ok_or(Errno::BADF)
     }
 
-    pub(super) fn mount(&mut self, step: &MountStep) -> Done {
+    pub(super) fn mount(&mut self, step: &'a MountStep) -> Done {
         let (mount, tree) = match &step.source {
             Source::New(file_system) => (file_system.make()?, false),
             Source::Tree { slot } => (self.taken(*slot)?, true),
             Source::Place { slot, recursive } => (clone_tree(self.taken(*slot)?.as_fd(), *recursive)?, true),
             Source::Overlay { overlay, append } => match make_overlay(overlay, *append)? {
                 Some(mount) => (mount, false),
-                None => return Ok(overlay.make_old(step.target.directory(self.root()?)?.as_fd())?),
+                None => {
+                    self.grounds.forget();
+                    return Ok(overlay.make_old(step.target.directory(self.root()?)?.as_fd())?);
+                }
             },
         };
         if step.begin != Beginning::Empty {
@@ -123,15 +127,24 @@ impl Child<'_> {
         if late {
             let _: Applied = step.recursive.apply(mount.as_fd(), true)?;
         }
-        let target = self.mount_target(step, mount.as_fd())?;
-        attach(mount.as_fd(), target.as_fd())?;
+        let is_directory = !tree || is_directory(mount.as_fd())?;
+        let target = self.mount_target(step, is_directory)?;
+        attach(mount.as_fd(), target.fd.as_fd())?;
         if changed == Applied::AfterAttach {
             step.attributes.remount(mount.as_fd())?;
         }
         for (propagation, recursive) in &step.propagation {
             propagation.apply(mount.as_fd(), *recursive)?;
         }
-        Ok(verify(self.root()?, &step.target, mount.as_fd())?)
+        if !target.settled {
+            self.settle(&step.target, mount.as_fd())?;
+        }
+        if tree {
+            self.grounds.cover(step.target.path());
+        } else {
+            self.grounds.hold(step.target.path(), mount);
+        }
+        Ok(())
     }
 
     /// Gives a new tmpfs what it starts with of the directory that it is to cover; there may be none.
@@ -150,11 +163,12 @@ impl Child<'_> {
     }
 
     /// Finds or makes the target: a file for a file, a directory for a directory, no link where none may be.
-    fn mount_target(&self, step: &MountStep, mount: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+    fn mount_target(&self, step: &MountStep, is_directory: bool) -> Result<Found, Failure> {
+        let target = &step.target;
         let root = self.root()?;
-        let kind = FileType::from_raw_mode(rustix::fs::fstat(mount)?.st_mode);
-        if kind != FileType::Directory {
-            return step.target.file(root).map_err(|errno| match errno {
+        if !is_directory {
+            let found = target.file(root).map(Found::unsettled);
+            return found.map_err(|errno| match errno {
                 Errno::ISDIR => Failure {
                     errno,
                     detail: Detail::FileOntoDirectory,
@@ -162,29 +176,19 @@ impl Child<'_> {
                 errno => errno.into(),
             });
         }
-        let found = step.target.directory(root).map_err(|errno| match errno {
-            Errno::NOTDIR => Failure {
-                errno,
-                detail: Detail::DirectoryOntoFile,
-            },
-            errno => errno.into(),
-        });
-        if !step.strict {
-            return found;
+        if step.strict {
+            return strict_target(target, root).map(Found::unsettled);
         }
-        // A link at /proc or /sys would have every later user of them deceived (CVE-2023-27561).
-        step.target
-            .open_no_links(root, OFlags::PATH | OFlags::DIRECTORY)
-            .map_err(|errno| match errno {
-                Errno::LOOP | Errno::NOTDIR => Failure {
-                    errno,
-                    detail: Detail::Link,
-                },
-                errno => found.err().unwrap_or_else(|| errno.into()),
-            })
+        let found = self
+            .directory_on_ground(target)
+            .unwrap_or_else(|| target.directory(root).map(Found::unsettled));
+        found.map_err(directory_onto_file)
     }
 
     pub(super) fn remount(&self, target: &Target, attributes: &Attributes) -> Done {
+        if let Some(mount) = self.grounds.at(target) {
+            return change(mount, attributes);
+        }
         let mount = target.open(self.root()?, OFlags::PATH)?;
         change(mount.as_fd(), attributes)
     }
@@ -194,31 +198,31 @@ impl Child<'_> {
     }
 
     /// Covers a path with a read-only copy of itself; what is missing needs no cover.
-    pub(super) fn make_read_only(&self, target: &Target) -> Done {
-        let found = match target.open(self.root()?, OFlags::PATH) {
+    pub(super) fn make_read_only(&mut self, target: &Target) -> Done {
+        let found = match self.look(target, OFlags::PATH) {
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
             done => done?,
         };
-        let copy = clone_tree(found.as_fd(), true)?;
+        let copy = clone_tree(found.fd.as_fd(), true)?;
         let changed = match READ_ONLY.apply(copy.as_fd(), true) {
             // Without mount_setattr the top alone; mounts of ours below it have been made read-only by themselves.
             Err(Errno::NOSYS) => Applied::AfterAttach,
             done => done?,
         };
-        attach(copy.as_fd(), found.as_fd())?;
+        attach(copy.as_fd(), found.fd.as_fd())?;
         if changed == Applied::AfterAttach {
             READ_ONLY.remount(copy.as_fd())?;
         }
-        Ok(verify(self.root()?, target, copy.as_fd())?)
+        self.covered(target, &found, copy.as_fd())
     }
 
     /// Covers a file with the null device, a directory with an empty one; what is missing needs no cover.
     pub(super) fn mask(&mut self, target: &Target) -> Done {
-        let found = match target.open(self.root()?, OFlags::PATH) {
+        let found = match self.look(target, OFlags::PATH) {
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
             done => done?,
         };
-        let is_directory = FileType::from_raw_mode(rustix::fs::fstat(&found)?.st_mode) == FileType::Directory;
+        let is_directory = is_directory(found.fd.as_fd())?;
         let cover = if is_directory {
             match &self.handles.cover {
                 // One tmpfs for all: tearing one down is not cheap (runc 1.5's finding).
@@ -228,11 +232,20 @@ impl Child<'_> {
         } else {
             clone_tree(self.handles.null.as_ref().ok_or(Errno::BADF)?.as_fd(), false)?
         };
-        attach(cover.as_fd(), found.as_fd())?;
-        verify(self.root()?, target, cover.as_fd())?;
+        attach(cover.as_fd(), found.fd.as_fd())?;
+        self.covered(target, &found, cover.as_fd())?;
         if is_directory && self.handles.cover.is_none() {
             self.handles.cover = Some(cover);
         }
+        Ok(())
+    }
+
+    /// After a mount onto what was found at a target: it is there, and nothing below is ground any more.
+    fn covered(&mut self, target: &Target, found: &Found, mount: BorrowedFd<'_>) -> Done {
+        if !found.settled {
+            self.settle(target, mount)?;
+        }
+        self.grounds.cover(target.path());
         Ok(())
     }
 
@@ -290,6 +303,40 @@ impl Child<'_> {
         rustix::process::chroot(c".")?;
         Ok(rustix::process::chdir(c"/")?)
     }
+}
+
+/// The directory at a target where a link would have every later user of it deceived (CVE-2023-27561).
+fn strict_target(target: &Target, root: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    let found = match target.open_no_links(root, flags) {
+        Err(Errno::NOENT) => {
+            drop(target.directory(root).map_err(directory_onto_file)?);
+            target.open_no_links(root, flags)
+        }
+        done => done,
+    };
+    found.map_err(|errno| match errno {
+        Errno::LOOP => Failure {
+            errno,
+            detail: Detail::Link,
+        },
+        errno => directory_onto_file(errno),
+    })
+}
+
+fn directory_onto_file(errno: Errno) -> Failure {
+    match errno {
+        Errno::NOTDIR => Failure {
+            errno,
+            detail: Detail::DirectoryOntoFile,
+        },
+        errno => errno.into(),
+    }
+}
+
+fn is_directory(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
+    let kind = FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode);
+    Ok(kind == FileType::Directory)
 }
 
 /// Makes the mount private that a mount is attached to: the first directory above it that is the top of one.
