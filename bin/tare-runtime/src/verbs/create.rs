@@ -18,7 +18,7 @@ pub(crate) fn make(arguments: &Arguments, detached: bool) -> Result<Made> {
     tare_process::seal::enter()?;
     let (home, id) = (arguments.home(), arguments.id()?);
     let (passed, listening) = passed(arguments)?;
-    let mut bundle = Bundle::read(arguments.bundle())?;
+    let mut bundle = Bundle::read_for(&home, arguments.bundle())?;
     pass_on(&mut bundle, listening);
     let terminal = bundle
         .spec

@@ -56,7 +56,7 @@ mod program;
 
 pub use action::Verdict;
 pub use arch::{architectures, native};
-pub use compile::{Reading, compile, compile_as};
+pub use compile::{REVISION, Reading, compile, compile_as};
 pub use docker::default_profile;
 pub use interpret::{Call, exercise};
 pub use profile::{Facts, Kernel, Profile};

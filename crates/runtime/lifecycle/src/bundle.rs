@@ -1,5 +1,7 @@
 //! A bundle on disk: its `config.json`, read once and checked as far as no step of the plan does.
 
+use crate::filter::{self, Compiled, Filters};
+use crate::home::Home;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use tare_container::{Filter, FilterFlags, HostFacts, Options, Plan, Request, Stdio};
@@ -21,6 +23,8 @@ pub struct Bundle {
     pub spec: Spec,
     /// The configuration as it was written.
     pub(crate) text: Vec<u8>,
+    /// The filter of its policy, which the configuration here is without, where it had been compiled before.
+    known: Option<Compiled>,
 }
 
 impl Bundle {
@@ -35,18 +39,63 @@ impl Bundle {
         let text = read(&file)?;
         let spec = parse(&text, &file)?;
         check(&spec, &file)?;
-        Ok(Bundle { path, spec, text })
+        Ok(Bundle {
+            path,
+            spec,
+            text,
+            known: None,
+        })
+    }
+
+    /// As [`Bundle::read`], for a container of `home`: a policy that was compiled there before is not read again.
+    ///
+    /// # Errors
+    /// As [`Bundle::read`].
+    pub fn read_for(home: &Home, path: &Path) -> Result<Bundle> {
+        let path = std::path::absolute(path).op("find", path.display())?;
+        let file = path.join(FILE);
+        let bundle = Bundle::known_in(home.path(), path, read(&file)?, &file)?;
+        check(&bundle.spec, &file)?;
+        Ok(bundle)
     }
 
     /// Reads the copy of a configuration in a container's folder, for a bundle that may be gone or changed.
-    pub(crate) fn recorded(folder: &Path, bundle: &Path) -> Result<Bundle> {
+    pub(crate) fn recorded(home: &Path, folder: &Path, bundle: &Path) -> Result<Bundle> {
         let file = folder.join(FILE);
-        let text = read(&file)?;
+        Bundle::known_in(home, bundle.to_owned(), read(&file)?, &file)
+    }
+
+    /// A configuration whose policy may have been compiled before.
+    fn known_in(home: &Path, path: PathBuf, text: Vec<u8>, file: &Path) -> Result<Bundle> {
+        let found = filter::policy_in(&text).and_then(|policy| {
+            let known = Filters::of_home(home).find(policy)?;
+            // One that cannot be read without its policy is told below, by its own lines.
+            let spec = serde_json::from_slice(&filter::without(&text, policy)?).ok()?;
+            Some((spec, Some(known)))
+        });
+        let (spec, known) = match found {
+            Some(found) => found,
+            None => (parse(&text, file)?, None),
+        };
         Ok(Bundle {
-            path: bundle.to_owned(),
-            spec: parse(&text, &file)?,
+            path,
+            spec,
             text,
+            known,
         })
+    }
+
+    /// The filter of its policy, where it has one.
+    pub(crate) fn filter(&self, home: &Path) -> Result<Option<Compiled>> {
+        if self.known.is_some() {
+            return Ok(self.known.clone());
+        }
+        let compiled = filter::compile(&self.spec)?;
+        if let (Some(compiled), Some(policy)) = (&compiled, filter::policy_in(&self.text)) {
+            // Without it the next one compiles again; nothing else depends on it.
+            let _ = Filters::of_home(home).keep(policy, compiled);
+        }
+        Ok(compiled)
     }
 
     /// The steps by which its container is made on this machine.
@@ -55,6 +104,7 @@ impl Bundle {
     /// Those of [`tare_container::plan()`], and where this machine cannot be looked at.
     pub fn plan(&self, id: &str) -> Result<Plan> {
         let policy = self.spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
+        let has_policy = policy.is_some() || self.known.is_some();
         // Only whether they are there matters to the plan.
         let any = rustix::stdio::stdin();
         let filter = Filter {
@@ -73,7 +123,7 @@ impl Bundle {
             },
             group: None,
             entrances: &[],
-            seccomp: policy.map(|_| filter),
+            seccomp: has_policy.then_some(filter),
             options: Options {
                 gate: Some(any),
                 hook_state: Some(any),

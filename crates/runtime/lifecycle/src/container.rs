@@ -88,7 +88,8 @@ impl Container {
         &self.record
     }
 
-    /// Its configuration as it was when it was created.
+    /// Its configuration as it was when it was created; without its policy of system calls, where its home has that
+    /// compiled.
     ///
     /// # Errors
     /// `NotFound` where it was never created whole.
@@ -96,8 +97,13 @@ impl Container {
         self.bundle().map(|bundle| bundle.spec)
     }
 
+    /// The folder with all containers.
+    pub(crate) fn home(&self) -> &Path {
+        self.folder.parent().unwrap_or(&self.folder)
+    }
+
     pub(crate) fn bundle(&self) -> Result<Bundle> {
-        Bundle::recorded(&self.folder, &self.record.bundle)
+        Bundle::recorded(self.home(), &self.folder, &self.record.bundle)
     }
 
     /// Where in its life it is: asks the kernel.

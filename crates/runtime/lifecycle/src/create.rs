@@ -3,11 +3,12 @@
 use crate::bundle::{self, Bundle};
 use crate::container::{Container, LOCK, gate_of, open_folder};
 use crate::driver::{Driver, ScopedUnit};
+use crate::filter::{self, Compiled};
 use crate::home::Home;
 use crate::hooks::{self, StateFile};
 use crate::id::ContainerId;
 use crate::record::Record;
-use crate::{clock, filter, group};
+use crate::{clock, group};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
 use rustix::process::getuid;
@@ -161,7 +162,7 @@ impl Making<'_> {
         let (spec, folder) = (&self.create.bundle.spec, &self.container.folder);
         let gate = listen_in(&open_folder(folder)?)?;
         let state = spec.hooks.as_ref().map(|_| StateFile::new()).transpose()?;
-        let program = filter::compile(spec)?;
+        let program = self.create.bundle.filter(self.create.home.path())?;
         let entrance = self
             .group
             .as_ref()
@@ -177,7 +178,7 @@ impl Making<'_> {
             stdio: stdio(spec),
             group: self.group.as_ref().and_then(Group::clone_into),
             entrances: &entrances,
-            seccomp: program.as_ref().map(filter::of_program),
+            seccomp: program.as_ref().map(Compiled::as_filter),
             options: Options {
                 gate: Some(gate.as_fd()),
                 passed: &passed,

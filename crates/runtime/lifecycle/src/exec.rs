@@ -1,7 +1,7 @@
 //! Another process in a container that runs.
 
 use crate::container::{Condition, Container};
-use crate::filter;
+use crate::filter::{self, Compiled};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -60,6 +60,7 @@ fn root_of(pid: i32) -> Result<OwnedFd> {
 #[derive(Clone, Copy)]
 struct Inside<'a> {
     spec: &'a Spec,
+    filter: Option<&'a Compiled>,
     /// The container's root, where it is not that of its mount namespace.
     root: Option<&'a OwnedFd>,
 }
@@ -82,9 +83,12 @@ impl Container {
             }
             other => return refuse(format!("cannot exec in a {other} container")),
         }
-        let (spec, root) = self.entering(exec.process)?;
+        let bundle = self.bundle()?;
+        let filter = bundle.filter(self.home())?;
+        let (spec, root) = self.entering(bundle.spec, exec.process)?;
         let inside = Inside {
             spec: &spec,
+            filter: filter.as_ref(),
             root: root.as_ref(),
         };
         match self.enter(exec, inside, self.group_to_enter(exec)?.as_ref()) {
@@ -100,7 +104,6 @@ impl Container {
 
     fn enter(&self, exec: &Exec<'_>, inside: Inside<'_>, group: Option<&Group>) -> Result<Running> {
         let spec = inside.spec;
-        let program = filter::compile(spec)?;
         let entrance = group.map(Group::entrance_beside_clone).transpose()?;
         let entrances: Vec<BorrowedFd<'_>> = entrance.iter().flat_map(Entrance::files).collect();
         let passed: Vec<BorrowedFd<'_>> = exec.passed.iter().map(AsFd::as_fd).collect();
@@ -112,7 +115,7 @@ impl Container {
             stdio: crate::create::stdio(spec),
             group: group.and_then(Group::clone_into),
             entrances: &entrances,
-            seccomp: program.as_ref().map(filter::of_program),
+            seccomp: inside.filter.map(Compiled::as_filter),
             options: Options {
                 enters: true,
                 root: inside.root.map(AsFd::as_fd),
@@ -146,8 +149,7 @@ impl Container {
 
     /// A configuration that joins the container's namespaces and makes nothing; and the container's root, where the mount
     /// namespace of its first process shows another: that of the host, or of whatever was joined.
-    fn entering(&self, process: &Process) -> Result<(Spec, Option<OwnedFd>)> {
-        let own = self.spec()?;
+    fn entering(&self, own: Spec, process: &Process) -> Result<(Spec, Option<OwnedFd>)> {
         let linux = own.linux.unwrap_or_default();
         let pid = self.pid()?.ok_or_else(|| {
             Error::new(Kind::Conflict, "exec in container", &self.id)

@@ -1,6 +1,6 @@
 //! Rules of programs that are not libseccomp's: argument widths, carriers, limits, flags, and long jumps.
 
-use super::{Numbers, ask, policy, rule};
+use super::{Numbers, ask, docker, policy, rule};
 use crate::{Reading, Verdict, compile, compile_as, exercise};
 use tare_error::Kind;
 use tare_spec_oci::{Action, Arch, FilterFlag, Operator, Seccomp};
@@ -280,4 +280,24 @@ fn mangled_profiles_are_harmless() {
         bytes.truncate(seed.below(bytes.len()).max(bytes.len() / 2 * seed.below(3)));
         exercise(&bytes);
     }
+}
+
+/// A program that was compiled before is loaded without being compiled again, as long as the compiler is the same one.
+#[test]
+fn whoever_changes_what_is_compiled_raises_the_revision() {
+    // FNV-1a.
+    let digest = |bytes: &[u8]| {
+        bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    };
+    let made = [Arch::X86_64, Arch::Aarch64].map(|arch| {
+        let program = crate::compile(&docker(&["CAP_SYS_ADMIN"], arch), arch).unwrap();
+        digest(program.as_bytes())
+    });
+    assert_eq!(
+        (crate::REVISION, made),
+        (1, [11767638614303964706, 8291016839577501393]),
+        "raise REVISION and take these values over"
+    );
 }
