@@ -1,6 +1,6 @@
 //! One run of one command, with what it cost.
 
-use rustix::process::{WaitOptions, waitpid};
+use rustix::process::{WaitOptions, wait as wait_any};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -98,7 +98,7 @@ fn reckon() -> Duration {
 /// Waits for everything that came to this process because its parent went.
 fn reap(until: Instant) {
     while Instant::now() < until {
-        match waitpid(None, WaitOptions::NOHANG) {
+        match wait_any(WaitOptions::NOHANG) {
             Ok(Some(_)) => {}
             Ok(None) => pause(),
             // Nothing left.
