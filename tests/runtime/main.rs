@@ -2,6 +2,7 @@
 
 mod bundle;
 
+mod annotations;
 mod exec;
 mod hooks;
 mod input;

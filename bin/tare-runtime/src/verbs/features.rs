@@ -5,6 +5,7 @@ use crate::reading::Arguments;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use tare_error::Result;
+use tare_lifecycle::UNSAFE_ANNOTATIONS;
 use tare_mount::Options;
 use tare_process::CapabilitySet;
 use tare_spec_oci::{
@@ -31,6 +32,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 
 fn features() -> Features {
     let version = env!("CARGO_PKG_VERSION").to_owned();
+    let unsafe_annotations = UNSAFE_ANNOTATIONS.iter().map(|name| (*name).to_owned());
     Features {
         oci_version_min: "1.0.0".to_owned(),
         oci_version_max: tare_spec_oci::VERSION.to_owned(),
@@ -38,7 +40,7 @@ fn features() -> Features {
         mount_options: Options::names(),
         linux: Some(linux()),
         annotations: BTreeMap::from([("io.tare.runtime.version".to_owned(), version)]),
-        potentially_unsafe_config_annotations: Vec::new(),
+        potentially_unsafe_config_annotations: unsafe_annotations.collect(),
     }
 }
 

@@ -68,6 +68,15 @@ impl Dir {
         rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR)
     }
 
+    /// Gives the group itself (`.`) or one of its files to another owner; a file that this kernel lacks is passed over.
+    pub(crate) fn give(&self, file: &str, user: u32, group: u32) -> Result<()> {
+        let (user, group) = (rustix::fs::Uid::from_raw(user), rustix::fs::Gid::from_raw(group));
+        match rustix::fs::chownat(&self.fd, file, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => Ok(()),
+            done => done,
+        }
+    }
+
     /// Opens a control file for one write.
     pub(crate) fn open_write(&self, file: &str) -> Result<OwnedFd> {
         open_file(self.fd.as_fd(), file, OFlags::WRONLY)

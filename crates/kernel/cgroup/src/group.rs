@@ -1,5 +1,6 @@
 //! One group in every hierarchy at once: made, opened, entered, limited.
 
+mod delegate;
 mod make;
 mod write;
 

@@ -53,6 +53,7 @@ mod search;
 
 mod interpret;
 mod program;
+mod raw;
 
 pub use action::Verdict;
 pub use arch::{architectures, native};
@@ -61,6 +62,7 @@ pub use docker::default_profile;
 pub use interpret::{Call, exercise};
 pub use profile::{Facts, Kernel, Profile};
 pub use program::{Flags, Instruction, Program};
+pub use raw::check_program;
 
 #[cfg(test)]
 mod tests;

@@ -166,7 +166,7 @@ impl<'a> Child<'a> {
                 groups,
                 groups_may_stay,
                 umask,
-            } => identity::become_user(*uid, *gid, groups, *groups_may_stay, *umask),
+            } => identity::become_user(*uid, *gid, groups.as_deref(), *groups_may_stay, *umask),
             Action::NoNewPrivileges => Ok(rustix::thread::set_no_new_privs(true)?),
             Action::Capabilities {
                 effective,
@@ -198,10 +198,14 @@ impl<'a> Child<'a> {
 
     /// Waits for a word of the parent; where the parent is gone, so is the reason to be here.
     fn wait_for(&mut self, signal: Signal) -> Done {
-        if signal == Signal::Hooked {
-            report::send_hooks(self.channel)?;
-            // Hooks mount what they like, where they like.
-            self.grounds.forget();
+        match signal {
+            Signal::Hooked => {
+                report::send_hooks(self.channel)?;
+                // Hooks mount what they like, where they like.
+                self.grounds.forget();
+            }
+            Signal::Delegated => report::send_delegation(self.channel)?,
+            Signal::Mapped | Signal::Grouped | Signal::Start => {}
         }
         let mut word = [0];
         loop {

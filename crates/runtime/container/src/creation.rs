@@ -26,6 +26,9 @@ use tare_spec_oci::NamespaceKind;
 pub enum Stage {
     /// Steps are being executed.
     SettingUp,
+    /// It has its cgroup namespace: the caller moves it into a group below ([`Options::delegates`]), then calls
+    /// [`Creation::go_on`].
+    Delegation,
     /// Everything is mounted: the caller runs the hooks of the runtime, then calls [`Creation::go_on`].
     Hooks,
     /// Everything is ready; [`Creation::start`] starts it.
@@ -143,6 +146,7 @@ impl Creation {
                     self.end_opener();
                 }
                 Received::Message(Message::Hooks) => self.stage = Stage::Hooks,
+                Received::Message(Message::Delegation) => self.stage = Stage::Delegation,
                 Received::Message(Message::Terminal(fd)) => self.terminal = Some(fd),
                 Received::Message(Message::Listener(fd)) => self.listener = Some(fd),
                 Received::Message(Message::Failed { step, failure, head }) => {
@@ -155,16 +159,20 @@ impl Creation {
         }
     }
 
-    /// Lets the set-up go on after the hooks of the runtime were run.
+    /// Lets the set-up go on after the caller has done what the stage asks for: run the hooks of the runtime, or move
+    /// the process.
     ///
     /// # Errors
     /// `Conflict` where it does not wait for that, else the kernel's.
     pub fn go_on(&mut self) -> Result<()> {
-        if self.stage != Stage::Hooks {
-            return Err(Error::new(Kind::Conflict, "go on with", "the container")
-                .because("it does not wait for hooks"));
-        }
-        self.say(Signal::Hooked)?;
+        self.say(match self.stage {
+            Stage::Hooks => Signal::Hooked,
+            Stage::Delegation => Signal::Delegated,
+            Stage::SettingUp | Stage::Created | Stage::Running => {
+                return Err(Error::new(Kind::Conflict, "go on with", "the container")
+                    .because("it does not wait for hooks, nor to be moved"));
+            }
+        })?;
         self.stage = Stage::SettingUp;
         Ok(())
     }
@@ -376,6 +384,7 @@ fn fork(
     keep.extend(options.root);
     keep.extend(options.passed);
     keep.extend(options.hook_state);
+    keep.extend(options.hook_output.iter().flatten());
     let kept = kept_at_the_gate(channel, &options);
     let child = Child {
         plan,
@@ -442,7 +451,8 @@ fn never_entered(plan: &Plan, channel: &OwnedFd) -> Error {
 /// What a created container still holds, as sorted numbers: the standard fds, what its program gets, and what the start
 /// needs, which its exec closes.
 fn kept_at_the_gate(channel: BorrowedFd<'_>, options: &Options<'_>) -> Vec<u32> {
-    let held = [Some(channel), options.gate, options.hook_state];
+    let [stdout, stderr] = options.hook_output;
+    let held = [Some(channel), options.gate, options.hook_state, stdout, stderr];
     let held = held.iter().flatten().chain(options.passed);
     let mut kept: Vec<u32> = held.map(|fd| fd.as_raw_fd().unsigned_abs()).collect();
     kept.extend([0, 1, 2]);

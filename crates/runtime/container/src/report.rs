@@ -115,6 +115,8 @@ pub(crate) enum Message {
     },
     /// Everything is mounted; it is the turn of the caller's hooks.
     Hooks,
+    /// It waits to be moved into a group below its own.
+    Delegation,
     /// Everything is ready.
     Created,
     /// The other end of the terminal.
@@ -128,6 +130,7 @@ const CREATED: u8 = 2;
 const TERMINAL: u8 = 3;
 const HOOKS: u8 = 4;
 const LISTENER: u8 = 5;
+const DELEGATION: u8 = 6;
 
 /// Tells that a step failed. Allocates nothing.
 pub(crate) fn send_failure(channel: BorrowedFd<'_>, step: usize, failure: Failure, head: &[u8]) {
@@ -153,6 +156,11 @@ pub(crate) fn send_created(channel: BorrowedFd<'_>) -> Result<()> {
 /// Tells that it is the turn of the caller's hooks. Allocates nothing.
 pub(crate) fn send_hooks(channel: BorrowedFd<'_>) -> Result<()> {
     rustix::net::send(channel, &[HOOKS], SendFlags::NOSIGNAL).map(|_| ())
+}
+
+/// Tells that it waits to be moved into a group below its own. Allocates nothing.
+pub(crate) fn send_delegation(channel: BorrowedFd<'_>) -> Result<()> {
+    rustix::net::send(channel, &[DELEGATION], SendFlags::NOSIGNAL).map(|_| ())
 }
 
 /// Hands over the other end of the terminal. Allocates nothing.
@@ -247,6 +255,7 @@ pub(crate) fn receive(channel: &OwnedFd) -> Result<Received> {
         (Some(&FAILED), _) => Ok(Received::Message(decode_failure(&record))),
         (Some(&CREATED), _) => Ok(Received::Message(Message::Created)),
         (Some(&HOOKS), _) => Ok(Received::Message(Message::Hooks)),
+        (Some(&DELEGATION), _) => Ok(Received::Message(Message::Delegation)),
         (Some(&TERMINAL), Some(fd)) => Ok(Received::Message(Message::Terminal(fd))),
         (Some(&LISTENER), Some(fd)) => Ok(Received::Message(Message::Listener(fd))),
         _ => Err(Errno::PROTO),

@@ -51,6 +51,41 @@ pub struct Options<'a> {
     pub root: Option<BorrowedFd<'a>>,
     /// Whether the root is moved over `/` and entered, for hosts whose root cannot be pivoted (an initial ramfs).
     pub without_pivot: bool,
+    /// Whether the process keeps the supplementary groups of the caller, in place of those of the configuration.
+    pub keeps_groups: bool,
+    /// Whether the caller moves the process into a group below the one it is in, once it has its cgroup namespace:
+    /// [`crate::Stage::Delegation`].
+    pub delegates: bool,
+    /// Where hooks inside the container write their standard output and error to; nowhere, where there is none.
+    pub hook_output: [Option<BorrowedFd<'a>>; 2],
+    /// By which option a file system gets `linux.mountLabel`.
+    pub label_option: LabelOption,
+}
+
+/// The option of a file system by which it is labelled (mount(8), "context=").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LabelOption {
+    /// All its files have the label, whatever they say of themselves.
+    #[default]
+    Context,
+    /// The file system itself has it.
+    FsContext,
+    /// Files without a label have it.
+    DefContext,
+    /// Its top directory has it.
+    RootContext,
+}
+
+impl LabelOption {
+    /// The option's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LabelOption::Context => "context",
+            LabelOption::FsContext => "fscontext",
+            LabelOption::DefContext => "defcontext",
+            LabelOption::RootContext => "rootcontext",
+        }
+    }
 }
 
 /// Where a container's standard input, output and error lead.

@@ -40,6 +40,8 @@ pub(crate) enum Place {
     Group,
     /// Before cgroups are mounted, so that they show the container's own.
     CgroupNamespace,
+    /// The group below, which the namespace shows: the one above it keeps the limits.
+    Delegation,
     /// Mounts, in the order of the configuration.
     Mounts,
     /// The namespace that was borrowed to mount cgroups goes back.
@@ -245,7 +247,8 @@ pub(crate) enum Action {
     User {
         uid: Uid,
         gid: Gid,
-        groups: Vec<Gid>,
+        /// None: those it has.
+        groups: Option<Vec<Gid>>,
         groups_may_stay: bool,
         umask: u32,
     },
@@ -318,6 +321,8 @@ pub(crate) enum Signal {
     Mapped = b'm',
     /// The process is in its group.
     Grouped = b'g',
+    /// The process is in the group below its own.
+    Delegated = b'd',
     /// The caller's hooks were run.
     Hooked = b'h',
     /// Start.

@@ -1,5 +1,6 @@
 //! A bundle on disk: its `config.json`, read once and checked as far as no step of the plan does.
 
+use crate::annotation::Annotations;
 use crate::filter::{self, Compiled, Filters};
 use crate::home::Home;
 use std::io::ErrorKind;
@@ -37,13 +38,14 @@ impl Bundle {
         let path = std::path::absolute(path).op("find", path.display())?;
         let file = path.join(FILE);
         let text = read(&file)?;
-        let spec = parse(&text, &file)?;
+        let mut spec = parse(&text, &file)?;
         check(&spec, &file)?;
+        let known = raw_filter(&mut spec)?;
         Ok(Bundle {
             path,
             spec,
             text,
-            known: None,
+            known,
         })
     }
 
@@ -73,10 +75,11 @@ impl Bundle {
             let spec = serde_json::from_slice(&filter::without(&text, policy)?).ok()?;
             Some((spec, Some(known)))
         });
-        let (spec, known) = match found {
+        let (mut spec, known) = match found {
             Some(found) => found,
             None => (parse(&text, file)?, None),
         };
+        let known = raw_filter(&mut spec)?.or(known);
         Ok(Bundle {
             path,
             spec,
@@ -127,6 +130,7 @@ impl Bundle {
             options: Options {
                 gate: Some(any),
                 hook_state: Some(any),
+                delegates: Annotations(&self.spec.annotations).delegated()?.is_some(),
                 ..Options::default()
             },
         };
@@ -153,6 +157,17 @@ fn parse(text: &[u8], path: &Path) -> Result<Spec> {
     serde_json::from_slice(text).map_err(|e| Error::new(Kind::Invalid, "read", path.display()).from_source(e))
 }
 
+/// The program that stands in an annotation, in place of the policy, which means nothing then.
+fn raw_filter(spec: &mut Spec) -> Result<Option<Compiled>> {
+    let Some(program) = Annotations(&spec.annotations).raw_filter()? else {
+        return Ok(None);
+    };
+    if let Some(linux) = &mut spec.linux {
+        linux.seccomp = None;
+    }
+    Ok(Some(Compiled::raw(program)))
+}
+
 fn check(spec: &Spec, path: &Path) -> Result<()> {
     let invalid = |why: String| Err(Error::new(Kind::Invalid, "read", path.display()).because(why));
     let major = spec.oci_version.split('.').next().unwrap_or_default();
@@ -165,6 +180,7 @@ fn check(spec: &Spec, path: &Path) -> Result<()> {
     if spec.linux.is_none() {
         return invalid("it has no \"linux\"".to_owned());
     }
+    Annotations(&spec.annotations).check()?;
     match &spec.root {
         Some(root) if !root.path.as_os_str().is_empty() => Ok(()),
         _ => invalid("it has no \"root\" with a \"path\"".to_owned()),

@@ -18,12 +18,24 @@ const NAME: &[u8] = b"/dev/ptmx";
 /// # Errors
 /// The kernel's: nobody listens there.
 pub fn send(path: &Path, terminal: BorrowedFd<'_>) -> Result<()> {
+    send_named("connect to console socket", path, terminal)
+}
+
+/// Sends a handle on a process to the stream socket at `path`.
+///
+/// # Errors
+/// The kernel's: nobody listens there.
+pub(crate) fn send_handle(path: &Path, process: BorrowedFd<'_>) -> Result<()> {
+    send_named("connect to pidfd receiver", path, process)
+}
+
+fn send_named(operation: &'static str, path: &Path, terminal: BorrowedFd<'_>) -> Result<()> {
     let subject = path.display();
     let kind = SocketType::STREAM;
     let socket = socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)
         .op("make a socket for", &subject)?;
-    let address = SocketAddrUnix::new(path).op("use console socket", &subject)?;
-    connect(&socket, &address).op("connect to console socket", &subject)?;
+    let address = SocketAddrUnix::new(path).op(operation, &subject)?;
+    connect(&socket, &address).op(operation, &subject)?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     let fds = [terminal];
@@ -34,6 +46,6 @@ pub fn send(path: &Path, terminal: BorrowedFd<'_>) -> Result<()> {
         &mut ancillary,
         SendFlags::NOSIGNAL,
     )
-    .op("send the terminal to", &subject)
+    .op("send a file to", &subject)
     .map(|_| ())
 }

@@ -1,5 +1,6 @@
 //! From a bundle to a created container.
 
+use crate::annotation::Annotations;
 use crate::bundle::{self, Bundle};
 use crate::container::{Container, LOCK, gate_of, open_folder};
 use crate::driver::{Driver, ScopedUnit};
@@ -8,10 +9,10 @@ use crate::home::Home;
 use crate::hooks::{self, StateFile};
 use crate::id::ContainerId;
 use crate::record::Record;
-use crate::{clock, group};
+use crate::{clock, console, group};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
-use rustix::process::getuid;
+use rustix::process::{Pid, getuid};
 use std::fs::DirBuilder;
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
@@ -151,6 +152,12 @@ impl Making<'_> {
         }
         let mut creation = self.begin_and_set_up(unit.as_ref())?;
         let terminal = creation.take_terminal();
+        if let (Some(path), Some(process)) = (
+            Annotations(&bundle.spec.annotations).pidfd_receiver()?,
+            creation.pidfd(),
+        ) {
+            console::send_handle(path, process)?;
+        }
         let record = &mut self.container.record;
         record.whole = true;
         record.hooks = after_creation(bundle.spec.hooks.as_ref());
@@ -170,6 +177,11 @@ impl Making<'_> {
             .transpose()?;
         let entrances: Vec<BorrowedFd<'_>> = entrance.iter().flat_map(Entrance::files).collect();
         let passed: Vec<BorrowedFd<'_>> = self.create.passed.iter().map(AsFd::as_fd).collect();
+        let asked = Annotations(&spec.annotations);
+        let hook_output = match spec.hooks {
+            Some(_) => asked.hook_output()?,
+            None => [None, None],
+        };
         let request = Request {
             id: self.create.id.as_str(),
             spec,
@@ -187,6 +199,10 @@ impl Making<'_> {
                 root: None,
                 shared_keyring: self.create.shared_keyring,
                 without_pivot: self.create.without_pivot,
+                keeps_groups: asked.keeps_groups()?,
+                delegates: asked.delegated()?.is_some(),
+                hook_output: hook_output.each_ref().map(|file| file.as_ref().map(AsFd::as_fd)),
+                label_option: asked.label_option()?,
             },
         };
         let record = &mut self.container.record;
@@ -224,6 +240,10 @@ impl Making<'_> {
             }
             match creation.advance()? {
                 Stage::SettingUp | Stage::Running => {}
+                Stage::Delegation => {
+                    self.delegate(creation.pid())?;
+                    creation.go_on()?;
+                }
                 Stage::Hooks => {
                     self.hooks_began = true;
                     let state = self.container.record.state(Status::Creating, Some(pid));
@@ -239,6 +259,17 @@ impl Making<'_> {
                 Stage::Created => return self.write_state(file, Status::Created, pid),
             }
         }
+    }
+
+    /// Moves the first process into a group below its own, which belongs to the container's root.
+    fn delegate(&self, process: Pid) -> Result<()> {
+        let spec = &self.create.bundle.spec;
+        let name = Annotations(&spec.annotations).delegated()?;
+        let (Some(name), Some(group)) = (name, &self.group) else {
+            return Err(Error::new(Kind::Unsupported, "delegate to", self.create.id)
+                .because("it has no cgroup of its own to divide"));
+        };
+        group.delegate(&name, process, group::owner(spec))
     }
 
     /// The state for hooks inside the container: its first process has the number that it has there.

@@ -1,5 +1,6 @@
 //! Another process in a container that runs.
 
+use crate::annotation::Annotations;
 use crate::container::{Condition, Container};
 use crate::filter::{self, Compiled};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -120,6 +121,7 @@ impl Container {
                 enters: true,
                 root: inside.root.map(AsFd::as_fd),
                 passed: &passed,
+                keeps_groups: Annotations(&self.record.annotations).keeps_groups()?,
                 ..Options::default()
             },
         };
@@ -189,7 +191,9 @@ impl Container {
         let Some(group) = self.group()? else {
             return Ok(None);
         };
-        match exec.sub_group.filter(|sub| !sub.trim_matches('/').is_empty()) {
+        let delegated = Annotations(&self.record.annotations).delegated()?;
+        let asked = exec.sub_group.filter(|sub| !sub.trim_matches('/').is_empty());
+        match asked.or(delegated.as_deref()) {
             Some(sub) => Group::open(group.host(), &group.path().join(sub)?).map(Some),
             None => Ok(Some(group)),
         }

@@ -43,6 +43,11 @@ impl Compiled {
         })
     }
 
+    /// A program that somebody else has compiled, and that was looked at.
+    pub(crate) fn raw(bytes: Vec<u8>) -> Compiled {
+        Compiled { bytes, flags: 0 }
+    }
+
     /// As a container takes it.
     pub(crate) fn as_filter(&self) -> Filter<'_> {
         Filter {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 use tare_cgroup::{Group, GroupPath, Host};
 use tare_error::{Kind, Result};
-use tare_spec_oci::{DeviceKind, DeviceRule, Resources, Spec};
+use tare_spec_oci::{DeviceKind, DeviceRule, IdMapping, Resources, Spec};
 
 /// Where the groups of containers are whose configuration names none.
 const PARENT: &str = "/tare";
@@ -57,6 +57,13 @@ pub(crate) fn create(spec: &Spec, path: &GroupPath) -> Result<Option<Group>> {
         }
         Err(e) => Err(e),
     }
+}
+
+/// Whom on the host the container's root is, where it is in a new user namespace: user and group.
+pub(crate) fn owner(spec: &Spec) -> Option<(u32, u32)> {
+    let linux = spec.linux.as_ref()?;
+    let root = |maps: &[IdMapping]| maps.iter().find(|m| m.container_id == 0).map(|m| m.host_id);
+    root(&linux.uid_mappings).zip(root(&linux.gid_mappings))
 }
 
 /// Opens the group of a record; none where it is gone.

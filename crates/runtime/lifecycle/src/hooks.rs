@@ -1,5 +1,6 @@
 //! Hooks in the runtime's namespaces, and the state that hooks read.
 
+use crate::annotation::Annotations;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -44,8 +45,13 @@ fn one(point: &str, hook: &Hook, state: &State) -> Result<()> {
     if let Some(name) = hook.args.first() {
         command.arg0(name);
     }
-    command.stdin(Stdio::from(input.0)).stdout(Stdio::null());
-    command.stderr(said.try_clone().op("hand over standard error to", &subject)?);
+    let [stdout, stderr] = Annotations(&state.annotations).hook_output()?;
+    command.stdin(Stdio::from(input.0));
+    command.stdout(stdout.map_or_else(Stdio::null, Stdio::from));
+    command.stderr(match stderr {
+        Some(file) => Stdio::from(file),
+        None => Stdio::from(said.try_clone().op("hand over standard error to", &subject)?),
+    });
     // A group of its own, by which it is ended with all that it started.
     command.process_group(0);
     let child = command.spawn().op("run hook", &subject)?;

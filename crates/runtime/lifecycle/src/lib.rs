@@ -21,6 +21,7 @@
 //! the kernel can be asked: a process is found by number, start time and boot. Creating forks, so the calling process
 //! has one thread and runs sealed (`tare_process::seal`).
 
+mod annotation;
 mod bundle;
 mod clock;
 mod console;
@@ -37,6 +38,7 @@ mod id;
 mod record;
 mod start;
 
+pub use annotation::UNSAFE_ANNOTATIONS;
 pub use bundle::Bundle;
 pub use clock::now;
 pub use console::send as send_terminal;

@@ -390,7 +390,8 @@ fn make(call: &CreateRequest, stdio: Stdio<'_>, group: Option<&ContainerGroup>) 
 /// Takes in what the process has said, and starts it once it is created; whether its program runs.
 fn step(creation: &mut Creation) -> Result<bool> {
     match creation.advance()? {
-        tare_container::Stage::SettingUp => Ok(false),
+        // Nothing is delegated here, as nobody asks for it.
+        tare_container::Stage::SettingUp | tare_container::Stage::Delegation => Ok(false),
         tare_container::Stage::Hooks => Err(Error::new(Kind::Unsupported, "create", "the container")
             .because("its configuration has hooks, which the supervisor does not run yet")),
         tare_container::Stage::Created => creation.start().map(|()| false),

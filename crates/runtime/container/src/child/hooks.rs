@@ -21,8 +21,9 @@ impl Child<'_> {
         self.grounds.forget();
         let state = self.options.hook_state.ok_or(Errno::BADF)?;
         rustix::fs::seek(state, SeekFrom::Start(0))?;
+        let output = self.options.hook_output;
         let hook = fork_with(CloneFlags::empty(), None, || {
-            let Err(_) = become_hook(state, program);
+            let Err(_) = become_hook(state, output, program);
             NOT_EXECUTED
         })?;
         let timeout = program.timeout.and_then(|t| Timespec::try_from(t).ok());
@@ -59,17 +60,23 @@ impl Child<'_> {
     }
 }
 
-/// The hook's process: the state is its standard input, and what it prints goes nowhere, as the standard output is the
-/// container's already.
-fn become_hook(state: BorrowedFd<'_>, program: &HookProgram) -> Result<std::convert::Infallible, Errno> {
+/// The hook's process: the state is its standard input, and what it prints goes where the caller said or nowhere, as the
+/// standard output is the container's already.
+fn become_hook(
+    state: BorrowedFd<'_>,
+    [stdout, stderr]: [Option<BorrowedFd<'_>>; 2],
+    program: &HookProgram,
+) -> Result<std::convert::Infallible, Errno> {
     rustix::process::setsid()?;
     rustix::stdio::dup2_stdin(state)?;
     let null = rustix::fs::openat(CWD, c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
-    if let Ok(null) = &null {
-        rustix::stdio::dup2_stdout(null)?;
-        rustix::stdio::dup2_stderr(null)?;
+    let null = null.as_ref().ok().map(AsFd::as_fd);
+    if let Some(to) = stdout.or(null) {
+        rustix::stdio::dup2_stdout(to)?;
     }
-    drop(null);
+    if let Some(to) = stderr.or(null) {
+        rustix::stdio::dup2_stderr(to)?;
+    }
     close_all_but(&[0, 1, 2])?;
     reset_signals();
     Err(exec(&program.path, &program.arguments, &program.environment))

@@ -71,11 +71,18 @@ pub(super) fn limit(resource: Resource, soft: Option<u64>, hard: Option<u64>) ->
     Ok(rustix::process::setrlimit(resource, wanted)?)
 }
 
-pub(super) fn become_user(uid: Uid, gid: Gid, groups: &[Gid], groups_may_stay: bool, umask: u32) -> Done {
+pub(super) fn become_user(
+    uid: Uid,
+    gid: Gid,
+    groups: Option<&[Gid]>,
+    groups_may_stay: bool,
+    umask: u32,
+) -> Done {
     rustix::thread::set_keep_capabilities(true)?;
-    match rustix::thread::set_thread_groups(groups) {
-        Err(Errno::PERM) if groups_may_stay => {}
-        done => done?,
+    match groups.map(rustix::thread::set_thread_groups) {
+        None => {}
+        Some(Err(Errno::PERM)) if groups_may_stay => {}
+        Some(done) => done?,
     }
     rustix::thread::set_thread_res_gid(gid, gid, gid)?;
     rustix::thread::set_thread_res_uid(uid, uid, uid)?;

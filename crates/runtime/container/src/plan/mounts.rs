@@ -234,9 +234,10 @@ fn label(draft: &Draft<'_>, kind: &str, options: &mut Options) -> Option<Vec<u8>
     if kind == "mqueue" {
         return Some(label.as_bytes().to_vec());
     }
-    if options.parameters.iter().all(|p| p.key != "context") {
+    let key = draft.request.options.label_option.as_str();
+    if options.parameters.iter().all(|p| p.key != key) {
         options.parameters.push(Parameter {
-            key: "context".to_owned(),
+            key: key.to_owned(),
             value: Some(label.clone()),
         });
     }

@@ -60,6 +60,10 @@ pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
         Action::Await(Signal::Grouped),
     );
     draft.push(Place::Group, "enter", "the cgroup", Action::EnterGroups);
+    if draft.request.options.delegates {
+        let action = Action::Await(Signal::Delegated);
+        draft.push(Place::Delegation, "await", "the cgroup below", action);
+    }
     let keyring = if draft.request.options.shared_keyring {
         None
     } else {

@@ -124,7 +124,8 @@ fn identity(draft: &mut Draft<'_>) {
     let action = Action::User {
         uid: owner,
         gid: Gid::from_raw(user.gid),
-        groups: user.additional_gids.iter().map(|g| Gid::from_raw(*g)).collect(),
+        groups: (!draft.request.options.keeps_groups)
+            .then(|| user.additional_gids.iter().map(|g| Gid::from_raw(*g)).collect()),
         // Where only one id is mapped the kernel forbids to set groups at all.
         groups_may_stay: draft.facts.user_namespace && user.additional_gids.is_empty(),
         umask: user.umask.unwrap_or(0o022),

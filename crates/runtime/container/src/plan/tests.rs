@@ -1,8 +1,8 @@
 //! Plans as data: what is asked for becomes steps, in order, without root and without touching anything.
 
-use super::plan;
-use crate::request::{Cgroups, HostFacts, Options, Request, Stdio};
-use crate::step::Place;
+use super::{Plan, plan};
+use crate::request::{Cgroups, HostFacts, LabelOption, Options, Request, Stdio};
+use crate::step::{Action, Place, Source};
 use serde_json::{Value, json};
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -40,7 +40,8 @@ fn with(members: &[(&str, Value)]) -> Value {
     spec
 }
 
-fn lines(spec: &Value, facts: &HostFacts, rootfs: &[Mount]) -> Result<Vec<String>> {
+/// The plan of a configuration with options.
+fn planned(spec: &Value, facts: &HostFacts, rootfs: &[Mount], options: Options<'_>) -> Result<Plan> {
     let spec: Spec = serde_json::from_value(spec.clone()).unwrap();
     let input = std::io::stdin();
     let request = Request {
@@ -56,10 +57,15 @@ fn lines(spec: &Value, facts: &HostFacts, rootfs: &[Mount]) -> Result<Vec<String
         group: None,
         entrances: &[],
         seccomp: None,
-        options: Options::default(),
+        options,
     };
     let plan = plan(&request, facts)?;
     assert!(plan.steps.is_sorted_by_key(|s| s.place));
+    Ok(plan)
+}
+
+fn lines(spec: &Value, facts: &HostFacts, rootfs: &[Mount]) -> Result<Vec<String>> {
+    let plan = planned(spec, facts, rootfs, Options::default())?;
     Ok(plan
         .to_string()
         .lines()
@@ -342,4 +348,35 @@ fn version_one_cgroups_are_shown_as_docker_does() {
             "give back the cgroup namespace",
         ]
     );
+}
+
+#[test]
+fn labels_are_given_by_the_option_that_is_asked_for() {
+    let spec = with(&[
+        (
+            "/mounts",
+            json!([{"destination": "/t", "type": "tmpfs", "source": "t"}]),
+        ),
+        ("/linux/mountLabel", json!("a:b:c:s0")),
+    ]);
+    for (label_option, name) in [
+        (LabelOption::Context, c"context"),
+        (LabelOption::FsContext, c"fscontext"),
+        (LabelOption::DefContext, c"defcontext"),
+        (LabelOption::RootContext, c"rootcontext"),
+    ] {
+        let options = Options {
+            label_option,
+            ..Options::default()
+        };
+        let plan = planned(&spec, &facts(), &[], options).unwrap();
+        let parameters = plan.steps.iter().find_map(|step| match &step.action {
+            Action::Mount(mount) => match &mount.source {
+                Source::New(tmpfs) => Some(tmpfs.parameters().collect::<Vec<_>>()),
+                _ => None,
+            },
+            _ => None,
+        });
+        assert_eq!(parameters.unwrap(), [name]);
+    }
 }
