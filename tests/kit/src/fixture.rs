@@ -31,6 +31,11 @@ impl Fixture {
         Recipe::read(self.0).and_then(|recipe| recipe.make()).err()
     }
 
+    /// Where it is on this machine.
+    pub(crate) fn folder(self) -> PathBuf {
+        Recipe::read(self.0).unwrap_or_else(|e| panic!("{e}")).folder()
+    }
+
     /// Where a test finds it.
     pub(crate) fn inside(self) -> PathBuf {
         let recipe = Recipe::read(self.0).unwrap_or_else(|e| panic!("{e}"));

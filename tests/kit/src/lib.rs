@@ -18,6 +18,9 @@
 //! bed       runs the body in systemd's namespaces
 //! ```
 //!
+//! A test for the virtual machine (tests/vm-bed) runs in the same program there, booted once for all of them; with `TARE_KIT_IN=machine`
+//! every test does.
+//!
 //! **Rules.** A test changes nothing of the host: the mounts are private, the groups below the host's own are removed by
 //! the outer process even when the test was killed. A leak fails a test that would have passed. Nothing waits by
 //! sleeping. The scratch folder is on a real filesystem and short in name (`/mnt/scratch`), so that sockets fit.
@@ -40,6 +43,7 @@
 )]
 
 mod bed;
+mod machine;
 mod need;
 mod rounds;
 mod stage;
@@ -57,5 +61,5 @@ pub use command::{Finished, Running, Tare};
 pub use need::Need;
 pub use registry::Registry;
 pub use rounds::rounds;
-pub use stage::{is_outside, test, test_under_systemd, test_under_systemd_v1};
+pub use stage::{is_outside, test, test_in_machine, test_under_systemd, test_under_systemd_v1};
 pub use world::{Person, World};

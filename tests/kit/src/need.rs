@@ -2,6 +2,7 @@
 
 use crate::bed;
 use crate::fixture::Fixture;
+use crate::machine;
 use rustix::process::geteuid;
 use std::fmt;
 use std::io::Write as _;
@@ -32,7 +33,7 @@ pub enum Need {
     Systemd,
     /// The same with a systemd that knows cgroup version 1, and its hierarchies: for [`crate::test_under_systemd_v1`].
     SystemdV1,
-    /// qemu, for tests in a virtual machine.
+    /// qemu, and the machine that it is to boot: for [`crate::test_in_machine`].
     Vm,
     /// A program on the search path.
     Program(&'static str),
@@ -95,7 +96,9 @@ impl Need {
                 .or_else(|| Fixture::named(bed::FIXTURE).missing()),
             Need::SystemdV1 => first([Need::Root, Need::Cgroup1, Need::Overlay].map(Need::missing))
                 .or_else(|| Fixture::named(bed::FIXTURE_V1).missing()),
-            Need::Vm => no_program("qemu-system-x86_64"),
+            Need::Vm => no_program("qemu-system-x86_64")
+                .or_else(|| no_program("mke2fs"))
+                .or_else(|| Fixture::named(machine::FIXTURE).missing()),
             Need::Program(name) => no_program(name),
             Need::Fixture(name) => Fixture::named(name).missing(),
         }

@@ -3,6 +3,7 @@
 use crate::bed;
 use crate::cgroups::Groups;
 use crate::leaks;
+use crate::machine;
 use crate::need::{Need, skip};
 use crate::rounds::limit;
 use crate::world::World;
@@ -26,7 +27,22 @@ pub fn test<F: FnOnce(&World)>(needs: &[Need], body: F) {
     match std::env::var(STAGE).as_deref() {
         Ok("inside") => inside(body),
         Ok("init") => init(name),
+        _ if machine::is_asked_for() => in_machine_if(name, &[]),
         _ => outside_if(name, needs),
+    }
+}
+
+/// As [`test`], in a virtual machine with cgroup version 2, every controller of it, and a systemd with a user manager for `tester`:
+/// one boot serves all tests of a program that are run. The body runs there as root in the root group, beside no other test; it
+/// finds sid's runc and crun as `peer runc` and `peer crun`, and a disk of its own at /dev/vdc.
+///
+/// # Panics
+/// As [`test`].
+pub fn test_in_machine<F: FnOnce(&World)>(needs: &[Need], body: F) {
+    let name = test_name(type_name::<F>());
+    match std::env::var(STAGE).as_deref() {
+        Ok(machine::STAGE) => machine::inside(body),
+        _ => in_machine_if(name, needs),
     }
 }
 
@@ -52,10 +68,22 @@ pub fn test_under_systemd_v1<F: FnOnce(&World)>(needs: &[Need], body: F) {
 fn under_systemd(name: &str, needs: &[Need], fixture: &'static str, body: impl FnOnce(&World)) {
     match std::env::var(STAGE).as_deref() {
         Ok(bed::STAGE) => body(&World::enter()),
+        // That machine is run by systemd already.
+        Ok(machine::STAGE) if fixture == bed::FIXTURE => machine::inside(body),
         Ok("inside") => inside(|_world| bed::run(name, fixture)),
         Ok("init") => init(name),
+        _ if machine::is_asked_for() => in_machine_if(name, &[]),
         _ => outside_if(name, needs),
     }
+}
+
+fn in_machine_if(name: &str, needs: &[Need]) {
+    for need in [Need::Root, Need::Vm].iter().chain(needs) {
+        if let Some(reason) = need.missing() {
+            return skip(name, *need, &reason);
+        }
+    }
+    machine::verdict(name);
 }
 
 fn outside_if(name: &str, needs: &[Need]) {
@@ -188,10 +216,10 @@ fn sweep(all: &Path) {
 }
 
 /// The folder of one test on the disk, removed with its owner.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(pub(crate) PathBuf);
 
 impl Scratch {
-    fn make(label: &str) -> Self {
+    pub(crate) fn make(label: &str) -> Self {
         let all = target_folder().join("scratch");
         sweep(&all);
         let path = all.join(label);
