@@ -9,6 +9,7 @@ use crate::host::{Controller, Host, Version};
 use crate::path::GroupPath;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use tare_error::{Context, Error, Kind, Result};
 use tare_spec_oci::Resources;
@@ -168,6 +169,12 @@ impl Group {
     /// is missing; limits set before a refused value stay set.
     pub fn apply(&self, resources: &Resources) -> Result<()> {
         write::apply(self, resources)
+    }
+
+    /// `resources` with a processor quota and its period where one of the two is given: the other as it stands. So
+    /// [`Group::apply`] understands them; for others who are told.
+    pub fn completed<'a>(&self, resources: &'a Resources) -> Cow<'a, Resources> {
+        write::completed(self, resources)
     }
 
     /// Sets what can be set of limits that nobody asked for, and says what could not be: for *one* warning.

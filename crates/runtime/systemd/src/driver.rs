@@ -283,6 +283,7 @@ impl Systemd {
     /// checked first; systemd's refusals; the freezer's.
     pub fn update(&mut self, unit: &Unit, group: &Group, resources: &Resources) -> Result<Resources> {
         let terms = self.terms(group.host().layout());
+        let resources = &*group.completed(resources);
         let properties = properties::of_resources(resources, terms)?;
         check_usage(group, resources)?;
         if !properties.is_empty() {

@@ -8,10 +8,12 @@ use crate::host::{Controller, Version};
 use crate::limits::{Absent, Draft, Home, Setting, Step};
 use rustix::fd::AsFd;
 use rustix::io::Errno;
+use std::borrow::Cow;
 use tare_error::{Context, Error, Kind, Result};
 use tare_spec_oci::{DeviceRule, Resources};
 
 pub(super) fn apply(group: &Group, resources: &Resources) -> Result<()> {
+    let resources = &*completed(group, resources);
     let homes = Homes::of(group);
     let draft = Draft::of(resources, &homes);
     if let Some(first) = first_with_rest(draft.refused) {
@@ -31,6 +33,41 @@ pub(super) fn apply_where_possible(group: &Group, resources: &Resources) -> Vec<
     refused.extend(set_devices(group, &resources.devices).err());
     refused.extend(draft.steps.iter().filter_map(|step| set_all(group, step).err()));
     refused
+}
+
+/// `resources` with quota and period where one of the two is given, the other as it stands: version 2 has one file for both,
+/// and systemd one property.
+pub(super) fn completed<'a>(group: &Group, resources: &'a Resources) -> Cow<'a, Resources> {
+    let given = resources.cpu.as_ref().map(|cpu| {
+        let is = |value: bool| value.then_some(());
+        (is(cpu.quota.unwrap_or(0) != 0), is(cpu.period.unwrap_or(0) != 0))
+    });
+    let (Some((quota, period)), Some((old_quota, old_period))) = (given, quota_and_period(group)) else {
+        return Cow::Borrowed(resources);
+    };
+    if quota.is_some() == period.is_some() {
+        return Cow::Borrowed(resources);
+    }
+    let mut whole = resources.clone();
+    if let Some(cpu) = &mut whole.cpu {
+        match quota {
+            Some(()) => cpu.period = Some(old_period),
+            None => cpu.quota = Some(old_quota),
+        }
+    }
+    Cow::Owned(whole)
+}
+
+/// As the kernel holds them; no quota is -1.
+fn quota_and_period(group: &Group) -> Option<(i64, u64)> {
+    if let Some(member) = group.v1(Controller::Cpu) {
+        let quota = member.dir.read("cpu.cfs_quota_us").ok()?.trim().parse().ok()?;
+        let period = member.dir.read("cpu.cfs_period_us").ok()?.trim().parse().ok()?;
+        return Some((quota, period));
+    }
+    let text = group.v2()?.dir.read("cpu.max").ok()?;
+    let (quota, period) = text.trim().split_once(' ')?;
+    Some((quota.parse().unwrap_or(-1), period.parse().ok()?))
 }
 
 fn first_with_rest(errors: Vec<Error>) -> Option<Error> {
