@@ -1,25 +1,34 @@
-//! `events`: what a container uses, as lines of JSON in runc's shape; once, or again and again until it ends.
+//! `events`: what a container uses, as lines of JSON in runc's shape; once, or again and again until it ends, and a line
+//! whenever memory ran out in it.
 
 use crate::output;
 use crate::reading::Arguments;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tare_cgroup::{Amount, IoUsage, Usage};
 use tare_error::{Error, Kind, Result};
-use tare_lifecycle::Condition;
+use tare_lifecycle::{Condition, Event};
 
 /// How often, where nothing else is asked.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// One line.
 #[derive(Serialize)]
-struct Event<'a> {
+struct Line<'a> {
     r#type: &'a str,
     id: &'a str,
     #[serde(skip_serializing_if = "Value::is_null")]
     data: Value,
+}
+
+fn line<'a>(kind: &'a str, id: &'a str, data: Value) -> Line<'a> {
+    Line {
+        r#type: kind,
+        id,
+        data,
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -36,21 +45,30 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         let Some(usage) = container.usage()? else {
             return Ok(false);
         };
-        output::print_line(&Event {
-            r#type: "stats",
-            id: id.as_str(),
-            data: data(&usage),
-        })
+        output::print_line(&line("stats", id.as_str(), data(&usage)))
     };
     if arguments.has("stats") {
         stats()?;
         return Ok(ExitCode::SUCCESS);
     }
+    let mut watch = container.watch()?;
+    let mut due = Instant::now();
     // Whoever reads may go, and the container may end.
-    while container.condition()? != Condition::Stopped && stats()? {
-        container.wait_at_most(interval)?;
+    loop {
+        if Instant::now() >= due {
+            if !stats()? {
+                return Ok(ExitCode::SUCCESS);
+            }
+            due = Instant::now() + interval;
+        }
+        match watch.next(due.saturating_duration_since(Instant::now()))? {
+            Event::Nothing => {}
+            Event::Ended => return Ok(ExitCode::SUCCESS),
+            Event::OutOfMemory => {
+                output::print_line(&line("oom", id.as_str(), Value::Null))?;
+            }
+        }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// A time in Go's spelling: `5s`, `500ms`, `1m`; a bare number is seconds.

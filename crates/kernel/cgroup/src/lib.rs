@@ -55,6 +55,7 @@ mod group;
 mod host;
 mod limits;
 mod mountinfo;
+mod notice;
 mod path;
 mod report;
 mod usage;
@@ -64,6 +65,7 @@ pub use devices::{Access as DeviceAccess, Device as DeviceSet, Policy as DeviceP
 pub use group::{Entrance, Group};
 pub use host::{Controller, Hierarchy, Host, Layout, Version};
 pub use limits::{io_weight, swap_alone, weight_of_shares};
+pub use notice::MemoryNotice;
 pub use path::GroupPath;
 pub use report::{GroupMemory, MemoryReport, OomKill};
 pub use usage::{Amount, CpuUsage, IoUsage, MemoryUsage, Usage};

@@ -6,13 +6,11 @@ use crate::group;
 use crate::home::Home;
 use crate::id::ContainerId;
 use crate::record::Record;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tare_cgroup::{Group, Usage};
 use tare_container::Waiting;
 use tare_error::{Context, Error, Kind, Result};
@@ -234,20 +232,6 @@ impl Container {
     /// The kernel's.
     pub fn usage(&self) -> Result<Option<Usage>> {
         Ok(self.group()?.map(|group| group.usage()))
-    }
-
-    /// Waits for the end of its first process, no longer than `time`.
-    ///
-    /// # Errors
-    /// The kernel's.
-    pub fn wait_at_most(&self, time: Duration) -> Result<()> {
-        let (Some(process), Ok(time)) = (self.first_process()?, Timespec::try_from(time)) else {
-            return Ok(());
-        };
-        match poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&time)) {
-            Err(Errno::INTR) => Ok(()),
-            done => done.op("wait for", &self.id).map(|_| ()),
-        }
     }
 
     /// Its unit, where systemd made its cgroup.

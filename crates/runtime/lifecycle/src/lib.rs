@@ -37,6 +37,7 @@ mod hooks;
 mod id;
 mod record;
 mod start;
+mod watch;
 
 pub use annotation::UNSAFE_ANNOTATIONS;
 pub use bundle::Bundle;
@@ -49,3 +50,4 @@ pub use exec::Exec;
 pub use home::Home;
 pub use id::ContainerId;
 pub use record::Record;
+pub use watch::{Event, Watch};
