@@ -128,12 +128,10 @@ fn with_own(own: u32, ranges: &[(u32, u32)]) -> Vec<IdMapping> {
     map
 }
 
-fn program(name: &str) -> Option<CString> {
-    let found = PROGRAMS
-        .iter()
-        .map(|d| format!("{d}/{name}"))
-        .find(|p| Path::new(p).exists())?;
-    CString::new(found).ok()
+/// Where a program that maps ids is.
+pub(crate) fn program(name: &str) -> Option<String> {
+    let mut paths = PROGRAMS.iter().map(|folder| format!("{folder}/{name}"));
+    paths.find(|path| Path::new(path).exists())
 }
 
 /// Enters new user and mount namespaces and has the maps written.
@@ -185,6 +183,7 @@ impl Mapper {
     fn start(name: &'static str, maps: &[IdMapping]) -> Result<Mapper> {
         let c = |s: String| CString::new(s).map_err(|_| Error::new(Kind::Internal, "use", name));
         let path = program(name).ok_or_else(|| Error::new(Kind::NotFound, "find", name))?;
+        let path = c(path)?;
         let mut words = vec![
             name.to_owned(),
             rustix::process::getpid().as_raw_nonzero().to_string(),

@@ -1,12 +1,14 @@
 //! The id maps of a user namespace (user_namespaces(7)).
 
+use crate::rootless;
 use crate::spawn::{Fork, spawn};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::Pid;
+use rustix::process::{Pid, getegid, geteuid};
 use std::fmt::Write as _;
 use std::io::Write as _;
-use tare_error::{Context, Result};
+use std::process::{Command, Stdio};
+use tare_error::{Context, Error, Kind, Result};
 use tare_spec_oci::IdMapping;
 use tare_sys::CloneFlags;
 
@@ -44,20 +46,85 @@ pub fn map_text(maps: &[IdMapping]) -> String {
     text
 }
 
-/// Writes the maps of the new user namespace that the child `pid` is in; needs `CAP_SETUID` and `CAP_SETGID` over the
-/// ids outside. Each map can be written once.
+/// Writes the maps of the new user namespace that the child `pid` is in. Root of a user namespace, or of the machine,
+/// writes them itself; an ordinary user writes one that has nothing but their own id, and has `newuidmap` and `newgidmap`
+/// write others. Each map can be written once.
 ///
 /// # Errors
-/// The kernel's, with the file as subject.
+/// The kernel's, with the file as subject; `Denied` where those programs refuse, `Unsupported` where they are missing.
 pub fn write_maps(pid: Pid, uids: &[IdMapping], gids: &[IdMapping]) -> Result<()> {
-    for (name, maps) in [("uid_map", uids), ("gid_map", gids)] {
-        let path = format!("/proc/{}/{name}", pid.as_raw_nonzero());
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .open(&path)
-            .op("open", &path)?;
-        // The kernel takes the whole map in one write or not at all.
-        file.write_all(map_text(maps).as_bytes()).op("write", &path)?;
+    let is_root = geteuid().is_root();
+    for map in [
+        Map {
+            file: "uid_map",
+            program: "newuidmap",
+            lines: uids,
+            own: geteuid().as_raw(),
+        },
+        Map {
+            file: "gid_map",
+            program: "newgidmap",
+            lines: gids,
+            own: getegid().as_raw(),
+        },
+    ] {
+        if is_root || map.is_own() {
+            // Only where groups cannot be dropped may an ordinary user map the own group (user_namespaces(7)).
+            if !is_root && map.file == "gid_map" {
+                write(pid, "setgroups", "deny")?;
+            }
+            write(pid, map.file, &map_text(map.lines))?;
+        } else {
+            map.by_program(pid)?;
+        }
     }
     Ok(())
+}
+
+/// One of the two maps.
+struct Map<'a> {
+    file: &'static str,
+    program: &'static str,
+    lines: &'a [IdMapping],
+    own: u32,
+}
+
+impl Map<'_> {
+    /// Whether it has nothing but the own id.
+    fn is_own(&self) -> bool {
+        matches!(self.lines, [line] if line.size == 1 && line.host_id == self.own)
+    }
+
+    fn by_program(&self, pid: Pid) -> Result<()> {
+        let path = rootless::program(self.program).ok_or_else(|| {
+            Error::new(Kind::Unsupported, "map ids by", self.program)
+                .because("there is no such program")
+                .hint("install it (Debian: uidmap), or map one id alone: your own")
+        })?;
+        let text = map_text(self.lines);
+        let ran = Command::new(path)
+            .arg(pid.as_raw_nonzero().to_string())
+            .args(text.split_whitespace())
+            .stdin(Stdio::null())
+            .output()
+            .op("run", self.program)?;
+        if ran.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&ran.stderr);
+        let why = said.lines().next().unwrap_or("it refused").to_owned();
+        Err(Error::new(Kind::Denied, "map ids by", self.program)
+            .because(why)
+            .hint("look at /etc/subuid and /etc/subgid, and whether the program is setuid root"))
+    }
+}
+
+fn write(pid: Pid, name: &str, text: &str) -> Result<()> {
+    let path = format!("/proc/{}/{name}", pid.as_raw_nonzero());
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .op("open", &path)?;
+    // The kernel takes the whole map in one write or not at all.
+    file.write_all(text.as_bytes()).op("write", &path)
 }

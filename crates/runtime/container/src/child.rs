@@ -57,9 +57,16 @@ pub(crate) struct Child<'a> {
     pub(crate) entrances: &'a [BorrowedFd<'a>],
     /// Sources that were opened, by slot; made with their full length before the fork.
     pub(crate) slots: Vec<Option<OwnedFd>>,
+    /// Whether an ordinary user maps its ids, for which it must be seen to be theirs.
+    pub(crate) mapped_by_user: bool,
     pub(crate) handles: Handles,
     /// File systems that were mounted by this child.
     pub(crate) grounds: Grounds<'a>,
+}
+
+/// Until exec no process of a container may trace or inspect this one (CVE-2016-9962).
+fn withdraw() {
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// What is opened on the way and closed before the gate.
@@ -79,8 +86,9 @@ impl<'a> Child<'a> {
     /// Executes the plan; returns only where a step failed, with an exit code for nobody.
     pub(crate) fn run(mut self) -> i32 {
         let plan = self.plan;
-        // Until exec no process of a container may trace or inspect this one (CVE-2016-9962).
-        let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+        if !self.mapped_by_user {
+            withdraw();
+        }
         for (number, step) in plan.steps.iter().enumerate() {
             if let Action::Exec {
                 candidates,
@@ -210,12 +218,16 @@ impl<'a> Child<'a> {
         let mut word = [0];
         loop {
             match rustix::net::recv(self.channel, &mut word, RecvFlags::empty()) {
-                Ok((1.., _)) if word == [signal as u8] => return Ok(()),
+                Ok((1.., _)) if word == [signal as u8] => break,
                 Ok((1.., _)) => return Err(Errno::PROTO.into()),
                 Err(Errno::INTR) => {}
                 Ok((0, _)) | Err(_) => exit_now(1),
             }
         }
+        if signal == Signal::Mapped {
+            withdraw();
+        }
+        Ok(())
     }
 
     /// Closes everything but the standard fds and the channel: a created container that waits, and what it becomes,

@@ -15,7 +15,7 @@ use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
-use rustix::process::Pid;
+use rustix::process::{Pid, geteuid};
 use std::path::PathBuf;
 use tare_error::{Context, Error, Kind, Result};
 use tare_process::{CloneFlags, Fork, spawn, spawn_through, user_namespace};
@@ -386,6 +386,7 @@ fn fork(
     keep.extend(options.hook_state);
     keep.extend(options.hook_output.iter().flatten());
     let kept = kept_at_the_gate(channel, &options);
+    let mapped_by_user = !geteuid().is_root() && plan.outside.as_ref().is_some_and(|outside| outside.new);
     let child = Child {
         plan,
         channel,
@@ -398,6 +399,7 @@ fn fork(
         starter: None,
         entrances: request.entrances,
         slots: (0..plan.slots).map(|_| None).collect(),
+        mapped_by_user,
         handles: Handles::default(),
         grounds: Grounds::with_room_for(plan.steps.len()),
     };
@@ -407,7 +409,8 @@ fn fork(
         keep: &keep,
     };
     let process = if plan.entry.is_empty() {
-        in_pid_namespace(plan, joined, || spawn(&how, || child.run()))?.map_err(refused)?
+        let make = || seen(mapped_by_user, || spawn(&how, || child.run()));
+        in_pid_namespace(plan, joined, make)?.map_err(refused)?
     } else {
         let enter = || enter_namespaces(plan, joined, channel);
         match spawn_through(&how, enter, || child.run()).map_err(refused)? {
@@ -418,21 +421,58 @@ fn fork(
     let Some((_, theirs)) = &sources else {
         return Ok(Some((process, None)));
     };
-    let mut keep = vec![channel, theirs.as_fd()];
-    keep.extend(maps.iter().map(AsFd::as_fd));
-    let how = Fork {
-        flags: CloneFlags::NEWNS,
-        group: None,
-        keep: &keep,
-    };
-    match spawn(&how, || {
-        run_opener(plan, process.pid, maps, channel, theirs.as_fd())
-    }) {
+    match opener(plan, process.pid, maps, channel, theirs.as_fd()) {
         Ok(opener) => Ok(Some((process, Some(opener)))),
         Err(errno) => {
             process.kill_and_reap();
             Err(refused(errno))
         }
+    }
+}
+
+/// Makes a child that is seen to be this user's, if `seen`: what is not dumpable has files in /proc that are root's, and
+/// its maps are such files. This process is sealed again afterwards; the child seals itself when it is mapped.
+fn seen<T>(seen: bool, make: impl FnOnce() -> T) -> T {
+    use rustix::process::{DumpableBehavior, dumpable_behavior, set_dumpable_behavior};
+    let before = dumpable_behavior();
+    if seen {
+        let _ = set_dumpable_behavior(DumpableBehavior::Dumpable);
+    }
+    let made = make();
+    if let (true, Ok(before)) = (seen, before) {
+        let _ = set_dumpable_behavior(before);
+    }
+    made
+}
+
+/// Forks the opener into mounts of its own. An ordinary user may have those in a user namespace alone: then it is the
+/// child's, whose owner this user is.
+fn opener(
+    plan: &Plan,
+    child: Pid,
+    maps: &[OwnedFd],
+    channel: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+) -> rustix::io::Result<tare_process::Child> {
+    let fork = |flags, namespace: Option<&OwnedFd>| {
+        let mut keep = vec![channel, to];
+        keep.extend(maps.iter().chain(namespace).map(AsFd::as_fd));
+        let how = Fork {
+            flags,
+            group: None,
+            keep: &keep,
+        };
+        let namespace = namespace.map(AsFd::as_fd);
+        spawn(&how, || run_opener(plan, child, (maps, namespace), channel, to))
+    };
+    match fork(CloneFlags::NEWNS, None) {
+        Err(Errno::PERM) => {
+            let path = format!("/proc/{}/ns/user", child.as_raw_nonzero());
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+            let namespace = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
+            fork(CloneFlags::empty(), Some(&namespace))
+        }
+        done => done,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the caller asks for, and what the plan must know about the host.
 
 use rustix::fd::BorrowedFd;
+use rustix::process::geteuid;
 use std::path::{Path, PathBuf};
 use tare_error::{Context, Result};
 use tare_spec_oci::{Mount, Spec};
@@ -116,7 +117,8 @@ pub struct Filter<'a> {
 /// What the plan must know about the host. Pure data, so that plans can be made for any host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostFacts {
-    /// Whether this process already is in a user namespace of limited ids (rootless): then device nodes are bound
+    /// Whether this process has not the rights of the machine's root: it is in a user namespace of limited ids, or is an
+    /// ordinary user, whose container gets one (rootless). Then device nodes are bound
     /// from the host, sysfs of the host's network namespace is bound, overlay marks are `user.` attributes.
     pub user_namespace: bool,
     /// How many group ids that user namespace maps.
@@ -152,7 +154,7 @@ impl HostFacts {
     pub fn read() -> Result<HostFacts> {
         let read = |path| read(path).op("read", path);
         Ok(HostFacts {
-            user_namespace: is_limited(&read("/proc/self/uid_map")?),
+            user_namespace: !geteuid().is_root() || is_limited(&read("/proc/self/uid_map")?),
             mapped_groups: mapped(&read("/proc/self/gid_map")?),
             cgroups: Cgroups::read()?,
             overlay_append: true,

@@ -8,19 +8,25 @@ use crate::step::Action;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Pid};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tare_mount::Propagation;
+use tare_process::CloneFlags;
 use tare_sys::exit_now;
 
-/// Executes the opener's steps in order and sends what they made to the child `child`.
+/// Executes the opener's steps in order and sends what they made to the child `child`: in mounts of its own, which it was
+/// born with, or makes once it has joined the user namespace that it is handed.
 pub(crate) fn run(
     plan: &Plan,
     child: Pid,
-    maps: &[OwnedFd],
+    (maps, joins): (&[OwnedFd], Option<BorrowedFd<'_>>),
     channel: BorrowedFd<'_>,
     to: BorrowedFd<'_>,
 ) -> i32 {
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    let mut done = mounts::host_propagation(Propagation::Slave);
+    let entered = joins.map_or(Ok(()), enter);
+    let mut done = entered
+        .map_err(Into::into)
+        .and_then(|()| mounts::host_propagation(Propagation::Slave));
     for (index, step) in plan.opener.iter().enumerate() {
         if done.is_ok()
             && let Action::Prepare { from, .. } = &step.action
@@ -33,6 +39,12 @@ pub(crate) fn run(
         }
     }
     0
+}
+
+/// Joins a user namespace, and copies the mounts.
+fn enter(namespace: BorrowedFd<'_>) -> rustix::io::Result<()> {
+    move_into_link_name_space(namespace, Some(LinkNameSpaceType::User))?;
+    tare_sys::unshare(CloneFlags::NEWNS)
 }
 
 impl Child<'_> {

@@ -4,8 +4,9 @@ use crate::plan::Outside;
 use crate::request::{Request, Stdio};
 use rustix::fs::FileType;
 use rustix::io::Errno;
-use rustix::process::{Pid, Resource, Rlimit};
+use rustix::process::{Pid, Resource, Rlimit, geteuid};
 use rustix::thread::Uid;
+use std::io::ErrorKind;
 use tare_error::{Context, Error, Kind, Result};
 use tare_process::write_maps;
 use tare_spec_oci::IdMapping;
@@ -22,7 +23,11 @@ pub(super) fn arrange(outside: &Outside, child: Pid, request: &Request<'_>) -> R
         let path = format!("/proc/{}/oom_score_adj", child.as_raw_nonzero());
         let same = std::fs::read_to_string(&path).is_ok_and(|now| now.trim() == score.to_string());
         if !same {
-            std::fs::write(&path, score.to_string()).op("set oom_score_adj to", score)?;
+            match std::fs::write(&path, score.to_string()) {
+                // An ordinary user may raise it and no more: it stays as it is, as in runc.
+                Err(e) if e.kind() == ErrorKind::PermissionDenied && !geteuid().is_root() => {}
+                written => written.op("set oom_score_adj to", score)?,
+            }
         }
     }
     for (resource, hard) in &outside.limits {
@@ -40,7 +45,11 @@ pub(super) fn arrange(outside: &Outside, child: Pid, request: &Request<'_>) -> R
         for fd in [stdin, stdout, stderr] {
             let kind = rustix::fs::fstat(fd).map(|s| FileType::from_raw_mode(s.st_mode));
             if kind == Ok(FileType::Fifo) {
-                rustix::fs::fchown(fd, Some(Uid::from_raw(owner)), None).op("give a pipe to", owner)?;
+                match rustix::fs::fchown(fd, Some(Uid::from_raw(owner)), None) {
+                    // It is somebody else's, or that owner is: used it can be without.
+                    Err(Errno::PERM) if !geteuid().is_root() => {}
+                    given => given.op("give a pipe to", owner)?,
+                }
             }
         }
     }
