@@ -1,13 +1,18 @@
 //! Arguments, read by the table: options in any position, with one dash or two, with `=` or without.
 
 use crate::options::{OPTIONS, Opt, VERBS, Verb, find};
+use rustix::process::geteuid;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use tare_error::{Error, Kind, Result};
 use tare_lifecycle::{ContainerId, Driver, Home};
+use tare_process::rootless::{self, Standing};
 
 /// Where containers are kept.
 const ROOT: &str = "/run/tare/runtime";
+
+/// The runtime folder that a login of root gets: of the machine's root, or of a system container's.
+const ROOTS_OWN: &str = "/run/user/0";
 
 /// The arguments of one call.
 pub(crate) struct Arguments {
@@ -86,7 +91,7 @@ impl Arguments {
         };
         Ok(match systemd {
             false => Driver::Cgroupfs,
-            true => systemd_of(rustix::process::geteuid().is_root()),
+            true => systemd_of_caller()?,
         })
     }
 
@@ -209,17 +214,24 @@ fn text(word: OsString) -> Result<String> {
     clippy::disallowed_methods,
     reason = "where a bus is, only the environment says"
 )]
-fn systemd_of(is_root: bool) -> Driver {
-    let variable = |name: &str| std::env::var(name).ok();
-    if is_root {
-        return Driver::Systemd {
+fn systemd_of_caller() -> Result<Driver> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let runtime_folder = variable("XDG_RUNTIME_DIR");
+    let asks_user = match (geteuid().is_root(), runtime_folder.as_deref()) {
+        (false, _) => true,
+        (true, None | Some(ROOTS_OWN)) => false,
+        // Root of a user namespace with a user's runtime folder is that user (podman without root).
+        (true, Some(_)) => rootless::standing()? != Standing::Root,
+    };
+    Ok(match asks_user {
+        false => Driver::Systemd {
             address: variable("DBUS_SYSTEM_BUS_ADDRESS"),
-        };
-    }
-    Driver::UserSystemd {
-        address: variable("DBUS_SESSION_BUS_ADDRESS"),
-        runtime_folder: variable("XDG_RUNTIME_DIR").map(PathBuf::from),
-    }
+        },
+        true => Driver::UserSystemd {
+            address: variable("DBUS_SESSION_BUS_ADDRESS"),
+            runtime_folder: runtime_folder.map(PathBuf::from),
+        },
+    })
 }
 
 /// Root's folder, or an ordinary user's own.
@@ -228,7 +240,7 @@ fn systemd_of(is_root: bool) -> Driver {
     reason = "where a user's run folder is, only the environment says"
 )]
 fn default_root() -> PathBuf {
-    let own = std::env::var_os("XDG_RUNTIME_DIR").filter(|_| !rustix::process::geteuid().is_root());
+    let own = std::env::var_os("XDG_RUNTIME_DIR").filter(|_| !geteuid().is_root());
     own.map_or_else(
         || PathBuf::from(ROOT),
         |folder| Path::new(&folder).join("tare/runtime"),

@@ -160,7 +160,7 @@ impl Group {
 
     /// Sets limits and device rules, all or an error at the first that cannot be set.
     ///
-    /// What is absent from `resources` stays as it is. In a user namespace device rules are passed over: the kernel
+    /// What is absent from `resources` stays as it is. For ordinary users and in a user namespace device rules are passed over: the kernel
     /// takes none from there, and makes no device nodes there either.
     ///
     /// # Errors

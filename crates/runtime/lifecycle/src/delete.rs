@@ -47,8 +47,12 @@ impl Container {
         if let Some(group) = &group {
             group.kill()?;
         }
-        if let Some(unit) = unit {
-            unit.stop()?;
+        let stopped = unit.map_or(Ok(()), |unit| unit.stop());
+        match stopped {
+            // There is no systemd any more (a user has logged out, say): whatever comes next starts without the unit; one
+            // that only does not answer ends a unit whose group is gone by itself.
+            Err(e) if e.kind() == Kind::Unavailable => {}
+            stopped => stopped?,
         }
         if let Some(group) = &group {
             group::remove(group)?;

@@ -108,6 +108,11 @@ impl ScopedUnit {
         group.apply(&rounded)
     }
 
+    /// Has a process moved into the unit's group, or into the group `below` it.
+    pub(crate) fn attach(&self, below: Option<&str>, process: Pid) -> Result<()> {
+        Systemd::connect(&self.bus)?.attach(&self.unit, below, process)
+    }
+
     /// Has the unit stopped; one that is gone is no error.
     pub(crate) fn stop(&self) -> Result<()> {
         Systemd::connect(&self.bus)?.stop(&self.unit)

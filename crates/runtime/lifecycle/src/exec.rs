@@ -6,6 +6,7 @@ use crate::filter::{self, Compiled};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use rustix::process::Pid;
 use rustix::thread::{sched_getaffinity, sched_setaffinity};
 use std::path::PathBuf;
 use tare_cgroup::{Entrance, Group, GroupPath};
@@ -92,18 +93,31 @@ impl Container {
             filter: filter.as_ref(),
             root: root.as_ref(),
         };
-        match self.enter(exec, inside, self.group_to_enter(exec)?.as_ref()) {
+        let is = |e: &Error, errno: Errno| e.errno() == Some(errno.raw_os_error());
+        let group = self.group_to_enter(exec)?;
+        let by_birth = |group: &Option<Group>| self.enter(exec, inside, group.as_ref(), |_| Ok(()));
+        match by_birth(&group) {
             // A version 2 group that has handed its controllers on takes no processes: the first one has moved below,
             // and the new one goes to its side.
-            Err(e) if e.errno() == Some(Errno::BUSY.raw_os_error()) && exec.sub_group.is_none() => {
-                let group = self.group_of_first_process()?.ok_or(e)?;
-                self.enter(exec, inside, Some(&group))
+            Err(e) if is(&e, Errno::BUSY) && exec.sub_group.is_none() => {
+                by_birth(&Some(self.group_of_first_process()?.ok_or(e)?))
             }
+            // From a group that is not the user's nobody is born into one that is: systemd moves there, for who it made it.
+            Err(e) if is(&e, Errno::ACCESS) => match self.unit()? {
+                Some(unit) => self.enter(exec, inside, None, |pid| unit.attach(exec.sub_group, pid)),
+                None => Err(e.hint("exec from a process in a group that is yours, as the container's is")),
+            },
             done => done,
         }
     }
 
-    fn enter(&self, exec: &Exec<'_>, inside: Inside<'_>, group: Option<&Group>) -> Result<Running> {
+    fn enter(
+        &self,
+        exec: &Exec<'_>,
+        inside: Inside<'_>,
+        group: Option<&Group>,
+        attach: impl FnOnce(Pid) -> Result<()>,
+    ) -> Result<Running> {
         let spec = inside.spec;
         let entrance = group.map(Group::entrance_beside_clone).transpose()?;
         let entrances: Vec<BorrowedFd<'_>> = entrance.iter().flat_map(Entrance::files).collect();
@@ -128,7 +142,7 @@ impl Container {
         let facts = HostFacts::read()?;
         let affinity = ExecAffinity::read(exec.process.exec_cpu_affinity.as_ref())?;
         let mut creation = begun_on(affinity.initial.as_ref(), || {
-            Creation::begin(&request, &facts, |_| Ok(()))
+            Creation::begin(&request, &facts, attach)
         })?;
         // The namespaces were opened by the number of the first process: that it still lives shows whose they were.
         if self.pid()?.is_none() {

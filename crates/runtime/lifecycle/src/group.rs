@@ -1,8 +1,10 @@
 //! The cgroup of a container.
 
+use rustix::process::geteuid;
 use std::time::Duration;
-use tare_cgroup::{Group, GroupPath, Host};
+use tare_cgroup::{Group, GroupPath, Host, Layout};
 use tare_error::{Kind, Result};
+use tare_process::rootless::{self, Standing};
 use tare_spec_oci::{DeviceKind, DeviceRule, IdMapping, Resources, Spec};
 
 /// Where the groups of containers are whose configuration names none.
@@ -26,15 +28,39 @@ const ALWAYS: &[(DeviceKind, Option<i64>, Option<i64>, &str)] = &[
 ];
 
 /// The group that a configuration asks for, or one of our own naming.
+///
+/// Who is not root of the machine owns groups, if any, where it is itself: a path that is not absolute, or none, is beside
+/// the group of this process then, as in runc (that group holds processes, so it could hand no controllers on). Version 2 alone
+/// can be delegated so.
 pub(crate) fn path(spec: &Spec, id: &str) -> Result<GroupPath> {
     let asked = spec
         .linux
         .as_ref()
-        .and_then(|linux| linux.cgroups_path.as_deref());
-    match asked.filter(|path| !path.is_empty()) {
+        .and_then(|linux| linux.cgroups_path.as_deref())
+        .filter(|path| !path.is_empty());
+    if let Some(path) = asked.filter(|path| path.starts_with('/')) {
+        return GroupPath::parse(path);
+    }
+    if let Some(above) = above_own()? {
+        return above.join(asked.unwrap_or(id));
+    }
+    match asked {
         Some(path) => GroupPath::parse(path),
         None => GroupPath::parse(PARENT)?.join(id),
     }
+}
+
+/// The group above the own one, for who is not root of the machine; none for root, and where there is none above.
+fn above_own() -> Result<Option<GroupPath>> {
+    if geteuid().is_root() && rootless::standing()? == Standing::Root {
+        return Ok(None);
+    }
+    let host = Host::current()?;
+    let own = host.v2().filter(|_| host.layout() == Layout::V2);
+    let own = own.and_then(|tree| tree.own_group.as_deref());
+    Ok(own
+        .and_then(|path| GroupPath::parse(path).ok())
+        .and_then(|path| path.parent()))
 }
 
 /// The limits that a configuration asks for, with the device rules that every container has.

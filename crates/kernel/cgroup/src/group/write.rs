@@ -8,6 +8,7 @@ use crate::host::{Controller, Version};
 use crate::limits::{Absent, Draft, Home, Setting, Step};
 use rustix::fd::AsFd;
 use rustix::io::Errno;
+use rustix::process::geteuid;
 use std::borrow::Cow;
 use tare_error::{Context, Error, Kind, Result};
 use tare_spec_oci::{DeviceRule, Resources};
@@ -288,7 +289,8 @@ fn explain(group: &Group, setting: &Setting, e: Errno) -> Error {
 
 /// Brings the device rules to what `rules` mean; no rules, no change.
 fn set_devices(group: &Group, rules: &[DeviceRule]) -> Result<()> {
-    if rules.is_empty() || group.host.in_user_namespace {
+    // The kernel takes none from an ordinary user, nor from a user namespace.
+    if rules.is_empty() || group.host.in_user_namespace || !geteuid().is_root() {
         return Ok(());
     }
     let policy = Policy::of(rules)?;
