@@ -50,7 +50,7 @@ fn a_container_is_a_scope_in_its_slice_and_gone_with_it() {
                 ("TasksMax", "100"),
                 ("AllowedCPUs", "0-1"),
                 ("AllowedMemoryNodes", "0"),
-                ("IOWeight", "4950"),
+                ("IOWeight", "4500"),
                 ("MemoryAccounting", "yes"),
                 ("TasksAccounting", "yes"),
                 ("IOAccounting", "yes"),

@@ -1,12 +1,12 @@
 //! Limits that change while the container runs.
 
 use crate::case::{By, Case, Driver};
-use crate::values::with_bfq;
+use crate::values::{Files, with_bfq};
 use serde_json::json;
 use tare_kit::{World, test_in_machine};
 
 /// An update's words or document, and what the files hold then. In order: each finds what the one before has set.
-const STEPS: &[(&[&str], &str, &[(&str, &str)])] = &[
+const STEPS: &[(&[&str], &str, Files)] = &[
     (
         &[
             "--memory",

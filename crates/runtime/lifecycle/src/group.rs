@@ -25,6 +25,7 @@ const ALWAYS: &[(DeviceKind, Option<i64>, Option<i64>, &str)] = &[
     (DeviceKind::Char, Some(1), Some(9), "rwm"),
     (DeviceKind::Char, Some(136), None, "rwm"),
     (DeviceKind::Char, Some(5), Some(2), "rwm"),
+    (DeviceKind::Char, Some(10), Some(200), "rwm"),
 ];
 
 /// The group that a configuration asks for, or one of our own naming.

@@ -22,7 +22,7 @@
 //! ```
 //!
 //! **Rules.** Every limit that is written into the group is told to systemd as well, as far as it has a property: it
-//! writes its own idea of the group again whenever it reloads. Conversions are runc's, exactly; where they round, the
+//! writes its own idea of the group again whenever it reloads. Conversions are runc's, but for weights of block devices (crun's); where they round, the
 //! group is given the rounded value ([`Started::resources`]). What a bus says is outside bytes: bounded, and told in an
 //! error as one line with the call's name and systemd's own error. Every call ends within [`PATIENCE`]. What systemd's
 //! version knows is asked once, when connecting. Signals are taken from systemd's own

@@ -14,7 +14,7 @@ mod unified;
 
 use crate::dbus::Value;
 use std::borrow::Cow;
-use tare_cgroup::{Layout, io_weight, swap_alone, weight_of_shares};
+use tare_cgroup::{Layout, swap_alone, weight_of_shares};
 use tare_error::{Error, Kind, Result};
 use tare_spec_oci::{Cpu, Memory, Resources};
 
@@ -220,6 +220,16 @@ pub(crate) fn oom_policy(resources: &Resources, terms: Terms) -> Option<Property
     };
     let is_known = terms.is_v2() && terms.knows_oom_policy();
     is_known.then(|| Property::new("OOMPolicy", Value::text(policy)))
+}
+
+/// What systemd (since 250) writes as `io.bfq.weight` for this weight is what was asked for, 10 to 1000: it takes 1 to 10000 and
+/// puts those above the default of 100 on the other scale. So does crun; runc's straight line would give 541 for 500.
+fn io_weight(asked: u16) -> u64 {
+    let asked = u64::from(asked);
+    match asked.checked_sub(100) {
+        Some(above) => 100 + above * 11,
+        None => asked,
+    }
 }
 
 fn weight_of_io(resources: &Resources) -> Option<u16> {

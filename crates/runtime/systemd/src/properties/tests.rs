@@ -166,7 +166,7 @@ fn tasks_and_weights_of_disks() {
         check(&resources, V2, &[("TasksMax", tasks)]);
         check(&resources, V1, &[("TasksMax", tasks)]);
     }
-    for (weight, v2) in [(10, 1), (100, 910), (1000, 10_000)] {
+    for (weight, v2) in [(10, 10), (100, 100), (101, 111), (500, 4500), (1000, 10_000)] {
         let resources = Resources {
             block_io: Some(BlockIo {
                 weight: Some(weight),

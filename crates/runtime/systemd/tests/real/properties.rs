@@ -51,7 +51,7 @@ const TABLE: &[(&str, &str)] = &[
     ("AllowedCPUs", "0"),
     ("AllowedMemoryNodes", "0"),
     ("TasksMax", "77"),
-    ("IOWeight", "4950"),
+    ("IOWeight", "4500"),
 ];
 
 #[test]
