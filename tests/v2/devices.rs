@@ -49,6 +49,7 @@ fn what_is_denied_stays_denied_whatever_systemd_does() {
 }
 
 #[test]
+#[ignore = "in the soak"]
 fn a_policy_that_allows_all_does() {
     test_in_machine(&[], |world| {
         for driver in [Driver::Cgroupfs, Driver::Systemd] {

@@ -80,9 +80,7 @@ fn numbers_are_those_of_the_files() {
         let mut case = Case::new(world, By::Root, Driver::Cgroupfs, script);
         case.limit(&json!({"memory": {"limit": 64 << 20, "swap": 96 << 20}, "pids": {"limit": 40}, "cpu": {"quota": 90000}}));
         case.start();
-        while case.file("memory.current").parse::<u64>().unwrap() < 4 << 20
-            || case.file("pids.current") != "2"
-        {}
+        while case.file("memory.current").parse::<u64>().unwrap() < 4 << 20 {}
         // Nothing moves any more.
         let _ = case.runtime(&["pause", "v"]).ok();
         let event: Value = serde_json::from_str(&case.runtime(&["events", "--stats", "v"]).ok()).unwrap();
@@ -118,10 +116,8 @@ fn numbers_are_those_of_the_files() {
         assert_eq!(memory["usage"]["max"], json!(number("memory.peak")));
         assert_eq!(memory["usage"]["limit"], json!(64 << 20));
         assert_eq!(memory["raw"]["shmem"], json!(of_stat("memory.stat", "shmem")));
-        assert_eq!(
-            (&data["pids"]["current"], &data["pids"]["limit"]),
-            (&json!(2), &json!(40))
-        );
+        let pids = (&data["pids"]["current"], &data["pids"]["limit"]);
+        assert_eq!(pids, (&json!(number("pids.current")), &json!(40)));
         case.delete();
     });
 }

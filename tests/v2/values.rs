@@ -128,7 +128,6 @@ fn every_limit_is_in_its_file() {
 }
 
 #[test]
-#[ignore = "in the soak"]
 fn every_limit_is_in_its_file_under_systemd() {
     test_in_machine(&[], |world| every_limit(Driver::Systemd)(world));
 }
@@ -169,6 +168,7 @@ fn systemd_leaves_what_it_was_told() {
 }
 
 #[test]
+#[ignore = "in the soak"]
 fn what_is_no_limit_is_refused_and_leaves_nothing() {
     test_in_machine(&[], |world| {
         for driver in [Driver::Cgroupfs, Driver::Systemd] {

@@ -94,7 +94,11 @@ impl Report {
 fn run() -> Report {
     let label = format!("{}-machine", std::process::id());
     let scratch = Scratch::make(&label);
-    pack(&scratch.0);
+    let [programs, work] = ["programs", "work"].map(|name| scratch.0.join(name));
+    for folder in [&programs, &work] {
+        fs::create_dir(folder).expect("make a folder");
+    }
+    pack(&programs);
     let exe = std::env::current_exe().expect("this program's path");
     let stem = exe.file_stem().unwrap_or_default().to_string_lossy();
     let log = target_folder().join(format!(
@@ -102,9 +106,12 @@ fn run() -> Report {
         stem.rsplit_once('-').map_or(&*stem, |(n, _)| n)
     ));
     let output = File::create(&log).expect("make the log of the machine");
-    let child = Command::new(SCRIPT)
+    // With the thread that waits for it, however that ends.
+    let child = Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "--", SCRIPT])
         .arg(Fixture::named(FIXTURE).folder())
-        .arg(&scratch.0)
+        .arg(&programs)
+        .env("TMPDIR", &work)
         .env("VM_SECONDS", (limit() * 3).as_secs().to_string())
         .stdin(Stdio::null())
         .stdout(output.try_clone().expect("dup"))
