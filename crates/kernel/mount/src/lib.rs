@@ -21,6 +21,6 @@ mod target;
 
 pub use attributes::{Applied, Attributes, Propagation, map_owners, write_number};
 pub use detached::{FileSystem, Refused, clone_tree, clone_tree_at};
-pub use options::{Bind, Options, Parameter};
+pub use options::{Bind, Links, Options, Parameter};
 pub use overlay::Overlay;
 pub use target::{Target, attach, make_beneath, mount_id, open_beneath, open_in_root};

@@ -12,6 +12,17 @@ pub enum Bind {
     Recursive,
 }
 
+/// What becomes of symbolic links at the ends of a bind mount; all of it is crun's (crun(1), "mount options").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Links {
+    /// A source that is a link is not bound: the same link is made at the destination (`copy-symlink`).
+    pub copied: bool,
+    /// A source that is a link is bound itself, not what it leads to (`src-nofollow`).
+    pub bound: bool,
+    /// A destination that is a link is covered itself (`dest-nofollow`).
+    pub covered: bool,
+}
+
 /// One parameter of a file system: `size=64k`, or a name alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
@@ -38,6 +49,8 @@ pub struct Options {
     pub idmap: Option<Bind>,
     /// Whether a tmpfs starts with a copy of what it covers (`tmpcopyup`).
     pub copy_up: bool,
+    /// What becomes of symbolic links at both ends of a bind mount.
+    pub links: Links,
     /// The rest, for the file system to judge.
     pub parameters: Vec<Parameter>,
 }
@@ -107,7 +120,16 @@ impl Options {
             .chain(propagation.clone())
             .map(|name| format!("r{name}"));
         let single = attributes.chain(propagation);
-        let words = ["bind", "rbind", "idmap", "ridmap", "tmpcopyup"];
+        let words = [
+            "bind",
+            "rbind",
+            "idmap",
+            "ridmap",
+            "tmpcopyup",
+            "copy-symlink",
+            "src-nofollow",
+            "dest-nofollow",
+        ];
         let single = single.chain(SUPERBLOCK.iter().chain(NOTHING).chain(&words).copied());
         let mut names: Vec<String> = single.map(str::to_owned).chain(recursive).collect();
         names.sort_unstable();
@@ -133,6 +155,9 @@ impl Options {
             "idmap" => self.idmap = Some(Bind::Single),
             "ridmap" => self.idmap = Some(Bind::Recursive),
             "tmpcopyup" => self.copy_up = true,
+            "copy-symlink" => self.links.copied = true,
+            "src-nofollow" => self.links.bound = true,
+            "dest-nofollow" => self.links.covered = true,
             _ if NOTHING.contains(&option) => {}
             _ => self.parameters.push(parameter(option)),
         }
@@ -212,6 +237,9 @@ mod tests {
             [(Propagation::Slave, true), (Propagation::Private, false)]
         );
         assert_eq!(got.superblock, ["sync"]);
+        assert_eq!(got.links, Links::default());
+        let got = parse("src-nofollow,dest-nofollow,copy-symlink,size=64k,newinstance,mode=0=1");
+        assert!(got.links.bound && got.links.covered && got.links.copied);
         let parameters: Vec<_> = got
             .parameters
             .iter()

@@ -109,6 +109,21 @@ impl Target {
         }
     }
 
+    /// Opens what stands at the last component itself, be it a link, making a directory or an empty file where there is
+    /// nothing; links on the way are followed inside the root.
+    ///
+    /// # Errors
+    /// `EINVAL` for the root itself, else as [`Target::directory`].
+    pub fn unfollowed(&self, root: BorrowedFd<'_>, directory: bool) -> Result<OwnedFd> {
+        let (parent, name) = self.parent(root)?;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::openat(&parent, name, flags, Mode::empty()) {
+            Err(Errno::NOENT) if directory => make_directory(parent.as_fd(), name),
+            Err(Errno::NOENT) => make_file(parent.as_fd(), name),
+            done => done,
+        }
+    }
+
     /// Opens the parent directory, making what is missing, and names the last component.
     ///
     /// # Errors

@@ -68,6 +68,9 @@ fn hook_end(status: u32) -> String {
 fn hinted(step: &Step, error: Error, errno: Errno) -> Error {
     match (&step.action, errno) {
         (Action::Mount(_), Errno::STALE) => error.hint("the place was moved while it was being mounted on"),
+        (Action::Mount(mount), Errno::EXIST) if mount.links.copied => {
+            error.hint("copy-symlink makes a link where nothing is, or the same link")
+        }
         (Action::Terminal { .. }, Errno::NOENT | Errno::STALE) => {
             error.hint("a terminal needs devpts mounted on /dev/pts")
         }
@@ -86,7 +89,7 @@ fn hinted(step: &Step, error: Error, errno: Errno) -> Error {
 /// Which component of a source's path is the first that is missing.
 fn missing(step: &Step, existing: u32) -> Option<String> {
     let Action::Prepare {
-        from: Prepared::Path { path, .. } | Prepared::Place(path),
+        from: Prepared::Path { path, .. } | Prepared::Place { path, .. },
         ..
     } = &step.action
     else {

@@ -227,36 +227,32 @@ impl<'a> Draft<'a> {
     }
 
     /// Adds a step that opens a path of the host, and gives its slot.
-    pub(crate) fn open_source(
-        &mut self,
-        path: &Path,
-        recursive: bool,
-        mapped: Option<Mapped>,
-        subject: impl fmt::Display,
-    ) -> Result<usize> {
+    pub(crate) fn open_source(&mut self, tree: &Tree<'_>, subject: impl fmt::Display) -> Result<usize> {
         let from = Prepared::Path {
-            path: c_path(path)?,
-            recursive,
-            mapped,
+            path: c_path(tree.path)?,
+            recursive: tree.recursive,
+            mapped: tree.mapped,
+            link: tree.link,
         };
         Ok(self.prepare("open", subject, from))
     }
 
     /// Adds a step that opens what is bound, and gives the source of its mount. Its copy is made when it is mounted, where
     /// the child has the rights for that, and no owners are mapped before.
-    pub(crate) fn bound(
-        &mut self,
-        path: &Path,
-        recursive: bool,
-        mapped: Option<Mapped>,
-        subject: impl fmt::Display,
-    ) -> Result<Source> {
-        if mapped.is_some() || self.has_namespace(NamespaceKind::User) {
-            let slot = self.open_source(path, recursive, mapped, subject)?;
+    pub(crate) fn bound(&mut self, tree: &Tree<'_>, subject: impl fmt::Display) -> Result<Source> {
+        if tree.mapped.is_some() || self.has_namespace(NamespaceKind::User) {
+            let slot = self.open_source(tree, subject)?;
             return Ok(Source::Tree { slot });
         }
-        let slot = self.prepare("open", subject, Prepared::Place(c_path(path)?));
-        Ok(Source::Place { slot, recursive })
+        let from = Prepared::Place {
+            path: c_path(tree.path)?,
+            link: tree.link,
+        };
+        let slot = self.prepare("open", subject, from);
+        Ok(Source::Place {
+            slot,
+            recursive: tree.recursive,
+        })
     }
 
     /// Adds a step that makes or opens something with the rights of the host, and gives its slot.
@@ -312,6 +308,29 @@ impl<'a> Draft<'a> {
     /// A path of the configuration on the host: relative ones start at the bundle.
     pub(crate) fn on_host(&self, path: &Path) -> PathBuf {
         self.request.bundle.join(path)
+    }
+}
+
+/// A tree of the host that is bound.
+pub(crate) struct Tree<'a> {
+    pub(crate) path: &'a Path,
+    /// Whether with all mounts below it.
+    pub(crate) recursive: bool,
+    /// How its owners are mapped.
+    pub(crate) mapped: Option<Mapped>,
+    /// Whether a link is bound itself.
+    pub(crate) link: bool,
+}
+
+impl<'a> Tree<'a> {
+    /// What a path leads to, as it is.
+    pub(crate) fn of(path: &'a Path, recursive: bool) -> Tree<'a> {
+        Tree {
+            path,
+            recursive,
+            mapped: None,
+            link: false,
+        }
     }
 }
 

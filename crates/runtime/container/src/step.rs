@@ -6,7 +6,7 @@ use rustix::thread::{Gid, Uid};
 use std::ffi::CString;
 use std::fmt;
 use std::time::Duration;
-use tare_mount::{Attributes, FileSystem, Overlay, Propagation, Target};
+use tare_mount::{Attributes, FileSystem, Links, Overlay, Propagation, Target};
 use tare_process::{CapabilitySet, CloneFlags};
 use tare_sys::{CStrings, FilterFlags, Scheduling};
 
@@ -286,9 +286,15 @@ pub(crate) enum Prepared {
         path: CString,
         recursive: bool,
         mapped: Option<Mapped>,
+        /// Whether a link is opened itself.
+        link: bool,
     },
     /// A place of the host, to be copied when its turn comes.
-    Place(CString),
+    Place {
+        path: CString,
+        /// Whether a link is opened itself.
+        link: bool,
+    },
     /// The clock offsets of the child's new time namespace.
     TimeOffsets,
     /// A new file system or overlay.
@@ -349,6 +355,8 @@ pub(crate) struct MountStep {
     pub(crate) target: Target,
     /// Whether the target must be a real directory, no link on the way.
     pub(crate) strict: bool,
+    /// What becomes of links at both ends.
+    pub(crate) links: Links,
     /// Changes of a tree; a new file system has its own from birth.
     pub(crate) attributes: Attributes,
     pub(crate) recursive: Attributes,

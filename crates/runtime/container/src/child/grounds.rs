@@ -126,10 +126,15 @@ impl Child<'_> {
     /// Asks whether `target` now leads to the mount open at `mount`, where somebody could have moved the place while it
     /// was mounted on (`ESTALE`). Where a link leads there, no path of a ground is sure any more.
     pub(super) fn settle(&mut self, target: &Target, mount: BorrowedFd<'_>) -> Done {
+        self.settle_by(target, mount, OFlags::PATH)
+    }
+
+    /// As [`Child::settle`], looking there with these flags.
+    pub(super) fn settle_by(&mut self, target: &Target, mount: BorrowedFd<'_>, flags: OFlags) -> Done {
         let root = self.root()?;
-        let found = match target.open_no_links(root, OFlags::PATH) {
+        let found = match target.open_no_links(root, flags) {
             Err(Errno::LOOP) => {
-                let found = target.open(root, OFlags::PATH)?;
+                let found = target.open(root, flags)?;
                 self.grounds.forget();
                 found
             }

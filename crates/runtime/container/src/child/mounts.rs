@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, UnmountFlags};
 use rustix::process::Pid;
 use std::ffi::CStr;
+use std::mem::MaybeUninit;
 use tare_mount::{
     Applied, Attributes, Propagation, Refused, Target, attach, clone_tree, clone_tree_at, map_owners,
     write_number,
@@ -112,6 +113,9 @@ impl<'a> Child<'a> {
                 }
             },
         };
+        if step.links.copied && kind_of(mount.as_fd())? == FileType::Symlink {
+            return self.copy_link(mount.as_fd(), &step.target);
+        }
         if step.begin != Beginning::Empty {
             self.begin_with(step, mount.as_fd())?;
         }
@@ -137,7 +141,9 @@ impl<'a> Child<'a> {
             propagation.apply(mount.as_fd(), *recursive)?;
         }
         if !target.settled {
-            self.settle(&step.target, mount.as_fd())?;
+            let mut flags = OFlags::PATH;
+            flags.set(OFlags::NOFOLLOW, step.links.bound || step.links.covered);
+            self.settle_by(&step.target, mount.as_fd(), flags)?;
         }
         if tree {
             self.grounds.cover(step.target.path());
@@ -145,6 +151,19 @@ impl<'a> Child<'a> {
             self.grounds.hold(step.target.path(), mount);
         }
         Ok(())
+    }
+
+    /// Makes the link that is open at `link` at a target as well; the same link may be there.
+    fn copy_link(&self, link: BorrowedFd<'_>, target: &Target) -> Done {
+        let mut text = [MaybeUninit::uninit(); LONGEST_PATH];
+        let (text, _) = rustix::fs::readlinkat_raw(link, c"", &mut text)?;
+        let mut whole = [0; LONGEST_PATH];
+        let room = whole
+            .get_mut(..text.len())
+            .filter(|room| room.len() < LONGEST_PATH);
+        room.ok_or(Errno::NAMETOOLONG)?.copy_from_slice(text);
+        let text = CStr::from_bytes_until_nul(&whole).map_err(|_| Errno::NAMETOOLONG)?;
+        self.in_parent(target, |parent, name| copy_link_in(parent, name, text))?
     }
 
     /// Gives a new tmpfs what it starts with of the directory that it is to cover; there may be none.
@@ -166,6 +185,10 @@ impl<'a> Child<'a> {
     fn mount_target(&self, step: &MountStep, is_directory: bool) -> Result<Found, Failure> {
         let target = &step.target;
         let root = self.root()?;
+        if step.links.covered {
+            let found = target.unfollowed(root, is_directory).map(Found::unsettled);
+            return found.map_err(Failure::from);
+        }
         if !is_directory {
             let found = target.file(root).map(Found::unsettled);
             return found.map_err(|errno| match errno {
@@ -335,8 +358,23 @@ fn directory_onto_file(errno: Errno) -> Failure {
 }
 
 fn is_directory(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
-    let kind = FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode);
-    Ok(kind == FileType::Directory)
+    Ok(kind_of(fd)? == FileType::Directory)
+}
+
+fn kind_of(fd: BorrowedFd<'_>) -> Result<FileType, Errno> {
+    Ok(FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode))
+}
+
+fn copy_link_in(parent: BorrowedFd<'_>, name: &CStr, text: &CStr) -> Done {
+    match rustix::fs::symlinkat(text, parent, name) {
+        Err(Errno::EXIST) => {}
+        done => return Ok(done?),
+    }
+    let mut now = [MaybeUninit::uninit(); LONGEST_PATH];
+    match rustix::fs::readlinkat_raw(parent, name, &mut now) {
+        Ok((now, _)) if now == text.to_bytes() => Ok(()),
+        _ => Err(Errno::EXIST.into()),
+    }
 }
 
 /// Makes the mount private that a mount is attached to: the first directory above it that is the top of one.
@@ -362,8 +400,13 @@ pub(super) fn prepare(from: &Prepared, child: Pid, maps: &[OwnedFd]) -> Result<O
             path,
             recursive,
             mapped,
+            link,
         } => {
-            let tree = clone_tree_at(CWD, path, *recursive).map_err(|errno| not_there(path, errno))?;
+            let tree = if *link {
+                clone_tree(place(path, *link)?.as_fd(), *recursive)?
+            } else {
+                clone_tree_at(CWD, path, *recursive).map_err(|errno| not_there(path, errno))?
+            };
             if let Some(mapped) = mapped {
                 let by = maps.get(mapped.by).ok_or(Errno::BADF)?;
                 map_owners(tree.as_fd(), mapped.recursive, by.as_fd()).map_err(|errno| Failure {
@@ -373,10 +416,7 @@ pub(super) fn prepare(from: &Prepared, child: Pid, maps: &[OwnedFd]) -> Result<O
             }
             Ok(tree)
         }
-        Prepared::Place(path) => {
-            let flags = OFlags::PATH | OFlags::CLOEXEC;
-            rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|errno| not_there(path, errno))
-        }
+        Prepared::Place { path, link } => place(path, *link),
         Prepared::TimeOffsets => Ok(time_offsets(child)?),
         Prepared::Made(source) => match &**source {
             Source::New(file_system) => Ok(file_system.make()?),
@@ -390,6 +430,13 @@ pub(super) fn prepare(from: &Prepared, child: Pid, maps: &[OwnedFd]) -> Result<O
             Source::Tree { .. } | Source::Place { .. } => Err(Errno::INVAL.into()),
         },
     }
+}
+
+/// Opens a place of the host; a link itself, where that is asked for.
+fn place(path: &CStr, link: bool) -> Result<OwnedFd, Failure> {
+    let mut flags = OFlags::PATH | OFlags::CLOEXEC;
+    flags.set(OFlags::NOFOLLOW, link);
+    rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|errno| not_there(path, errno))
 }
 
 /// A source that cannot be opened, with how much of its path exists.

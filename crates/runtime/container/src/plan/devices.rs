@@ -1,6 +1,6 @@
 //! Device nodes and links in `/dev`, and the terminal.
 
-use crate::plan::{Draft, c_path, target};
+use crate::plan::{Draft, Tree, c_path, target};
 use crate::request::Stdio;
 use crate::step::{Action, Node, Place};
 use rustix::fs::FileType;
@@ -100,7 +100,7 @@ fn node(draft: &mut Draft<'_>, device: &Device) -> Result<()> {
     let number = |n: i64| u32::try_from(n).map_err(|_| invalid("its numbers must not be negative"));
     // A node cannot be made in a user namespace; the host's own of the same path is bound instead.
     let slot = if draft.without_mknod() && kind != FileType::Fifo {
-        Some(draft.open_source(&device.path, false, None, format!("{at} of the host"))?)
+        Some(draft.open_source(&Tree::of(&device.path, false), format!("{at} of the host"))?)
     } else {
         None
     };

@@ -2,13 +2,13 @@
 
 mod owners;
 
-use crate::plan::{Draft, c_path, target};
+use crate::plan::{Draft, Tree, c_path, target};
 use crate::request::Cgroups;
 use crate::step::{Action, Beginning, MountStep, Place, Prepared, Source};
 use rustix::mount::MountAttrFlags;
 use std::path::Path;
 use tare_error::{Error, Kind, Result};
-use tare_mount::{Attributes, Bind, FileSystem, Options, Overlay, Parameter, Propagation};
+use tare_mount::{Attributes, Bind, FileSystem, Links, Options, Overlay, Parameter, Propagation};
 use tare_spec_oci::{Mount, NamespaceKind};
 
 /// Where a link in an image must not lead a mount elsewhere: programs trust these places.
@@ -108,7 +108,7 @@ fn root(draft: &mut Draft<'_>) -> Result<()> {
             .because("no \"root\" and no root mounts")
     })?;
     let path = draft.on_host(&root.path);
-    let source = draft.bound(&path, true, None, path.display())?;
+    let source = draft.bound(&Tree::of(&path, true), path.display())?;
     let at = if hooks_look_for_it(draft) {
         Some(c_path(&path)?)
     } else {
@@ -174,6 +174,7 @@ fn one(draft: &mut Draft<'_>, mount: &Mount) -> Result<()> {
     if options.bind.is_none() && kind != "bind" && owners::asks(mount, &options) {
         return Err(invalid(mount, "only a bind mount can be idmapped"));
     }
+    check_links(mount, &options, kind)?;
     if options.copy_up && kind != "tmpfs" {
         return Err(invalid(mount, "only a tmpfs starts with a copy (tmpcopyup)"));
     }
@@ -209,6 +210,20 @@ fn one(draft: &mut Draft<'_>, mount: &Mount) -> Result<()> {
     let step = step(&mount.destination, source, &options)?;
     let step = MountStep { begin, label, ..step };
     push(draft, name, &mount.destination, step);
+    Ok(())
+}
+
+/// What is said of links must mean something.
+fn check_links(mount: &Mount, options: &Options, kind: &str) -> Result<()> {
+    let links = options.links;
+    if links != Links::default() && options.bind.is_none() && kind != "bind" {
+        let why = "copy-symlink, src-nofollow and dest-nofollow are options of bind mounts";
+        return Err(invalid(mount, why));
+    }
+    if links.copied && (links.bound || links.covered) {
+        let why = "copy-symlink excludes src-nofollow and dest-nofollow";
+        return Err(invalid(mount, why));
+    }
     Ok(())
 }
 
@@ -257,6 +272,7 @@ fn step(at: &Path, source: Source, options: &Options) -> Result<MountStep> {
         source,
         target,
         strict,
+        links: options.links,
         begin: Beginning::Empty,
         label: None,
         attributes: options.attributes,
@@ -277,10 +293,15 @@ fn source(draft: &mut Draft<'_>, mount: &Mount, options: &Options) -> Result<Sou
         let path = draft.on_host(source);
         let subject = format!("{} for {at}", path.display());
         let mapped = owners::mapped(draft, mount, options)?;
-        return draft.bound(&path, bind == Bind::Recursive, mapped, subject);
+        let tree = Tree {
+            mapped,
+            link: options.links.bound || options.links.copied,
+            ..Tree::of(&path, bind == Bind::Recursive)
+        };
+        return draft.bound(&tree, subject);
     }
     if let Some((path, subject)) = of_the_host(draft, kind) {
-        return draft.bound(Path::new(path), true, None, subject);
+        return draft.bound(&Tree::of(Path::new(path), true), subject);
     }
     if kind == "overlay" {
         let overlay = Overlay::prepare(options).map_err(|_| {

@@ -32,6 +32,9 @@ pub(crate) const TESTS: &[Test] = &[
     ("propagation_of_mounts", propagation_of_mounts),
     ("propagation_of_the_root", propagation_of_the_root),
     ("binds_of_every_sort", binds_of_every_sort),
+    ("owners_are_mapped_as_written", owners_are_mapped_as_written),
+    ("links_are_copied", links_are_copied),
+    ("links_are_bound_and_covered", links_are_bound_and_covered),
     (
         "labels_without_selinux_mean_nothing",
         labels_without_selinux_mean_nothing,
@@ -145,7 +148,20 @@ fn owners_that_cannot_be_mapped() {
         ),
         (
             json!({"type": "bind", "source": "/mnt/volume", "options": ["bind", "idmap=uids=0-1-2"]}),
-            "mount /v: idmap takes no value\nhint: give the maps as uidMappings and gidMappings of the mount",
+            "mount /v: idmap needs both uids and gids in its value\nhint: write idmap=uids=0-1000-10#10-2000-5;gids=0-1000-10",
+        ),
+        (
+            json!({"type": "bind", "source": "/mnt/volume", "options": ["bind", "idmap=uids=0-1-2;gids=0-1-2"],
+                "uidMappings": map, "gidMappings": map}),
+            "mount /v: its maps are given twice: as a value of idmap, and as its own members",
+        ),
+        (
+            json!({"type": "bind", "source": "/mnt/volume", "options": ["bind", "copy-symlink", "src-nofollow"]}),
+            "mount /v: copy-symlink excludes src-nofollow and dest-nofollow",
+        ),
+        (
+            json!({"type": "tmpfs", "options": ["dest-nofollow"]}),
+            "mount /v: copy-symlink, src-nofollow and dest-nofollow are options of bind mounts",
         ),
         (
             json!({"type": "bind", "source": "/proc", "options": ["bind"], "uidMappings": map, "gidMappings": map}),
@@ -445,4 +461,102 @@ fn labels_without_selinux_mean_nothing() {
         error,
         "mount /dev: invalid argument\nhint: the file system refused \"context\""
     );
+}
+
+fn owners_are_mapped_as_written() {
+    let volume = volume();
+    for (option, below) in [
+        ("idmap=uids=0-1000-100;gids=0-2000-100", "5:5"),
+        ("ridmap=uids=0-1000-3#3-1003-97;gids=0-2000-100", "1005:2005"),
+    ] {
+        let mut bed = Bed::new();
+        bed.mount("bind", "/mnt/volume", "/v", &format!("rbind,{option}"))
+            .set("/process/user", json!({"uid": 1003, "gid": 2003}));
+        let expected = format!("/v/zero:1000:2000\n/v/five:1005:2005\n/v/below/five:{below}\n");
+        assert_eq!(bed.sh(OWNERS).output, expected, "{option}");
+        fs::remove_file(volume.join("made")).unwrap();
+    }
+    // Behind an @ the ids are those of the container.
+    let mut bed = Bed::new();
+    crate::users::give(&bed.bundle.join("rootfs"), 100_000);
+    crate::users::with_user_namespace(&mut bed);
+    let option = "idmap=uids=@0-7-10;gids=@0-8-10";
+    let text = bed
+        .mount("bind", "/mnt/volume", "/v", &format!("bind,{option}"))
+        .sh("stat -c %n:%u:%g /v/zero; stat -c %n:%u:%g /v/five")
+        .output;
+    assert_eq!(text, "/v/zero:7:8\n/v/five:12:13\n");
+}
+
+fn links_are_copied() {
+    fs::write("/mnt/file", "of a file\n").unwrap();
+    symlink("/mnt/file", "/mnt/link").unwrap();
+    let mut bed = Bed::new();
+    let root = bed.bundle.join("rootfs");
+    symlink("/mnt/file", root.join("same")).unwrap();
+    let script = "readlink /new/link; readlink /same; cat /plain; grep -c copied /proc/self/mountinfo";
+    let text = bed
+        .mount("bind", "/mnt/link", "/new/link", "bind,copy-symlink,ro")
+        .mount("bind", "/mnt/link", "/same", "bind,copy-symlink")
+        .mount("bind", "/mnt/file", "/plain", "bind,copy-symlink")
+        .sh(script)
+        .output;
+    assert_eq!(text, "/mnt/file\n/mnt/file\nof a file\n0\n");
+    for (other, user) in [("file", false), ("link", false), ("directory", true)] {
+        let mut bed = Bed::at(PathBuf::from(format!("/mnt/{other}-in-the-way")));
+        let place = bed.bundle.join("rootfs/place");
+        match other {
+            "file" => fs::write(&place, "kept\n").unwrap(),
+            "link" => symlink("/elsewhere", &place).unwrap(),
+            _ => fs::create_dir(&place).unwrap(),
+        }
+        if user {
+            crate::users::give(&bed.bundle.join("rootfs"), 100_000);
+            crate::users::with_user_namespace(&mut bed);
+        }
+        let error = bed
+            .mount("bind", "/mnt/link", "/place", "bind,copy-symlink")
+            .error(&["true"]);
+        assert_eq!(
+            error,
+            "bind mount /place: file exists\nhint: copy-symlink makes a link where nothing is, or the same link"
+        );
+    }
+}
+
+fn links_are_bound_and_covered() {
+    fs::write("/mnt/file", "of the host\n").unwrap();
+    symlink("/mnt/file", "/mnt/link").unwrap();
+    for user in [false, true] {
+        let mut bed = Bed::at(PathBuf::from(format!("/mnt/user-{user}")));
+        let root = bed.bundle.join("rootfs");
+        fs::write(root.join("inside"), "of the container\n").unwrap();
+        for name in ["followed", "covered", "both"] {
+            symlink("inside", root.join(name)).unwrap();
+        }
+        symlink("nowhere", root.join("dangling")).unwrap();
+        if user {
+            crate::users::give(&root, 100_000);
+            crate::users::with_user_namespace(&mut bed);
+        }
+        let script = "cat /covered /dangling /inside; readlink /both; readlink /source; ls /nowhere 2>&1";
+        let text = bed
+            .mount("bind", "/mnt/file", "/covered", "bind,dest-nofollow")
+            .mount("bind", "/mnt/file", "/dangling", "bind,dest-nofollow,ro")
+            .mount("bind", "/mnt/link", "/both", "bind,src-nofollow,dest-nofollow")
+            .mount("bind", "/mnt/link", "/source", "bind,src-nofollow")
+            .sh(script)
+            .output;
+        assert_eq!(
+            text,
+            "of the host\nof the host\nof the container\n/mnt/file\n/mnt/file\n\
+             ls: /nowhere: No such file or directory\n",
+            "{user}"
+        );
+        let text = bed
+            .mount("bind", "/mnt/file", "/followed", "bind")
+            .sh("cat /inside")
+            .output;
+        assert_eq!(text, "of the host\n");
+    }
 }

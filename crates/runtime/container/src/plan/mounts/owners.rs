@@ -1,5 +1,7 @@
 //! Idmapped mounts: by which maps the owners of a bind mount's files are mapped.
 
+mod written;
+
 use crate::plan::{Draft, Maps};
 use crate::step::Mapped;
 use tare_error::{Error, Kind, Result};
@@ -20,17 +22,24 @@ pub(super) fn mapped(draft: &mut Draft<'_>, mount: &Mount, options: &Options) ->
     }
     let at = mount.destination.display();
     let invalid = |why: &str| Error::new(Kind::Invalid, "mount", &at).because(why);
-    if options
+    let (uids, gids) = (&mount.uid_mappings, &mount.gid_mappings);
+    let mut recursive = options.idmap == Some(Bind::Recursive);
+    let written = options
         .parameters
         .iter()
-        .any(|p| p.key == "idmap" || p.key == "ridmap")
-    {
-        return Err(
-            invalid("idmap takes no value").hint("give the maps as uidMappings and gidMappings of the mount")
-        );
-    }
-    let (uids, gids) = (&mount.uid_mappings, &mount.gid_mappings);
+        .rfind(|p| p.key == "idmap" || p.key == "ridmap");
     let maps = match (uids.is_empty(), gids.is_empty()) {
+        (true, true) if written.is_some() => {
+            recursive = written.is_some_and(|p| p.key == "ridmap");
+            let text = written.and_then(|p| p.value.as_deref()).unwrap_or_default();
+            written::read(text, draft.linux)
+                .map_err(|why| invalid(&why).hint("write idmap=uids=0-1000-10#10-2000-5;gids=0-1000-10"))?
+        }
+        (false, false) if written.is_some() => {
+            return Err(invalid(
+                "its maps are given twice: as a value of idmap, and as its own members",
+            ));
+        }
         (false, false) => Maps::Given {
             uids: uids.clone(),
             gids: gids.clone(),
@@ -45,7 +54,6 @@ pub(super) fn mapped(draft: &mut Draft<'_>, mount: &Mount, options: &Options) ->
         draft.plan.maps.push(maps);
         draft.plan.maps.len() - 1
     });
-    let recursive = options.idmap == Some(Bind::Recursive);
     Ok(Some(Mapped { by, recursive }))
 }
 
