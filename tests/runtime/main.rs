@@ -8,5 +8,6 @@ mod hooks;
 mod input;
 mod killed;
 mod life;
+mod mounts;
 mod places;
 mod systemd;

@@ -111,6 +111,12 @@ pub(crate) const VERBS: &[Verb] = &[
         verbs::events::run,
         "print what a container uses, as lines of JSON",
     ),
+    verb(
+        "mounts",
+        "add|remove ID FILE",
+        verbs::mounts::run,
+        "add mounts to a running container, or remove some",
+    ),
     verb("update", "ID", verbs::update::run, "change a container's limits"),
     verb(
         "features",

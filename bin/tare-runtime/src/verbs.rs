@@ -7,6 +7,7 @@ pub(crate) mod exec;
 pub(crate) mod features;
 pub(crate) mod kill;
 pub(crate) mod list;
+pub(crate) mod mounts;
 pub(crate) mod pause;
 pub(crate) mod plan;
 pub(crate) mod ps;

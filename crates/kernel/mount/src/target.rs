@@ -124,6 +124,18 @@ impl Target {
         }
     }
 
+    /// Opens the parent directory, refusing every link on the way, and names the last component.
+    ///
+    /// # Errors
+    /// `EINVAL` for the root itself, `ELOOP` for a link, else the kernel's.
+    pub fn parent_no_links(&self, root: BorrowedFd<'_>) -> Result<(OwnedFd, &CStr)> {
+        let (last, above) = self.steps.split_last().ok_or(Errno::INVAL)?;
+        let parent = above.last().map_or(c"/", |s| s.prefix.as_c_str());
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let parent = open_in_root(root, parent, flags, ResolveFlags::NO_SYMLINKS)?;
+        Ok((parent, &last.name))
+    }
+
     /// Opens the parent directory, making what is missing, and names the last component.
     ///
     /// # Errors

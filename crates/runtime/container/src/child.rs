@@ -12,6 +12,7 @@ mod hooks;
 mod identity;
 mod mounts;
 mod opener;
+mod plug;
 mod program;
 
 use crate::plan::Plan;
@@ -129,6 +130,7 @@ impl<'a> Child<'a> {
             Action::BorrowCgroupNamespace => self.borrow_cgroup_namespace(),
             Action::ReturnCgroupNamespace => self.return_cgroup_namespace(),
             Action::Mount(step) => self.mount(step),
+            Action::Unmount(target) => self.unmount(target),
             Action::Remount { target, attributes } => self.remount(target, attributes),
             Action::Node(node) => self.make_node(node),
             Action::Link { text, at } => self.make_link(text, at),

@@ -36,6 +36,10 @@ pub(crate) fn describe(plan: &Plan, step: usize, failure: Failure, head: &[u8]) 
             Some(name) => os().hint(format!("the file system refused {name}")),
             None => os(),
         },
+        Detail::Link if matches!(step.action, Action::Unmount(_)) => {
+            because(Kind::Invalid, "a link stands on the way".to_owned())
+                .hint("name the place itself, as /proc/PID/mountinfo of the container does")
+        }
         Detail::Link => because(
             Kind::Invalid,
             "a link, or something else than a directory, stands there in the image".to_owned(),
@@ -49,6 +53,11 @@ pub(crate) fn describe(plan: &Plan, step: usize, failure: Failure, head: &[u8]) 
         Detail::Owners => {
             os().hint("its owners cannot be mapped: the file system or the kernel lacks idmapped mounts")
         }
+        Detail::KernelsPlace => because(
+            Kind::Denied,
+            "a link of the container leads to its root, or to where the kernel shows itself".to_owned(),
+        ),
+        Detail::NotMounted => because(Kind::NotFound, "nothing is mounted there".to_owned()),
         Detail::HookEnded(status) => because(Kind::Invalid, hook_end(status)),
         Detail::NoProcess => because(Kind::Invalid, "the configuration has no \"process\"".to_owned()),
         Detail::HookTimedOut => because(Kind::Invalid, "it took longer than its timeout".to_owned()),

@@ -38,6 +38,6 @@ pub use creation::{Creation, Running, Stage};
 pub use listener::send_listener;
 pub use numbers::{ExecAffinity, Processors};
 pub use plan::{Plan, plan, resctrl_groups};
-pub use request::{Cgroups, Filter, HostFacts, LabelOption, Options, Request, Stdio};
+pub use request::{Cgroups, Change, Filter, HostFacts, LabelOption, Options, Request, Stdio};
 pub use tare_sys::FilterFlags;
 pub use waiting::Waiting;

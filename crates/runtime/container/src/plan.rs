@@ -8,6 +8,7 @@ mod namespaces;
 mod network;
 mod paths;
 mod placement;
+mod plug;
 mod process;
 mod resctrl;
 
@@ -127,7 +128,11 @@ impl fmt::Display for Plan {
 /// `Invalid` for a configuration that means nothing, `Unsupported` for what this host lacks, each named.
 pub fn plan(request: &Request<'_>, facts: &HostFacts) -> Result<Plan> {
     let mut draft = Draft::new(request, facts)?;
-    let contributors = if request.options.enters { ENTERING } else { MAKING };
+    let contributors = match (request.options.enters, request.options.change) {
+        (true, Some(_)) => CHANGING,
+        (true, None) => ENTERING,
+        (false, _) => MAKING,
+    };
     for contribute in contributors {
         contribute(&mut draft)?;
     }
@@ -158,6 +163,9 @@ const ENTERING: &[Contributor] = &[
     placement::contribute,
     process::contribute,
 ];
+
+/// Who adds steps where a process enters to change what is mounted.
+const CHANGING: &[Contributor] = &[namespaces::contribute, plug::contribute];
 
 /// What is planned where the configuration has no process: a container can be created so, and not be started
 /// (runtime-spec: `config.md`, "Process").
@@ -240,7 +248,7 @@ impl<'a> Draft<'a> {
     /// Adds a step that opens what is bound, and gives the source of its mount. Its copy is made when it is mounted, where
     /// the child has the rights for that, and no owners are mapped before.
     pub(crate) fn bound(&mut self, tree: &Tree<'_>, subject: impl fmt::Display) -> Result<Source> {
-        if tree.mapped.is_some() || self.has_namespace(NamespaceKind::User) {
+        if tree.mapped.is_some() || self.opens_outside() {
             let slot = self.open_source(tree, subject)?;
             return Ok(Source::Tree { slot });
         }
@@ -265,7 +273,7 @@ impl<'a> Draft<'a> {
         let slot = self.plan.slots;
         self.plan.slots += 1;
         let subject = subject.to_string();
-        if self.has_namespace(NamespaceKind::User) {
+        if self.opens_outside() {
             let step = Step {
                 place: Place::Sources,
                 name,
@@ -278,6 +286,11 @@ impl<'a> Draft<'a> {
             self.push(Place::Sources, name, subject, Action::Prepare { slot, from });
         }
         slot
+    }
+
+    /// Whether the host's paths are opened by a process of their own: the child lacks the rights, or is elsewhere.
+    fn opens_outside(&self) -> bool {
+        self.has_namespace(NamespaceKind::User) || self.request.options.change.is_some()
     }
 
     /// The namespace of `kind`, where the configuration names one.

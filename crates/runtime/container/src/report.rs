@@ -64,6 +64,10 @@ pub(crate) enum Detail {
     HookTimedOut,
     /// Owners of a mount could not be mapped.
     Owners,
+    /// The place is the container's root, or one where the kernel shows itself.
+    KernelsPlace,
+    /// Nothing is mounted there.
+    NotMounted,
 }
 
 impl Detail {
@@ -82,6 +86,8 @@ impl Detail {
             Detail::HookTimedOut => (10, 0),
             Detail::NoProcess => (32, 0),
             Detail::Owners => (11, 0),
+            Detail::KernelsPlace => (12, 0),
+            Detail::NotMounted => (13, 0),
         }
     }
 
@@ -99,6 +105,8 @@ impl Detail {
             10 => Detail::HookTimedOut,
             32 => Detail::NoProcess,
             11 => Detail::Owners,
+            12 => Detail::KernelsPlace,
+            13 => Detail::NotMounted,
             _ => Detail::None,
         }
     }
@@ -308,6 +316,8 @@ mod tests {
             Detail::HookEnded(0x100),
             Detail::HookTimedOut,
             Detail::NoProcess,
+            Detail::KernelsPlace,
+            Detail::NotMounted,
         ] {
             let (parent, child) = channel();
             let sent = Failure {

@@ -61,6 +61,18 @@ pub struct Options<'a> {
     pub hook_output: [Option<BorrowedFd<'a>>; 2],
     /// By which option a file system gets `linux.mountLabel`.
     pub label_option: LabelOption,
+    /// Where the process that enters ([`Options::enters`]) does nothing but change what is mounted: `spec.mounts` are
+    /// added or removed once it is [`crate::Stage::Created`], and it is dropped then.
+    pub change: Option<Change>,
+}
+
+/// How the mounts of a container that is there change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// They are mounted.
+    Add,
+    /// What is mounted at their destinations is unmounted.
+    Remove,
 }
 
 /// The option of a file system by which it is labelled (mount(8), "context=").

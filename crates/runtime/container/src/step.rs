@@ -183,6 +183,7 @@ pub(crate) enum Action {
     BorrowCgroupNamespace,
     ReturnCgroupNamespace,
     Mount(Box<MountStep>),
+    Unmount(Target),
     Remount {
         target: Target,
         attributes: Attributes,

@@ -203,6 +203,7 @@ impl Making<'_> {
                 delegates: asked.delegated()?.is_some(),
                 hook_output: hook_output.each_ref().map(|file| file.as_ref().map(AsFd::as_fd)),
                 label_option: asked.label_option()?,
+                change: None,
             },
         };
         let record = &mut self.container.record;

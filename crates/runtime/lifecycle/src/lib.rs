@@ -35,6 +35,7 @@ mod group;
 mod home;
 mod hooks;
 mod id;
+mod mounts;
 mod record;
 mod start;
 mod watch;

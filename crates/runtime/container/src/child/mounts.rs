@@ -140,6 +140,10 @@ impl<'a> Child<'a> {
         for (propagation, recursive) in &step.propagation {
             propagation.apply(mount.as_fd(), *recursive)?;
         }
+        if self.options.change.is_some() {
+            // Others are at home there: it may be moved now, and could be later.
+            return Ok(());
+        }
         if !target.settled {
             let mut flags = OFlags::PATH;
             flags.set(OFlags::NOFOLLOW, step.links.bound || step.links.covered);
@@ -183,6 +187,14 @@ impl<'a> Child<'a> {
 
     /// Finds or makes the target: a file for a file, a directory for a directory, no link where none may be.
     fn mount_target(&self, step: &MountStep, is_directory: bool) -> Result<Found, Failure> {
+        let found = self.found_or_made(step, is_directory)?;
+        if self.options.change.is_some() {
+            self.check_place(found.fd.as_fd())?;
+        }
+        Ok(found)
+    }
+
+    fn found_or_made(&self, step: &MountStep, is_directory: bool) -> Result<Found, Failure> {
         let target = &step.target;
         let root = self.root()?;
         if step.links.covered {

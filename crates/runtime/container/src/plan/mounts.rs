@@ -168,7 +168,7 @@ fn group_exists(draft: &Draft<'_>, group: Option<&str>) -> bool {
 }
 
 /// One mount of the configuration.
-fn one(draft: &mut Draft<'_>, mount: &Mount) -> Result<()> {
+pub(super) fn one(draft: &mut Draft<'_>, mount: &Mount) -> Result<()> {
     let mut options = Options::parse(&mount.options);
     let kind = mount.kind.as_deref().unwrap_or("none");
     if options.bind.is_none() && kind != "bind" && owners::asks(mount, &options) {
