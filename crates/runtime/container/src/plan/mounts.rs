@@ -57,6 +57,11 @@ pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
             .is_some_and(|p| p.starts_with('r'));
         let action = Action::RootPropagation(propagation, recursive);
         draft.push(Place::RootPropagation, "set propagation of", "/", action);
+    } else if draft.request.rootfs.is_empty() {
+        // A tree of the host would go on to receive what is mounted below it there. What is bound into it says for
+        // itself what it receives.
+        let action = Action::RootPropagation(Propagation::Private, false);
+        draft.push(Place::RootPropagation, "make private", "/", action);
     }
     Ok(())
 }

@@ -366,6 +366,7 @@ fn propagation_of_mounts() {
 fn propagation_of_the_root() {
     rustix::mount::mount_change("/", MountPropagationFlags::SHARED | MountPropagationFlags::REC).unwrap();
     for (word, expected) in [
+        ("", "-"),
         ("shared", "shared:"),
         ("rshared", "shared:"),
         ("slave", "master:"),
