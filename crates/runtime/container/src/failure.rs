@@ -24,12 +24,12 @@ pub(crate) fn describe(plan: &Plan, step: usize, failure: Failure, head: &[u8]) 
         },
         Detail::FileOntoDirectory => because(
             Kind::Invalid,
-            "the source is a file, but there is a directory".to_owned(),
+            "not a directory: a file cannot be mounted onto a directory".to_owned(),
         )
         .hint("mount it onto a file, or mount the directory that holds it"),
         Detail::DirectoryOntoFile => because(
             Kind::Invalid,
-            "the source is a directory, but there is a file".to_owned(),
+            "not a directory: a directory cannot be mounted onto a file".to_owned(),
         )
         .hint("mount it onto a directory, or mount one file of it"),
         Detail::Parameter(index) => match parameter(step, index) {

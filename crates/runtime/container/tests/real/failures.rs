@@ -52,14 +52,14 @@ fn mounts_that_cannot_be_made() {
             "/mnt/file",
             "/etc",
             "bind",
-            "bind mount /etc: the source is a file, but there is a directory\nhint: mount it onto a file, or mount the directory that holds it",
+            "bind mount /etc: not a directory: a file cannot be mounted onto a directory\nhint: mount it onto a file, or mount the directory that holds it",
         ),
         (
             "bind",
             "/mnt/data",
             "/etc/passwd",
             "bind",
-            "bind mount /etc/passwd: the source is a directory, but there is a file\nhint: mount it onto a directory, or mount one file of it",
+            "bind mount /etc/passwd: not a directory: a directory cannot be mounted onto a file\nhint: mount it onto a directory, or mount one file of it",
         ),
         (
             "tmpfs",
