@@ -1,7 +1,7 @@
 //! Further processes in a container.
 
 use crate::bundle::{Bundle, NEEDS};
-use tare_kit::test;
+use tare_kit::{Tare, test};
 
 #[test]
 fn it_runs_in_the_containers_namespaces_and_groups() {
@@ -86,6 +86,40 @@ fn a_terminal_of_the_containers_own() {
             (Some(4), "/dev/pts/0\r\n"),
             "{ran}"
         );
+        let _ = bundle.runtime(&["delete", "-f", "c"]).ok();
+    });
+}
+
+#[test]
+fn home_is_the_users_and_the_last_of_a_variable_counts() {
+    test(NEEDS, |world| {
+        let mut bundle = Bundle::new(world, "echo $HOME; env | grep -c ^A=; echo $A");
+        let etc = bundle.path.join("rootfs/etc");
+        std::fs::create_dir_all(&etc).unwrap();
+        std::fs::write(
+            etc.join("passwd"),
+            "root:x:0:0::/root:\nfive:x:5:5::/home/five:\n",
+        )
+        .unwrap();
+        bundle.set(
+            "/process/env",
+            serde_json::json!(["A=1", "PATH=/bin", "A=2", "HOME="]),
+        );
+        assert_eq!(bundle.run().stdout, "/root\n1\n2\n");
+        bundle.set("/process/args", serde_json::json!(["sleep", "100"]));
+        bundle.start();
+        let home = |words: &[&str]| {
+            let command = ["c", "sh", "-c", "echo $HOME $A"];
+            bundle.runtime(&[&["exec"], words, &command].concat()).ok()
+        };
+        assert_eq!(home(&[]), "/root 2\n");
+        assert_eq!(home(&["-u", "5", "-e", "A=3"]), "/home/five 3\n");
+        assert_eq!(home(&["-u", "7"]), "/ 2\n");
+        assert_eq!(home(&["-u", "5", "-e", "HOME=/elsewhere"]), "/elsewhere 2\n");
+        // A list that is no file holds nobody up.
+        std::fs::remove_file(etc.join("passwd")).unwrap();
+        let _ = Tare::program("mkfifo").args([etc.join("passwd")]).ok();
+        assert_eq!(home(&["-u", "5"]), "/ 2\n");
         let _ = bundle.runtime(&["delete", "-f", "c"]).ok();
     });
 }

@@ -29,7 +29,7 @@ mod signal;
 
 pub use arena::Arena;
 pub use domain::{set_memory_policy, set_personality};
-pub use exec::{CStrings, exec, exec_fd, exit_now};
+pub use exec::{CStrings, Extended, exec, exec_extended, exec_fd, exit_now};
 pub use fd::{close_range, close_range_on_exec};
 pub use filter::{FilterFlags, load_filter, load_filter_with_listener};
 pub use fork::{CloneFlags, Forked, fork_sibling, fork_with};

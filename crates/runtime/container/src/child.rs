@@ -8,6 +8,7 @@ mod devices;
 mod entry;
 mod gate;
 mod grounds;
+mod home;
 mod hooks;
 mod identity;
 mod mounts;
@@ -26,10 +27,11 @@ use rustix::net::RecvFlags;
 use rustix::process::DumpableBehavior;
 use rustix::thread::{Gid, Uid};
 use tare_process::{CloneFlags, Procfs, close_all_but};
-use tare_sys::{FilterFlags, exit_now};
+use tare_sys::{Extended, FilterFlags, exit_now};
 
 pub(crate) use entry::enter as enter_namespaces;
 pub(crate) use grounds::Grounds;
+pub(crate) use home::Home;
 pub(crate) use opener::run as run_opener;
 
 /// The result of a step.
@@ -60,6 +62,9 @@ pub(crate) struct Child<'a> {
     pub(crate) slots: Vec<Option<OwnedFd>>,
     /// Whether an ordinary user maps its ids, for which it must be seen to be theirs.
     pub(crate) mapped_by_user: bool,
+    /// The environment with room for what a step looks up.
+    pub(crate) environment: Option<Extended<'a>>,
+    pub(crate) home: Home,
     pub(crate) handles: Handles,
     /// File systems that were mounted by this child.
     pub(crate) grounds: Grounds<'a>,
@@ -97,9 +102,10 @@ impl<'a> Child<'a> {
                 environment,
             } = &step.action
             {
-                let (failure, head) = program::execute(candidates, arguments, environment);
+                let extended = self.environment.as_mut().zip(self.home.variable());
+                let (failure, head) = program::execute(candidates, arguments, environment, extended);
                 report::send_failure(self.listener(), number, failure, head.as_bytes());
-                return 1;
+                return program::exit_code(&failure);
             }
             if let Err(failure) = self.take(&step.action) {
                 report::send_failure(self.listener(), number, failure, &[]);
@@ -142,6 +148,7 @@ impl<'a> Child<'a> {
                 owner,
             } => self.open_terminal(devpts, console.as_ref(), (*rows, *columns), *owner),
             Action::EnterRoot => self.enter_root(),
+            Action::Home { uid } => self.look_up_home(*uid),
             Action::Look { candidates } => program::look(candidates),
             Action::MakeDirectory(target) => self.make_directory(target),
             Action::Parameter { path, value } => Ok(self.procfs()?.write(path, value)?),

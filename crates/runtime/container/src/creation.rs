@@ -4,7 +4,7 @@ mod interfaces;
 mod outside;
 mod resctrl;
 
-use crate::child::{Child, Grounds, Handles, enter_namespaces, run_opener};
+use crate::child::{Child, Grounds, Handles, Home, enter_namespaces, run_opener};
 use crate::failure;
 use crate::plan::{Maps, Plan, plan};
 use crate::report::{self, Message, Received};
@@ -400,6 +400,8 @@ fn fork(
         entrances: request.entrances,
         slots: (0..plan.slots).map(|_| None).collect(),
         mapped_by_user,
+        environment: plan.environment_to_extend(),
+        home: Home::default(),
         handles: Handles::default(),
         grounds: Grounds::with_room_for(plan.steps.len()),
     };

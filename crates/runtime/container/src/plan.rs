@@ -29,6 +29,7 @@ use tare_error::{Context, Error, Kind, Result};
 use tare_mount::{FileSystem, Options};
 use tare_process::CloneFlags;
 use tare_spec_oci::{IdMapping, Linux, Namespace, NamespaceKind, Process};
+use tare_sys::{CStrings, Extended};
 
 /// All steps of one container in the order in which they run. Printed, it is one line a step.
 #[derive(Debug)]
@@ -89,6 +90,18 @@ impl Plan {
     pub(crate) fn step(&self, number: usize) -> Option<&Step> {
         let all = self.steps.iter().chain(&self.opener).chain(&self.entry);
         all.into_iter().nth(number)
+    }
+
+    /// The environment of the program, with room for what a step looks up; none where no step does.
+    pub(crate) fn environment_to_extend(&self) -> Option<Extended<'_>> {
+        let looks = |step: &Step| matches!(step.action, Action::Home { .. });
+        let environment = self.steps.iter().find_map(|step| match &step.action {
+            Action::Exec { environment, .. } => Some(environment),
+            _ => None,
+        });
+        environment
+            .filter(|_| self.steps.iter().any(looks))
+            .map(CStrings::extended)
     }
 
     /// The steps.

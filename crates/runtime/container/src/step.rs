@@ -84,6 +84,8 @@ pub(crate) enum Place {
     Bounding,
     /// The working directory, as root: a user may lack the way there, or root may.
     Directory,
+    /// The user's home, while root may read what tells it.
+    Home,
     /// Limits, after everything that could need more, and before the right to raise them goes.
     Limits,
     /// The user, after all that needs root.
@@ -266,6 +268,10 @@ pub(crate) enum Action {
     },
     /// What the process finds is its root.
     EnterRoot,
+    /// Looks up the home of a user in the container's own list of users.
+    Home {
+        uid: u32,
+    },
     /// Looks for the program without executing it.
     Look {
         candidates: Vec<CString>,
@@ -275,6 +281,7 @@ pub(crate) enum Action {
     Exec {
         candidates: Vec<CString>,
         arguments: CStrings,
+        /// Without `HOME` where that was looked up.
         environment: CStrings,
     },
 }

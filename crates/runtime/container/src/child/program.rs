@@ -4,7 +4,7 @@ use crate::report::{Detail, Failure, HEAD};
 use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
-use tare_sys::{CStrings, exec, reset_signals};
+use tare_sys::{CStrings, Extended, exec, exec_extended, reset_signals};
 
 /// The beginning of a file that could not be executed.
 pub(super) struct Head {
@@ -36,11 +36,19 @@ impl Head {
 
 /// Tries each place in order, as execvp(3) does: what is not there or may not be executed is passed over, and what
 /// exists and failed is told of.
-pub(super) fn execute(places: &[CString], arguments: &CStrings, environment: &CStrings) -> (Failure, Head) {
+pub(super) fn execute(
+    places: &[CString],
+    arguments: &CStrings,
+    environment: &CStrings,
+    mut extended: Option<(&mut Extended<'_>, &CStr)>,
+) -> (Failure, Head) {
     reset_signals();
     let mut refused = None;
     for (index, place) in places.iter().enumerate() {
-        let errno = exec(place, arguments, environment);
+        let errno = match &mut extended {
+            Some((environment, more)) => exec_extended(place, arguments, environment, more),
+            None => exec(place, arguments, environment),
+        };
         let exists = || rustix::fs::stat(place.as_c_str()).is_ok();
         match errno {
             Errno::NOENT | Errno::NOTDIR if !exists() => {}
@@ -59,6 +67,12 @@ pub(super) fn execute(places: &[CString], arguments: &CStrings, environment: &CS
             Head::empty(),
         ),
     }
+}
+
+/// What a shell would end with: 127 where there is no program, 126 where it cannot be executed. Engines that lost the
+/// message show it.
+pub(super) fn exit_code(failure: &Failure) -> i32 {
+    if failure.errno == Errno::NOENT { 127 } else { 126 }
 }
 
 /// Looks whether any place has a program that this process may execute, so that `create` tells of one that is missing.

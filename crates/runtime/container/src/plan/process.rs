@@ -4,6 +4,7 @@ use crate::plan::{Draft, c_path, c_string, target};
 use crate::step::{Action, Place, Signal};
 use rustix::process::Resource;
 use rustix::thread::{Gid, Uid};
+use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::path::Path;
 use tare_error::{Error, Kind, Result};
@@ -321,11 +322,61 @@ fn command(draft: &mut Draft<'_>) -> Result<()> {
         let candidates = candidates.clone();
         draft.push(Place::Look, "execute", name, Action::Look { candidates });
     }
+    let (environment, has_home) = environment(&draft.process.env);
+    if !has_home {
+        let uid = draft.process.user.uid;
+        draft.push(Place::Home, "look up", "the user's home", Action::Home { uid });
+    }
     let action = Action::Exec {
         candidates,
         arguments: strings(&draft.process.args, "an argument")?,
-        environment: strings(&draft.process.env, "the environment")?,
+        environment: strings(&environment, "the environment")?,
     };
     draft.push(Place::Exec, "execute", name, action);
     Ok(())
+}
+
+/// The environment as a program gets it, and whether it says what the user's home is: of a variable that is there twice
+/// the last counts, and an empty `HOME` is none, as runc has it.
+fn environment(list: &[String]) -> (Vec<String>, bool) {
+    let mut seen = BTreeSet::new();
+    let mut last: Vec<String> = Vec::with_capacity(list.len());
+    for variable in list.iter().rev() {
+        let name = variable.split('=').next().unwrap_or_default();
+        if seen.insert(name) && variable != "HOME=" {
+            last.push(variable.clone());
+        }
+    }
+    last.reverse();
+    let has_home = last.iter().any(|variable| variable.starts_with("HOME="));
+    (last, has_home)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::environment;
+
+    #[test]
+    fn the_last_of_a_variable_counts() {
+        for (given, expected, has_home) in [
+            (&["A=1", "B=2", "A=3"][..], &["B=2", "A=3"][..], false),
+            (&["HOME=/a", "HOME="], &[], false),
+            (&["HOME=", "HOME=/a"], &["HOME=/a"], true),
+            (&["A=b=c", "A", "HOMES=/x"], &["A", "HOMES=/x"], false),
+        ] {
+            let given: Vec<String> = given.iter().map(|v| (*v).to_owned()).collect();
+            let (list, found) = environment(&given);
+            assert_eq!(
+                (list.as_slice(), found),
+                (
+                    expected
+                        .iter()
+                        .map(|v| (*v).to_owned())
+                        .collect::<Vec<_>>()
+                        .as_slice(),
+                    has_home
+                )
+            );
+        }
+    }
 }

@@ -101,8 +101,10 @@ link /dev/stderr
 link /dev/core
 link /dev/ptmx
 pivot into the root
+make private /
 set up standard input and output
 enter working directory /
+look up the user's home
 become user 0:0
 enter working directory /
 await the start
