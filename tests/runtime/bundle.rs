@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use tare_kit::{Finished, Need, Tare, World};
 
@@ -23,6 +24,8 @@ impl<'a> Bundle<'a> {
         fs::create_dir_all(&bin).unwrap();
         let busybox = Tare::program("sh").args(["-c", "command -v busybox"]).ok();
         fs::copy(busybox.trim(), bin.join("busybox")).unwrap();
+        // Whatever mode the machine's own has: users other than root run it.
+        fs::set_permissions(bin.join("busybox"), fs::Permissions::from_mode(0o755)).unwrap();
         let _ = Tare::program("chroot")
             .args([path.join("rootfs").as_os_str()])
             .args(["/bin/busybox", "--install", "-s", "/bin"])
