@@ -212,7 +212,8 @@ fn assert_clocks(text: &str) {
     let own = uptime(&fs::read_to_string("/proc/uptime").unwrap());
     let mut lines = text.lines();
     let inside = uptime(lines.next().unwrap());
-    assert!((86_400..86_460).contains(&(inside - own)), "{text} outside {own}");
+    // The clock outside was read later: a second may have begun between the two, or a few on a busy machine.
+    assert!((86_340..86_460).contains(&(inside - own)), "{text} outside {own}");
     let rest: Vec<Vec<&str>> = lines.map(|l| l.split_whitespace().collect()).collect();
     assert_eq!(rest[0], ["monotonic", "-5", "7"], "{text}");
     assert_eq!(rest[1], ["boottime", "86400", "0"], "{text}");
