@@ -161,9 +161,7 @@ impl<'a> Child<'a> {
             Action::Pivot => self.pivot(),
             Action::MoveRoot => self.move_root(),
             Action::Hook(program) => self.run_hook(program),
-            Action::RootPropagation(propagation, recursive) => {
-                mounts::root_propagation(*propagation, *recursive)
-            }
+            Action::RootPropagation(how, recursive) => mounts::root_propagation(*how, *recursive),
             Action::WriteOwn {
                 file,
                 data,
