@@ -174,7 +174,7 @@ fn copy(from: &Path, to: &Path) {
 fn script(own: &Path) -> String {
     let mut text = "#!/bin/sh\nmkdir -p /target/debug /target/fixtures\nmount --bind /mnt/bin /target/debug\n\
         echo 'Signature: 8a477f597d28d172789f06886806bc55' > /target/CACHEDIR.TAG\n\
-        for f in /mnt/bin/fixtures/*; do [ ! -d $f ] || { mkdir /target/fixtures/${f##*/}; mount --bind $f /target/fixtures/${f##*/}; }; done\n\
+        cp -a /mnt/bin/fixtures/. /target/fixtures/\n\
         echo $$ > /sys/fs/cgroup/cgroup.procs\n\
         for c in $(cat /sys/fs/cgroup/cgroup.controllers); do echo +$c > /sys/fs/cgroup/cgroup.subtree_control; done\n\
         export TARE_KIT_SKIPS=/tmp/skips RUST_TEST_THREADS=1 RUST_BACKTRACE=0\n"
