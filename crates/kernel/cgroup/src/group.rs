@@ -42,7 +42,8 @@ impl Group {
     /// `Denied` where an ordinary user has no group delegated, `Conflict` where the group exists and holds processes,
     /// and all of [`Group::apply`]. After an error nothing is left of the group itself.
     pub fn create(host: &Host, path: &GroupPath, resources: &Resources) -> Result<Group> {
-        let group = make::make(host, path, resources, make::Existing::Replace)?;
+        let wanted = make::wanted_on_v2(host, resources);
+        let group = make::make(host, path, &wanted, make::Existing::Replace)?;
         match group.apply(resources) {
             Ok(()) => Ok(group),
             Err(e) => Err(match group.remove() {
@@ -52,6 +53,15 @@ impl Group {
         }
     }
 
+    /// Makes the group as [`Group::create`] does, for processes that are limited by nothing: no controller is handed on for it, so
+    /// that processes can be in the group above it as well, which version 2 forbids where one is.
+    ///
+    /// # Errors
+    /// As [`Group::create`].
+    pub fn create_unlimited(host: &Host, path: &GroupPath) -> Result<Group> {
+        make::make(host, path, &[], make::Existing::Replace)
+    }
+
     /// Opens a group that another program has made (systemd, for a unit of its own), and makes it in the hierarchies
     /// where that program has not: systemd leaves out the version 1 controllers that it does not manage (freezer,
     /// cpuset, hugetlb). Limits and processes of what is there stay; a process is moved by [`Group::attach`].
@@ -59,7 +69,12 @@ impl Group {
     /// # Errors
     /// As [`Group::create`], but for the conflict. What has been made until then stays, for the other program.
     pub fn adopt(host: &Host, path: &GroupPath, resources: &Resources) -> Result<Group> {
-        make::make(host, path, resources, make::Existing::Keep)
+        make::make(
+            host,
+            path,
+            &make::wanted_on_v2(host, resources),
+            make::Existing::Keep,
+        )
     }
 
     /// Opens a group that exists.

@@ -24,7 +24,7 @@ pub(super) enum Existing {
 pub(super) fn make(
     host: &Host,
     path: &GroupPath,
-    resources: &Resources,
+    wanted: &[Controller],
     existing: Existing,
 ) -> Result<Group> {
     let mut group = Group {
@@ -32,12 +32,11 @@ pub(super) fn make(
         host: host.clone(),
         members: Vec::with_capacity(host.hierarchies.len()),
     };
-    let wanted = wanted_on_v2(host, resources);
     for (hierarchy, tree) in host.hierarchies.iter().enumerate() {
         if tree.read_only {
             continue;
         }
-        match make_in(tree, path, &wanted, existing) {
+        match make_in(tree, path, wanted, existing) {
             Ok(dir) => group.members.push(Member {
                 hierarchy,
                 version: tree.version,
@@ -214,7 +213,7 @@ fn enable(at: &Dir, wanted: &[Controller]) -> rustix::io::Result<()> {
 
 /// The controllers to give to groups on the version 2 tree: all of them where it is the only tree; beside version 1
 /// only what is asked for and is nowhere else, as a controller in use there cannot be mounted as version 1 any more.
-fn wanted_on_v2(host: &Host, resources: &Resources) -> Vec<Controller> {
+pub(super) fn wanted_on_v2(host: &Host, resources: &Resources) -> Vec<Controller> {
     if host.layout == Layout::V2 {
         let all = Controller::ALL.iter().copied();
         return all

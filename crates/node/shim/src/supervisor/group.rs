@@ -21,7 +21,7 @@ impl Home {
     pub(super) fn enter(pod: &str) -> Result<Home> {
         let path = GroupPath::parse(SUPERVISORS)?.join(pod)?;
         let made = Host::current().and_then(|host| {
-            let group = Group::create(&host, &path, &Resources::default())?;
+            let group = Group::create_unlimited(&host, &path)?;
             match enter(&group) {
                 Ok(()) => Ok(group),
                 Err(e) => match group.remove_within(Duration::ZERO) {
