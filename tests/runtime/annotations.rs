@@ -187,7 +187,8 @@ fn a_group_below_is_handed_to_the_container() {
             "cat /proc/self/cgroup; ls -d /sys/fs/cgroup/payload; sleep 100",
         );
         annotate(&mut bundle, "run.oci.delegate-cgroup", "/payload");
-        if !Path::new("/sys/fs/cgroup/cgroup.procs").exists() {
+        let is_bound = !Path::new("/sys/fs/cgroup/cgroup.procs").exists();
+        if is_bound {
             let ran = bundle.run();
             assert!(ran.stderr.contains("on cgroup version 2 alone"), "{ran}");
             bundle.assert_nothing_left();
@@ -234,7 +235,7 @@ fn a_group_below_is_handed_to_the_container() {
         let _ = bundle.runtime(&["resume", "c"]).ok();
         let _ = bundle.runtime(&["delete", "-f", "c"]).ok();
         bundle.assert_nothing_left();
-        if Path::new("/sys/fs/cgroup/cgroup.procs").exists() {
+        if is_bound {
             let _ = Tare::program("umount").args(["/sys/fs/cgroup"]).run();
         }
     });
