@@ -237,7 +237,7 @@ fn one_that_fails_takes_those_before_it_along() {
             ),
             (
                 json!({"destination": "/bin/busybox", "type": "bind", "source": volume, "options": ["bind"]}),
-                "the source is a directory, but there is a file",
+                "a directory cannot be mounted onto a file",
             ),
         ] {
             let list = json!([
