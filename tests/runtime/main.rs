@@ -11,3 +11,4 @@ mod life;
 mod mounts;
 mod places;
 mod systemd;
+mod verbs;

@@ -13,6 +13,8 @@ pub(crate) struct Verb {
     pub(crate) operands: &'static str,
     /// Whether options end at the second operand, as what follows is a command with options of its own.
     pub(crate) takes_command: bool,
+    /// Whether its words are not looked at, as there is one answer to all of them.
+    pub(crate) takes_anything: bool,
     pub(crate) doc: &'static str,
     pub(crate) run: fn(&Arguments) -> Result<ExitCode>,
 }
@@ -39,6 +41,7 @@ const fn verb(
         name,
         operands,
         takes_command: false,
+        takes_anything: false,
         doc,
         run,
     }
@@ -118,6 +121,24 @@ pub(crate) const VERBS: &[Verb] = &[
         "add mounts to a running container, or remove some",
     ),
     verb("update", "ID", verbs::update::run, "change a container's limits"),
+    Verb {
+        takes_anything: true,
+        ..verb(
+            "checkpoint",
+            "ID",
+            verbs::checkpoint::run,
+            "not supported: says so and fails",
+        )
+    },
+    Verb {
+        takes_anything: true,
+        ..verb(
+            "restore",
+            "ID",
+            verbs::checkpoint::run,
+            "not supported: says so and fails",
+        )
+    },
     verb(
         "features",
         "",
@@ -169,6 +190,7 @@ pub(crate) const OPTIONS: &[Opt] = &[
     ),
     opt(&["log-format"], "FORMAT", EVERY, "text or json"),
     opt(&["debug"], "", EVERY, "accepted; there is nothing more to log"),
+    opt(&["log-level"], "LEVEL", EVERY, "accepted; only errors are logged"),
     opt(&["systemd-cgroup"], "", EVERY, "have systemd make the cgroup"),
     opt(&["cgroup-manager"], "NAME", EVERY, "cgroupfs or systemd"),
     opt(
@@ -177,14 +199,21 @@ pub(crate) const OPTIONS: &[Opt] = &[
         EVERY,
         "accepted; whose right what is, the kernel says",
     ),
-    opt(&["help", "h"], "", EVERY, "print help"),
-    opt(&["version", "v"], "", EVERY, "print the version"),
+    opt(&["help", "h", "?", "usage"], "", EVERY, "print help"),
+    opt(&["version", "v", "V"], "", EVERY, "print the version"),
     opt(
         &["bundle", "b"],
         "DIR",
         &["create", "run", "spec", "plan"],
         "the bundle (default: the working directory)",
     ),
+    opt(
+        &["config", "f"],
+        "FILE",
+        MAKING,
+        "another configuration than the bundle's config.json",
+    ),
+    opt(&["file", "f"], "FILE", &["spec"], "where it is written to"),
     opt(
         &["console-socket"],
         "SOCKET",
@@ -224,7 +253,7 @@ pub(crate) const OPTIONS: &[Opt] = &[
     opt(
         &["no-subreaper"],
         "",
-        &["run"],
+        STARTING,
         "accepted; no orphans are adopted",
     ),
     opt(&["detach", "d"], "", &["run", "exec"], "do not wait for the end"),
@@ -327,6 +356,30 @@ pub(crate) const OPTIONS: &[Opt] = &[
     opt(&["cpuset-cpus"], "LIST", UPDATE, "processors"),
     opt(&["cpuset-mems"], "LIST", UPDATE, "memory nodes"),
     opt(&["pids-limit"], "N", UPDATE, "processes"),
+    opt(
+        &["l3-cache-schema"],
+        "LINES",
+        UPDATE,
+        "shares of the third cache (resctrl's L3: lines)",
+    ),
+    opt(
+        &["mem-bw-schema"],
+        "LINE",
+        UPDATE,
+        "shares of memory's bandwidth (resctrl's MB: line)",
+    ),
+    opt(
+        &["kernel-memory"],
+        "SIZE",
+        UPDATE,
+        "accepted; no kernel since 5.16 limits it",
+    ),
+    opt(
+        &["kernel-memory-tcp"],
+        "SIZE",
+        UPDATE,
+        "accepted; it is a part of memory",
+    ),
     opt(&["blkio-weight"], "N", UPDATE, "weight of disk time, 10 to 1000"),
     opt(
         &["all", "a"],

@@ -124,7 +124,8 @@ impl Arguments {
 
     /// Whether what comes is a command with options of its own.
     fn in_command(&self) -> bool {
-        self.verb.is_some_and(|verb| verb.takes_command) && !self.operands.is_empty()
+        let begins = |verb: &Verb| verb.takes_anything || (verb.takes_command && !self.operands.is_empty());
+        self.verb.is_some_and(begins)
     }
 
     fn operand(&mut self, word: String) -> Result<()> {
@@ -274,6 +275,8 @@ mod tests {
         }
         assert!(!read("run --detach=false x").unwrap().has("detach"));
         assert_eq!(read("kill x -- -9").unwrap().operands, ["x", "-9"]);
+        let anything = read("checkpoint --image-path /x --nosuch=1 id").unwrap();
+        assert_eq!(anything.operands.len(), 4, "there is one answer to all of it");
     }
 
     #[test]

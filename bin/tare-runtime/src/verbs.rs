@@ -1,5 +1,6 @@
 //! What can be done: one file a verb.
 
+pub(crate) mod checkpoint;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod events;

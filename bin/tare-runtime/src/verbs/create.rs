@@ -18,7 +18,10 @@ pub(crate) fn make(arguments: &Arguments, detached: bool) -> Result<Made> {
     tare_process::seal::enter()?;
     let (home, id) = (arguments.home(), arguments.id()?);
     let (passed, listening) = passed(arguments)?;
-    let mut bundle = Bundle::read_for(&home, arguments.bundle())?;
+    let mut bundle = match arguments.path("config") {
+        None => Bundle::read_for(&home, arguments.bundle())?,
+        Some(file) => Bundle::read_file_for(&home, arguments.bundle(), file)?,
+    };
     pass_on(&mut bundle, listening);
     let terminal = bundle
         .spec

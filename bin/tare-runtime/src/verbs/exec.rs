@@ -82,10 +82,7 @@ fn process(arguments: &Arguments, container: &Container) -> Result<Process> {
     }
     process.env.extend(arguments.values("env").map(str::to_owned));
     if let Some(user) = arguments.value("user") {
-        process.user = User {
-            additional_gids: process.user.additional_gids,
-            ..read_user(user)?
-        };
+        set_user(&mut process.user, user)?;
     }
     for gid in arguments.values("additional-gids") {
         process.user.additional_gids.push(read_id(gid)?);
@@ -119,14 +116,17 @@ fn add(capabilities: &mut Capabilities, name: &str) {
     }
 }
 
-/// `UID` or `UID:GID`.
-fn read_user(text: &str) -> Result<User> {
-    let (uid, gid) = text.split_once(':').unwrap_or((text, "0"));
-    Ok(User {
-        uid: read_id(uid)?,
-        gid: read_id(gid)?,
-        ..User::default()
-    })
+/// `UID` or `UID:GID`; what is not named stays.
+fn set_user(user: &mut User, text: &str) -> Result<()> {
+    let (uid, gid) = match text.split_once(':') {
+        Some((uid, gid)) => (uid, Some(gid)),
+        None => (text, None),
+    };
+    user.uid = read_id(uid)?;
+    if let Some(gid) = gid {
+        user.gid = read_id(gid)?;
+    }
+    Ok(())
 }
 
 fn read_id(text: &str) -> Result<u32> {

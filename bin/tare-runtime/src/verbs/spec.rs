@@ -11,7 +11,10 @@ const TEMPLATE: &str = include_str!("spec.json");
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     arguments.at_most(0)?;
-    let path = arguments.bundle().join("config.json");
+    let path = match arguments.path("file") {
+        None => arguments.bundle().join("config.json"),
+        Some(file) => file.to_owned(),
+    };
     let internal = |e| Error::new(Kind::Internal, "write", path.display()).from_source(e);
     let mut spec: Spec = serde_json::from_str(TEMPLATE).map_err(internal)?;
     // As an option of `spec` it takes no value with runc, and one as an option of all.

@@ -17,6 +17,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         None => given(arguments)?,
     };
     container.update(&resources)?;
+    let (cache, bandwidth) = (
+        arguments.value("l3-cache-schema"),
+        arguments.value("mem-bw-schema"),
+    );
+    if cache.or(bandwidth).is_some() {
+        container.update_class(cache, bandwidth)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -99,6 +99,12 @@ const NOTHING: &[&str] = &[
     "noiversion",
     "iversion",
     "remount",
+    // Flags of a file system have no recursive form; crun takes the words.
+    "rsync",
+    "rasync",
+    "rdirsync",
+    "rmand",
+    "rnomand",
 ];
 
 impl Options {

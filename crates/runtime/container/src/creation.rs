@@ -4,6 +4,8 @@ mod interfaces;
 mod outside;
 mod resctrl;
 
+pub use resctrl::change_class;
+
 use crate::child::{Child, Grounds, Handles, Home, enter_namespaces, run_opener};
 use crate::failure;
 use crate::plan::{Maps, Plan, plan};

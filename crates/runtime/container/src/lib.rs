@@ -34,7 +34,7 @@ mod request;
 mod step;
 mod waiting;
 
-pub use creation::{Creation, Running, Stage};
+pub use creation::{Creation, Running, Stage, change_class};
 pub use listener::send_listener;
 pub use numbers::{ExecAffinity, Processors};
 pub use plan::{Plan, plan, resctrl_groups};

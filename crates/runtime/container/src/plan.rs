@@ -15,7 +15,7 @@ mod resctrl;
 pub(crate) use network::Interface;
 pub use resctrl::resctrl_groups;
 
-pub(crate) use resctrl::Class;
+pub(crate) use resctrl::{Class, class};
 
 use crate::request::{HostFacts, Request};
 use crate::step::{Action, Mapped, Place, Prepared, Source, Step};

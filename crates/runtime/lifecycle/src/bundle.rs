@@ -54,8 +54,16 @@ impl Bundle {
     /// # Errors
     /// As [`Bundle::read`].
     pub fn read_for(home: &Home, path: &Path) -> Result<Bundle> {
+        Bundle::read_file_for(home, path, Path::new(FILE))
+    }
+
+    /// As [`Bundle::read_for`], with another configuration than the bundle's own: a relative path starts there.
+    ///
+    /// # Errors
+    /// As [`Bundle::read`].
+    pub fn read_file_for(home: &Home, path: &Path, file: &Path) -> Result<Bundle> {
         let path = std::path::absolute(path).op("find", path.display())?;
-        let file = path.join(FILE);
+        let file = path.join(file);
         let bundle = Bundle::known_in(home.path(), path, read(&file)?, &file)?;
         check(&bundle.spec, &file)?;
         Ok(bundle)

@@ -12,10 +12,10 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use tare_cgroup::{Group, Usage};
-use tare_container::Waiting;
+use tare_container::{HostFacts, Waiting, change_class};
 use tare_error::{Context, Error, Kind, Result};
 use tare_process::Stamp;
-use tare_spec_oci::{Resources, Spec};
+use tare_spec_oci::{IntelRdt, Resources, Spec};
 use tare_store::Lock;
 
 /// The socket at which a created container waits.
@@ -219,6 +219,28 @@ impl Container {
             other => Err(Error::new(Kind::Conflict, "update container", &self.id)
                 .because(format!("container not running: it is {other}"))),
         }
+    }
+
+    /// Changes the schemata of its class of resctrl; what is not named stays as it was configured.
+    ///
+    /// # Errors
+    /// `Conflict` where it does not run, `Unsupported` without `linux.intelRdt` or without resctrl on this host.
+    pub fn update_class(&self, cache: Option<&str>, bandwidth: Option<&str>) -> Result<()> {
+        let error = |kind, why: &str| Error::new(kind, "update container", &self.id).because(why);
+        let pid = self.pid()?.and_then(Pid::from_raw);
+        let pid = pid.ok_or_else(|| error(Kind::Conflict, "container not running"))?;
+        let root = HostFacts::find_resctrl().ok_or_else(|| {
+            error(Kind::Unsupported, "the host has no resctrl at /sys/fs/resctrl")
+                .hint("mount -t resctrl resctrl /sys/fs/resctrl, where the processor has the technology")
+        })?;
+        let own = self.spec()?.linux.and_then(|linux| linux.intel_rdt);
+        let own = own.ok_or_else(|| error(Kind::Unsupported, "it was created without linux.intelRdt"))?;
+        let rdt = IntelRdt {
+            l3_cache_schema: cache.map(str::to_owned).or(own.l3_cache_schema),
+            mem_bw_schema: bandwidth.map(str::to_owned).or(own.mem_bw_schema),
+            ..own
+        };
+        change_class(&rdt, self.id.as_str(), &root, pid)
     }
 
     /// Its cgroup, where it has one that is still there.

@@ -1,11 +1,22 @@
 //! Putting the child into its class of service (`Documentation/filesystems/resctrl.rst` of the kernel).
 
-use crate::plan::Class;
+use crate::plan::{Class, class};
 use rustix::process::Pid;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use tare_error::{Context, Error, Kind, Result};
+use tare_spec_oci::IntelRdt;
+
+/// Changes the class of a container that is there: its schemata are written anew, and its first process is in it (again).
+///
+/// `root` is where resctrl is mounted.
+///
+/// # Errors
+/// `Invalid` for lines that are none, else as the kernel answers.
+pub fn change_class(rdt: &IntelRdt, id: &str, root: &Path, process: Pid) -> Result<()> {
+    enter(&class(rdt, id, root)?, process, &mut Vec::new())
+}
 
 /// Makes the class where that is asked for, writes its schemata, and puts the process into it and its monitoring group.
 /// What was made goes to `made`, in the order in which it is to be removed.

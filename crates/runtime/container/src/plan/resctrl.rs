@@ -28,12 +28,18 @@ pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
             .because("the host has no resctrl at /sys/fs/resctrl")
             .hint("mount -t resctrl resctrl /sys/fs/resctrl, where the processor has the technology")
     })?;
+    draft.plan.class = Some(class(rdt, draft.request.id, root)?);
+    Ok(())
+}
+
+/// The class that `rdt` asks for, below resctrl's `root`.
+pub(crate) fn class(rdt: &IntelRdt, id: &str, root: &Path) -> Result<Class> {
     let schemata = schemata(rdt)?;
-    let id = directory_name("the container's id", draft.request.id)?;
+    let id = directory_name("the container's id", id)?;
     let (directory, may_be_made) = match rdt.clos_id.as_deref().filter(|c| !c.is_empty()) {
         None => (root.join(id), true),
         // The class of everything that has no other.
-        Some("/") => (root.clone(), false),
+        Some("/") => (root.to_owned(), false),
         Some(name) => {
             let name = directory_name("linux.intelRdt.closID", name)?;
             (root.join(name), !schemata.is_empty())
@@ -42,13 +48,12 @@ pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
     let monitor = rdt
         .enable_monitoring
         .then(|| directory.join("mon_groups").join(id));
-    draft.plan.class = Some(Class {
+    Ok(Class {
         directory,
         may_be_made,
         schemata,
         monitor,
-    });
-    Ok(())
+    })
 }
 
 /// The groups of resctrl that belong to a container alone, in the order in which they are removed: its monitoring group,

@@ -12,6 +12,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("classes_are_made_and_entered", classes_are_made_and_entered),
     ("classes_of_others_are_entered", classes_of_others_are_entered),
     ("classes_that_cannot_be_entered", classes_that_cannot_be_entered),
+    ("classes_are_changed", classes_are_changed),
 ];
 
 const ROOT: &str = "/mnt/resctrl";
@@ -47,6 +48,28 @@ fn classes_are_made_and_entered() {
     assert_eq!(running.resctrl, [Path::new("/mnt/resctrl/gold")]);
     running.process.wait().unwrap();
     assert_eq!(read("gold/schemata"), "L3:0=1\n");
+}
+
+fn classes_are_changed() {
+    let mut bed = bed(json!({"l3CacheSchema": "L3:0=ff"}));
+    bed.while_created(&["true"], |pid| {
+        let rdt = tare_spec_oci::IntelRdt {
+            l3_cache_schema: Some("L3:0=f".to_owned()),
+            mem_bw_schema: Some("MB:0=20".to_owned()),
+            ..tare_spec_oci::IntelRdt::default()
+        };
+        let process = rustix::process::Pid::from_raw(pid).unwrap();
+        let change = |rdt: &tare_spec_oci::IntelRdt| {
+            tare_container::change_class(rdt, "test", Path::new(ROOT), process)
+        };
+        change(&rdt).unwrap();
+        assert_eq!(read("test/schemata"), "L3:0=f\nMB:0=20\n");
+        let wrong = tare_spec_oci::IntelRdt {
+            mem_bw_schema: Some("L3:0=f".to_owned()),
+            ..rdt
+        };
+        assert!(change(&wrong).unwrap_err().to_string().contains("memBwSchema"));
+    });
 }
 
 fn classes_of_others_are_entered() {
