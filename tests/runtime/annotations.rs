@@ -1,11 +1,8 @@
 //! crun's extensions by annotation.
 
-use crate::bundle::{Bundle, NEEDS};
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use crate::bundle::{Bundle, NEEDS, receive};
 use serde_json::{Value, json};
 use std::fs;
-use std::io::IoSliceMut;
-use std::mem::MaybeUninit;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use tare_kit::{Need, Tare, test};
@@ -157,17 +154,7 @@ fn a_handle_on_the_first_process_is_sent() {
         bundle.assert_nothing_left();
         let receiver = UnixListener::bind(&path).unwrap();
         bundle.create();
-        let (connection, _) = receiver.accept().unwrap();
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let mut bytes = [0; 64];
-        let mut into = [IoSliceMut::new(&mut bytes)];
-        recvmsg(&connection, &mut into, &mut ancillary, RecvFlags::CMSG_CLOEXEC).unwrap();
-        let handle = ancillary.drain().find_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-            _ => None,
-        });
-        let handle = handle.unwrap();
+        let handle = receive(&receiver);
         let state: Value = serde_json::from_str(&bundle.runtime(&["state", "c"]).ok()).unwrap();
         let number = std::os::fd::AsRawFd::as_raw_fd(&handle);
         let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap();

@@ -1,8 +1,13 @@
 //! What the tests start from: a bundle whose root holds busybox, and the command under test.
 
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde_json::{Value, json};
 use std::fs;
+use std::io::IoSliceMut;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use tare_kit::{Finished, Need, Tare, World};
 
@@ -115,4 +120,19 @@ impl<'a> Bundle<'a> {
             }
         }
     }
+}
+
+/// The fd that the next one to come to a socket sends.
+pub(crate) fn receive(socket: &UnixListener) -> OwnedFd {
+    let (connection, _) = socket.accept().unwrap();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut bytes = [0; 64];
+    let mut into = [IoSliceMut::new(&mut bytes)];
+    recvmsg(&connection, &mut into, &mut ancillary, RecvFlags::CMSG_CLOEXEC).unwrap();
+    let sent = ancillary.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        _ => None,
+    });
+    sent.unwrap()
 }

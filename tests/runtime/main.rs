@@ -4,6 +4,7 @@ mod bundle;
 
 mod annotations;
 mod exec;
+mod handed;
 mod hooks;
 mod input;
 mod killed;
