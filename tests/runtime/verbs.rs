@@ -70,9 +70,15 @@ fn every_option_of_both_is_taken() {
         let _ = bundle
             .runtime(&["run", "--no-subreaper=true", "-b", &path, "c"])
             .ok();
-        let written = world.folder("out").join("written.json");
+        let out = world.folder("out");
+        let written = out.join("written.json");
         let _ = bundle.runtime(&["spec", "-f", written.to_str().unwrap()]).ok();
         assert!(fs::read_to_string(written).unwrap().contains("ociVersion"));
+        let _ = bundle
+            .runtime(&["spec", "--rootless", "-b", out.to_str().unwrap()])
+            .ok();
+        let rootless = fs::read_to_string(out.join("config.json")).unwrap();
+        assert!(rootless.contains("uidMappings"), "{rootless}");
         bundle.assert_nothing_left();
     });
 }

@@ -193,6 +193,13 @@ pub(crate) const OPTIONS: &[Opt] = &[
     opt(&["log-level"], "LEVEL", EVERY, "accepted; only errors are logged"),
     opt(&["systemd-cgroup"], "", EVERY, "have systemd make the cgroup"),
     opt(&["cgroup-manager"], "NAME", EVERY, "cgroupfs or systemd"),
+    // Before the option of all, which takes a value where this one takes none.
+    opt(
+        &["rootless"],
+        "",
+        &["spec"],
+        "a configuration for an ordinary user",
+    ),
     opt(
         &["rootless"],
         "BOOL",
