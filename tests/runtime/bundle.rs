@@ -108,6 +108,8 @@ impl<'a> Bundle<'a> {
             .into_iter()
             .flatten()
             .flatten()
+            // What was compiled is kept for the next one.
+            .filter(|entry| entry.file_name() != "@filters")
             .collect();
         assert!(left.is_empty(), "{left:?}");
         for tree in fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {

@@ -1,5 +1,6 @@
 //! `tare-runtime`: the life of a container by one command after the other, exec, hooks, bad input, death at any point.
 
+mod attacks;
 mod bundle;
 
 mod annotations;

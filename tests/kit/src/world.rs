@@ -69,18 +69,23 @@ impl World {
         PathBuf::from("/run/tare")
     }
 
+    /// Where a program of ours is.
+    pub fn program_path(&self, name: &str) -> PathBuf {
+        let path = Path::new(PROGRAMS).join(name);
+        assert!(
+            path.is_file(),
+            "{name} is not built: run cargo build --workspace --bins for the same target first"
+        );
+        path
+    }
+
     /// A program of this build by name.
     ///
     /// # Panics
     /// When it has not been built: `cargo test -p tare-tests` builds no programs, `make test` does.
     #[must_use]
     pub fn program(&self, name: &str) -> Tare {
-        let path = Path::new(PROGRAMS).join(name);
-        assert!(
-            path.is_file(),
-            "{name} is not built: run cargo build --workspace --bins for the same target first"
-        );
-        Tare::program(path)
+        Tare::program(self.program_path(name))
             .env(
                 "PATH",
                 "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -177,12 +182,7 @@ impl Person {
     /// A program of this build, run by this user: without groups, capabilities and the way to any.
     #[must_use]
     pub fn program(self, world: &World, name: &str) -> Tare {
-        let path = Path::new(PROGRAMS).join(name);
-        assert!(
-            path.is_file(),
-            "{name} is not built: run cargo build --workspace --bins for the same target first"
-        );
-        self.run(world, path)
+        self.run(world, world.program_path(name))
     }
 
     /// Any program, run by this user.
