@@ -202,6 +202,12 @@ pub(crate) const OPTIONS: &[Opt] = &[
     ),
     opt(
         &["rootless"],
+        "",
+        &["spec"],
+        "write what an ordinary user can run",
+    ),
+    opt(
+        &["rootless"],
         "BOOL",
         EVERY,
         "accepted; whose right what is, the kernel says",

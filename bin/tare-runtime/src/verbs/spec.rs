@@ -17,8 +17,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     let internal = |e| Error::new(Kind::Internal, "write", path.display()).from_source(e);
     let mut spec: Spec = serde_json::from_str(TEMPLATE).map_err(internal)?;
-    // As an option of `spec` it takes no value with runc, and one as an option of all.
-    if arguments.value("rootless").is_some_and(|value| value != "false") {
+    // As an option of `spec` it takes no value, and one as an option of all.
+    if arguments
+        .values("rootless")
+        .any(|value| ["", "true"].contains(&value))
+    {
         make_rootless(&mut spec);
     }
     let mut text = serde_json::to_string_pretty(&spec).map_err(internal)?;
