@@ -2,7 +2,7 @@
 
 use crate::bundle::{Bundle, NEEDS};
 use serde_json::{Value, json};
-use tare_kit::{Tare, test};
+use tare_kit::{Need, Tare, test};
 
 #[test]
 fn run_gives_the_output_and_the_code() {
@@ -161,5 +161,20 @@ fn no_fd_but_its_own_reaches_the_program() {
             passed, "0\n1\n2\n3\n4\n",
             "one was to be passed on, and the other not"
         );
+    });
+}
+
+/// What a runtime needs itself counts in the container's group until the program runs.
+#[test]
+fn a_small_program_starts_under_a_limit_of_one_mebibyte() {
+    test(&[NEEDS, &[Need::Cgroup1]].concat(), |world| {
+        let mut bundle = Bundle::new(world, "");
+        bundle.set("/process/args", json!(["busybox", "true"]));
+        bundle.set("/linux/resources/memory", json!({"limit": 1_048_576}));
+        for _ in 0..5 {
+            let ran = bundle.run();
+            assert_eq!(ran.code(), Some(0), "{ran}");
+        }
+        bundle.assert_nothing_left();
     });
 }

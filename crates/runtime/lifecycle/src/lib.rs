@@ -20,6 +20,7 @@
 //! so that [`Container::delete`] with force ends whatever a killed process left. Nothing in the record is believed where
 //! the kernel can be asked: a process is found by number, start time and boot. Creating forks, so the calling process
 //! has one thread and runs sealed (`tare_process::seal`).
+//! Compiled filters of a home's policies are kept beside its containers; without them they are compiled again.
 
 mod annotation;
 mod bundle;

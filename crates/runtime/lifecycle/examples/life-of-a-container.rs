@@ -1,0 +1,59 @@
+//! One container from creation to deletion, by the calls that `tare-runtime`'s verbs make:
+//! `life-of-a-container HOME BUNDLE`.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command speaks to whoever called it"
+)]
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+use tare_error::{Context, Error, Kind, Report, Result};
+use tare_lifecycle::{Bundle, Condition, ContainerId, Create, Driver, Home};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [home, bundle] => live(&Home::at(home), Path::new(bundle)),
+        _ => Err(Error::new(Kind::Invalid, "read", "arguments").hint("life-of-a-container HOME BUNDLE")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("{}", Report::new(&e).with_hint());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn live(home: &Home, bundle: &Path) -> Result<()> {
+    // From here on, nothing that runs inside can write to this program's file.
+    tare_process::seal::enter()?;
+    let id = ContainerId::parse("example")?;
+    let made = Create {
+        home,
+        id: &id,
+        bundle: &Bundle::read_for(home, bundle)?,
+        passed: &[],
+        driver: &Driver::Cgroupfs,
+        shared_keyring: false,
+        without_pivot: false,
+    }
+    .make()?;
+    println!(
+        "{id} is {}, as process {}",
+        made.container.condition()?,
+        made.process.pid.as_raw_pid()
+    );
+    // Any other process could do this just as well: all it needs is the home and the id.
+    let container = home.container(&id)?;
+    container.start()?;
+    while container.condition()? != Condition::Stopped {
+        container.wait_at_most(Duration::from_secs(1))?;
+    }
+    // Whoever made it reaps its process.
+    let status = made.process.wait().op("wait for", &id)?;
+    println!("{id} has ended with {:?}", status.exit_status());
+    container.delete(false)
+}
