@@ -58,16 +58,16 @@ fn what_cannot_run_is_told_and_leaves_the_container_alone() {
     test(NEEDS, |world| {
         let bundle = Bundle::new(world, "sleep 100");
         bundle.start();
-        let told = bundle.runtime(&["exec", "c", "nosuch"]).fails(1);
+        let told = bundle.runtime(&["exec", "c", "nosuch"]).fails(255);
         assert!(told.contains("executable file not found in $PATH"), "{told}");
         let _ = bundle.runtime(&["pause", "c"]).ok();
-        let told = bundle.runtime(&["exec", "c", "true"]).fails(1);
+        let told = bundle.runtime(&["exec", "c", "true"]).fails(255);
         assert!(told.contains("cannot exec in a paused container"), "{told}");
         let _ = bundle.runtime(&["resume", "c"]).ok();
         let _ = bundle.runtime(&["exec", "c", "true"]).ok();
         let _ = bundle.runtime(&["kill", "c", "KILL"]).ok();
         bundle.wait_until_stopped();
-        let told = bundle.runtime(&["exec", "c", "true"]).fails(1);
+        let told = bundle.runtime(&["exec", "c", "true"]).fails(255);
         assert!(told.contains("cannot exec in a stopped container"), "{told}");
         let _ = bundle.runtime(&["delete", "c"]).ok();
     });

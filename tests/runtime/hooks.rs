@@ -77,7 +77,7 @@ fn one_that_fails_or_hangs_ends_the_container_and_is_told() {
             (
                 "prestart",
                 "exit 3",
-                "run hook prestart /bin/sh: it ended with code 3",
+                "error running prestart hook #0: /bin/sh: it ended with code 3",
             ),
             (
                 "createRuntime",
@@ -88,18 +88,18 @@ fn one_that_fails_or_hangs_ends_the_container_and_is_told() {
             (
                 "createContainer",
                 "exit 3",
-                "run hook createContainer /bin/sh: it ended with code 3",
+                "error running createContainer hook #0: /bin/sh: it ended with code 3",
             ),
             ("createContainer", "sleep 100", "longer than its timeout"),
             (
                 "startContainer",
                 "exit 3",
-                "run hook startContainer /bin/sh: it ended with code 3",
+                "error running startContainer hook #0: /bin/sh: it ended with code 3",
             ),
             (
                 "poststart",
                 "exit 3",
-                "run hook poststart /bin/sh: it ended with code 3",
+                "error running poststart hook #0: /bin/sh: it ended with code 3",
             ),
         ] {
             bundle.set("/hooks", json!({ point: sh(script) }));
@@ -110,7 +110,11 @@ fn one_that_fails_or_hangs_ends_the_container_and_is_told() {
         }
         bundle.set("/hooks", json!({"createRuntime": [{"path": "/nosuch"}]}));
         let ran = bundle.run();
-        assert!(ran.stderr.contains("run hook createRuntime /nosuch"), "{ran}");
+        assert!(
+            ran.stderr
+                .contains("error running createRuntime hook #0: /nosuch"),
+            "{ran}"
+        );
         bundle.assert_nothing_left();
     });
 }

@@ -8,7 +8,7 @@
 //! **Life.** Arguments are read by one table → the verb runs → what failed goes to the log and to standard error.
 //!
 //! **Rules.** Whatever forks a container's process runs sealed. Standard output holds what was asked for and nothing
-//! else. Exit codes are runc's: 1 where the runtime failed, else the process's own.
+//! else. Exit codes are runc's: 1 where the runtime failed (exec: 255), else the process's own.
 
 mod help;
 mod log;
@@ -21,7 +21,7 @@ mod verbs;
 use log::Log;
 use reading::Arguments;
 use std::process::ExitCode;
-use tare_error::Result;
+use tare_error::Error;
 use tare_sys::Arena;
 
 #[global_allocator]
@@ -32,15 +32,16 @@ fn main() -> ExitCode {
     let log = Log::of(&words);
     match run(words) {
         Ok(code) => code,
-        Err(failure) => {
+        Err((failure, code)) => {
             log.error(&failure);
-            ExitCode::from(1)
+            ExitCode::from(code)
         }
     }
 }
 
-fn run(words: Vec<std::ffi::OsString>) -> Result<ExitCode> {
-    let arguments = Arguments::read(words)?;
+/// What was asked for; or the error, and the code that says so.
+fn run(words: Vec<std::ffi::OsString>) -> Result<ExitCode, (Error, u8)> {
+    let arguments = Arguments::read(words).map_err(|e| (e, 1))?;
     if arguments.has("version") {
         output::print(&help::version());
         return Ok(ExitCode::SUCCESS);
@@ -49,5 +50,5 @@ fn run(words: Vec<std::ffi::OsString>) -> Result<ExitCode> {
         output::print(&help::text(arguments.verb));
         return Ok(ExitCode::SUCCESS);
     };
-    (verb.run)(&arguments)
+    (verb.run)(&arguments).map_err(|e| (e, verb.failed))
 }

@@ -16,6 +16,8 @@ pub(crate) struct Verb {
     /// Whether its words are not looked at, as there is one answer to all of them.
     pub(crate) takes_anything: bool,
     pub(crate) doc: &'static str,
+    /// The exit code where it failed.
+    pub(crate) failed: u8,
     pub(crate) run: fn(&Arguments) -> Result<ExitCode>,
 }
 
@@ -42,6 +44,7 @@ const fn verb(
         operands,
         takes_command: false,
         takes_anything: false,
+        failed: 1,
         doc,
         run,
     }
@@ -64,6 +67,8 @@ pub(crate) const VERBS: &[Verb] = &[
     ),
     Verb {
         takes_command: true,
+        // The process's own codes are told apart from ours.
+        failed: 255,
         ..verb(
             "exec",
             "ID [COMMAND [ARGUMENT...]]",

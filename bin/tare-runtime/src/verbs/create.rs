@@ -44,6 +44,7 @@ pub(crate) fn make(arguments: &Arguments, detached: bool) -> Result<Made> {
         driver: &arguments.driver()?,
         shared_keyring: arguments.has("no-new-keyring"),
         without_pivot: arguments.has("no-pivot"),
+        plain_lines: socket.is_none(),
     };
     let mut made = create.make()?;
     match hand_over(arguments, &mut made, socket) {

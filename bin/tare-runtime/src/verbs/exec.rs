@@ -31,6 +31,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         passed: &passed,
         sub_group: arguments.value("cgroup"),
         ignore_paused: arguments.has("ignore-paused"),
+        plain_lines: socket.is_none(),
     })?;
     if let Err(e) = hand_over(arguments, &mut running, socket) {
         running.process.kill_and_reap();
@@ -109,7 +110,9 @@ fn add(capabilities: &mut Capabilities, name: &str) {
         &mut capabilities.effective,
         &mut capabilities.permitted,
     ];
-    for set in sets {
+    let ambient = capabilities.inheritable.iter().any(|known| known == name);
+    let ambient = ambient.then_some(&mut capabilities.ambient);
+    for set in sets.into_iter().chain(ambient) {
         if !set.iter().any(|known| known == name) {
             set.push(name.to_owned());
         }

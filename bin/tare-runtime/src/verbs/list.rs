@@ -10,6 +10,11 @@ use tare_lifecycle::Container;
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     arguments.at_most(0)?;
     let home = arguments.home();
+    if arguments.has("root") && !home.path().is_dir() {
+        return Err(
+            Error::new(Kind::NotFound, "list", home.path().display()).because("no such file or directory")
+        );
+    }
     let ids = home.list()?;
     // One that goes meanwhile is not listed.
     let found: Vec<Container> = ids.iter().filter_map(|id| home.container(id).ok()).collect();

@@ -34,5 +34,5 @@ pub use procfs::Procfs;
 pub use spawn::{Child, Fork, spawn, spawn_through};
 pub use stamp::Stamp;
 pub use tare_sys::CloneFlags;
-pub use terminal::{Terminal, set_window_size};
+pub use terminal::{Terminal, leave_line_ends, set_window_size};
 pub use user_namespace::{map_text, user_namespace, write_maps};

@@ -4,7 +4,7 @@ use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, Result};
 use rustix::pty::OpenptFlags;
-use rustix::termios::Winsize;
+use rustix::termios::{OptionalActions, OutputModes, Winsize};
 
 /// `DEVPTS_SUPER_MAGIC`.
 const MAGIC: i64 = 0x1cd1;
@@ -35,6 +35,16 @@ impl Terminal {
         let slave = rustix::pty::ioctl_tiocgptpeer(&master, flags)?;
         Ok(Terminal { master, slave })
     }
+}
+
+/// Has a terminal hand on line ends as the program writes them, without a carriage return in front.
+///
+/// # Errors
+/// `ENOTTY`, `EIO`.
+pub fn leave_line_ends(terminal: BorrowedFd<'_>) -> Result<()> {
+    let mut modes = rustix::termios::tcgetattr(terminal)?;
+    modes.output_modes -= OutputModes::ONLCR;
+    rustix::termios::tcsetattr(terminal, OptionalActions::Now, &modes)
 }
 
 /// Sets a terminal's size in characters.

@@ -85,10 +85,11 @@ impl Policy {
             .iter()
             .find(|n| ["write", "sendmsg"].contains(&n.as_str()));
         if let (Verdict::Notify, Some(call)) = (verdict, handing_over) {
-            return Err(
-                bad(&place(), format!("SCMP_ACT_NOTIFY cannot be used for {call}"))
-                    .hint("it hands the listener its file descriptor before the listener can answer"),
-            );
+            return Err(bad(
+                &place(),
+                format!("SCMP_ACT_NOTIFY cannot be used for the {call} syscall"),
+            )
+            .hint("it hands the listener its file descriptor before the listener can answer"));
         }
         let alternatives = alternatives(&rule.args).map_err(|index| {
             bad(&place(), format!("argument {index} does not exist"))

@@ -159,7 +159,7 @@ impl<'a> Child<'a> {
             Action::Mask(target) => self.mask(target),
             Action::RootReadOnly => self.make_root_read_only(),
             Action::Pivot => self.pivot(),
-            Action::MoveRoot => self.move_root(),
+            Action::MoveRoot { hidden } => self.move_root(hidden),
             Action::Hook(program) => self.run_hook(program),
             Action::RootPropagation(how, recursive) => mounts::root_propagation(*how, *recursive),
             Action::WriteOwn {

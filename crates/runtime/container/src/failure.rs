@@ -14,8 +14,13 @@ pub(crate) fn describe(plan: &Plan, step: usize, failure: Failure, head: &[u8]) 
     let Some(step) = plan.step(step) else {
         return Error::os("set up", "the container", failure.errno);
     };
-    let os = || Error::os(step.name, &step.subject, failure.errno);
-    let because = |kind, reason: String| Error::new(kind, step.name, &step.subject).because(reason);
+    let operation = match step.action {
+        // Runc's words, which are looked for.
+        Action::Hook(_) => "error running",
+        _ => step.name,
+    };
+    let os = || Error::os(operation, &step.subject, failure.errno);
+    let because = |kind, reason: String| Error::new(kind, operation, &step.subject).because(reason);
     match failure.detail {
         Detail::None => hinted(step, os(), failure.errno),
         Detail::Missing(length) => match missing(step, length) {
@@ -42,7 +47,7 @@ pub(crate) fn describe(plan: &Plan, step: usize, failure: Failure, head: &[u8]) 
         }
         Detail::Link => because(
             Kind::Invalid,
-            "a link, or something else than a directory, stands there in the image".to_owned(),
+            "it must be mounted on ordinary directory, and a link stands there in the image".to_owned(),
         ),
         Detail::OtherDevice => because(
             Kind::Invalid,

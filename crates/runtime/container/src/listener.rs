@@ -33,7 +33,7 @@ pub fn send_listener(path: &Path, listener: BorrowedFd<'_>, state: &ContainerPro
         Error::os(operation, path.display(), e)
             .hint("linux.seccomp.listenerPath names the socket of the agent that SCMP_ACT_NOTIFY asks")
     };
-    connect(&socket, &address).map_err(hint)?;
+    connect(&socket, &address).map_err(|e| hint(e).because("failed to connect with seccomp agent"))?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     let fds = [listener];

@@ -52,6 +52,9 @@ pub struct Options<'a> {
     pub root: Option<BorrowedFd<'a>>,
     /// Whether the root is moved over `/` and entered, for hosts whose root cannot be pivoted (an initial ramfs).
     pub without_pivot: bool,
+    /// Whether its terminal hands on line ends as they are written: whoever reads them passes them on to a terminal of its
+    /// own.
+    pub plain_lines: bool,
     /// Whether the process keeps the supplementary groups of the caller, in place of those of the configuration.
     pub keeps_groups: bool,
     /// Whether the caller moves the process into a group below the one it is in, once it has its cgroup namespace:
@@ -146,6 +149,10 @@ pub struct HostFacts {
     pub selinux: bool,
     /// Whether AppArmor confines what is executed; without it profiles mean nothing and are left out.
     pub apparmor: bool,
+    /// Where procfs and sysfs are mounted. A container without a pivot keeps the host's tree below its own; the kernel lets
+    /// it mount new ones without any mask as long as one of the host's is there, so they go. Empty where a container
+    /// pivots: see [`HostFacts::with_kernel_views`].
+    pub kernel_views: Vec<PathBuf>,
 }
 
 /// How cgroups are mounted.
@@ -174,11 +181,22 @@ impl HostFacts {
             selinux: Path::new("/sys/fs/selinux/enforce").exists(),
             apparmor: read("/sys/module/apparmor/parameters/enabled")
                 .is_ok_and(|enabled| enabled.starts_with('Y')),
+            kernel_views: Vec::new(),
         })
     }
 }
 
 impl HostFacts {
+    /// Adds where procfs and sysfs are mounted, for a container without a pivot.
+    ///
+    /// # Errors
+    /// Where `/proc` cannot be read.
+    pub fn with_kernel_views(self) -> Result<HostFacts> {
+        let path = "/proc/thread-self/mountinfo";
+        let kernel_views = kernel_views(&read(path).op("read", path)?);
+        Ok(HostFacts { kernel_views, ..self })
+    }
+
     /// Where resctrl is mounted, if it is: one look.
     pub fn find_resctrl() -> Option<PathBuf> {
         let mounted = Path::new("/sys/fs/resctrl/schemata").exists();
@@ -213,6 +231,23 @@ impl Cgroups {
     }
 }
 
+/// The mount points of procfs and sysfs in the text of `mountinfo` (proc_pid_mountinfo(5)), the latest first.
+fn kernel_views(mountinfo: &str) -> Vec<PathBuf> {
+    let points = mountinfo.lines().filter_map(|line| {
+        let (mount, file_system) = line.split_once(" - ")?;
+        let kind = file_system.split(' ').next()?;
+        ["proc", "sysfs"]
+            .contains(&kind)
+            .then(|| mount.split(' ').nth(4))?
+    });
+    let mut views: Vec<PathBuf> = points
+        // What else is escaped does not occur in a path that people mount procfs on.
+        .map(|point| point.replace("\\040", " ").into())
+        .collect();
+    views.reverse();
+    views
+}
+
 /// Reads one of the kernel's short files.
 fn read(path: &str) -> std::io::Result<String> {
     const MOST: usize = 1 << 20;
@@ -245,6 +280,13 @@ mod tests {
             .map(str::to_owned)
             .to_vec();
         assert_eq!(Cgroups::parse(text), Cgroups::V1(hierarchies));
+    }
+
+    #[test]
+    fn views_of_the_kernel_are_found() {
+        let text = "21 42 0:39 / /dev rw - devtmpfs none rw\n22 42 0:22 / /sys rw - sysfs sys rw\n\
+                    23 42 0:5 / /a\\040b rw shared:1 - proc proc rw\n";
+        assert_eq!(kernel_views(text), [PathBuf::from("/a b"), PathBuf::from("/sys")]);
     }
 
     #[test]

@@ -215,8 +215,10 @@ pub(crate) enum Action {
     Mask(Target),
     RootReadOnly,
     Pivot,
-    /// Where the root cannot be pivoted.
-    MoveRoot,
+    /// Where the root cannot be pivoted; what of the host's is unmounted before.
+    MoveRoot {
+        hidden: Vec<CString>,
+    },
     Hook(HookProgram),
     RootPropagation(Propagation, bool),
     WriteOwn {

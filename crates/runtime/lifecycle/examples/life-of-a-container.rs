@@ -8,9 +8,8 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 use tare_error::{Context, Error, Kind, Report, Result};
-use tare_lifecycle::{Bundle, Condition, ContainerId, Create, Driver, Home};
+use tare_lifecycle::{Bundle, ContainerId, Create, Driver, Home};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -39,6 +38,7 @@ fn live(home: &Home, bundle: &Path) -> Result<()> {
         driver: &Driver::Cgroupfs,
         shared_keyring: false,
         without_pivot: false,
+        plain_lines: false,
     }
     .make()?;
     println!(
@@ -49,11 +49,12 @@ fn live(home: &Home, bundle: &Path) -> Result<()> {
     // Any other process could do this just as well: all it needs is the home and the id.
     let container = home.container(&id)?;
     container.start()?;
-    while container.condition()? != Condition::Stopped {
-        container.wait_at_most(Duration::from_secs(1))?;
-    }
     // Whoever made it reaps its process.
     let status = made.process.wait().op("wait for", &id)?;
-    println!("{id} has ended with {:?}", status.exit_status());
+    println!(
+        "{id} is {}, and has ended with {:?}",
+        container.condition()?,
+        status.exit_status()
+    );
     container.delete(false)
 }

@@ -41,6 +41,8 @@ pub struct Create<'a> {
     pub shared_keyring: bool,
     /// Whether its root is moved over `/` instead of pivoted to.
     pub without_pivot: bool,
+    /// Whether its terminal hands on line ends as they are written.
+    pub plain_lines: bool,
 }
 
 /// A container that was made, by the process that made it.
@@ -199,6 +201,7 @@ impl Making<'_> {
                 root: None,
                 shared_keyring: self.create.shared_keyring,
                 without_pivot: self.create.without_pivot,
+                plain_lines: self.create.plain_lines,
                 keeps_groups: asked.keeps_groups()?,
                 delegates: asked.delegated()?.is_some(),
                 hook_output: hook_output.each_ref().map(|file| file.as_ref().map(AsFd::as_fd)),
@@ -209,7 +212,11 @@ impl Making<'_> {
         let record = &mut self.container.record;
         let mut adopted = None;
         // The child goes on only after this: whatever it makes belongs to a process that the record names.
-        let mut creation = Creation::begin(&request, &HostFacts::read()?, |pid| {
+        let facts = match request.options.without_pivot {
+            false => HostFacts::read()?,
+            true => HostFacts::read()?.with_kernel_views()?,
+        };
+        let mut creation = Creation::begin(&request, &facts, |pid| {
             record.init = Some(Stamp::of(pid.as_raw_pid())?);
             record.write(folder)?;
             let Some(unit) = unit else {

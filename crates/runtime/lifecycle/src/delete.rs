@@ -12,6 +12,12 @@ use tare_container::HostFacts;
 use tare_error::{Context, Error, Kind, Result};
 use tare_spec_oci::Status;
 
+/// How long a killed process takes that nothing holds up.
+const AT_ONCE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 20_000_000,
+};
+
 /// How long a killed process may take to end.
 const ENDING: Timespec = Timespec {
     tv_sec: 10,
@@ -31,7 +37,7 @@ impl Container {
             self.may_be_deleted()?;
         }
         if let Some(process) = process {
-            end(&process, self.id.as_str())?;
+            self.end(&process)?;
         }
         let unit = self.unit()?;
         let group = match self.held.take() {
@@ -98,21 +104,34 @@ impl Container {
     }
 }
 
-/// Kills a process and waits until it is gone.
-fn end(process: &OwnedFd, id: &str) -> Result<()> {
-    match tare_signal::send(process, Signal::KILL.as_raw()) {
-        Err(Errno::SRCH) => return Ok(()),
-        done => done.op("end container", id)?,
+impl Container {
+    /// Kills its first process and waits until that is gone.
+    fn end(&self, process: &OwnedFd) -> Result<()> {
+        match tare_signal::send(process, Signal::KILL.as_raw()) {
+            Err(Errno::SRCH) => return Ok(()),
+            done => done.op("end container", &self.id)?,
+        }
+        if is_gone_within(process, &AT_ONCE).op("wait for the end of", &self.id)? {
+            return Ok(());
+        }
+        // One that is frozen dies only when it is thawed (cgroup version 1).
+        if let Some(group) = self.group()? {
+            group.kill()?;
+        }
+        if is_gone_within(process, &ENDING).op("wait for the end of", &self.id)? {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Conflict, "end container", &self.id)
+            .because("its process was killed, and is still not gone after 10 seconds")
+            .hint("it waits for a device or a file system; delete it again when that is back"))
     }
+}
+
+fn is_gone_within(process: &OwnedFd, time: &Timespec) -> rustix::io::Result<bool> {
     loop {
-        match poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&ENDING)) {
+        match poll(&mut [PollFd::new(process, PollFlags::IN)], Some(time)) {
             Err(Errno::INTR) => {}
-            Ok(0) => {
-                return Err(Error::new(Kind::Conflict, "end container", id)
-                    .because("its process was killed, and is still not gone after 10 seconds")
-                    .hint("it waits for a device or a file system; delete it again when that is back"));
-            }
-            done => return done.op("wait for the end of", id).map(|_| ()),
+            done => return Ok(done? > 0),
         }
     }
 }

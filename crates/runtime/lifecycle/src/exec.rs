@@ -37,6 +37,8 @@ pub struct Exec<'a> {
     pub sub_group: Option<&'a str>,
     /// Whether a frozen container is no reason to refuse; the process is frozen with it then.
     pub ignore_paused: bool,
+    /// Whether its terminal hands on line ends as they are written.
+    pub plain_lines: bool,
 }
 
 /// Makes a process while this one runs on some processors alone, which its child inherits.
@@ -135,6 +137,7 @@ impl Container {
                 enters: true,
                 root: inside.root.map(AsFd::as_fd),
                 passed: &passed,
+                plain_lines: exec.plain_lines,
                 keeps_groups: Annotations(&self.record.annotations).keeps_groups()?,
                 ..Options::default()
             },

@@ -22,12 +22,16 @@ const TOLD: u64 = 4096;
 /// # Errors
 /// `Invalid`, with how the hook ended and what it said.
 pub(crate) fn run(point: &str, hooks: &[Hook], state: &State) -> Result<()> {
-    hooks.iter().try_for_each(|hook| one(point, hook, state))
+    let mut numbered = hooks.iter().enumerate();
+    numbered.try_for_each(|(number, hook)| one(&format!("{point} hook #{number}"), hook, state))
 }
 
-fn one(point: &str, hook: &Hook, state: &State) -> Result<()> {
-    let subject = format!("{point} {}", hook.path.display());
-    let failed = |why: String| Err(Error::new(Kind::Invalid, "run hook", &subject).because(why));
+/// Runs one hook. A failure is told in the words that runc has for it.
+fn one(subject: &str, hook: &Hook, state: &State) -> Result<()> {
+    let path = hook.path.display();
+    let failed = |why: String| {
+        Err(Error::new(Kind::Invalid, "error running", subject).because(format!("{path}: {why}")))
+    };
     if !hook.path.is_absolute() {
         return failed("its path is not absolute".to_owned());
     }
@@ -50,12 +54,15 @@ fn one(point: &str, hook: &Hook, state: &State) -> Result<()> {
     command.stdout(stdout.map_or_else(Stdio::null, Stdio::from));
     command.stderr(match stderr {
         Some(file) => Stdio::from(file),
-        None => Stdio::from(said.try_clone().op("hand over standard error to", &subject)?),
+        None => Stdio::from(said.try_clone().op("hand over standard error to", subject)?),
     });
     // A group of its own, by which it is ended with all that it started.
     command.process_group(0);
-    let child = command.spawn().op("run hook", &subject)?;
-    match wait(child, limit).op("wait for hook", &subject)? {
+    let child = match command.spawn() {
+        Ok(child) => child,
+        Err(e) => return failed(e.to_string()),
+    };
+    match wait(child, limit).op("wait for", subject)? {
         None => failed(format!(
             "it took longer than its timeout of {} s",
             limit.unwrap_or_default().as_secs()

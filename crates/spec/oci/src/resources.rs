@@ -176,7 +176,8 @@ document! {
     /// Huge pages of one size.
     pub struct HugepageLimit {
         must {
-            /// `64KB`, `2MB`, `1GB`.
+            /// `64KB`, `2MB`, `1GB`. Go reads names in any case, and documents have this one in lower case too.
+            #[serde(alias = "pagesize")]
             pub page_size: String,
         }
         always {

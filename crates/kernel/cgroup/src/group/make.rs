@@ -170,7 +170,7 @@ fn path_of(below: &[u8], name: &str) -> String {
 fn busy(subject: String) -> Failure {
     Failure::Busy(
         Error::new(Kind::Conflict, "make cgroup", subject)
-            .because("it exists and processes are in it")
+            .because("container's cgroup is not empty: it exists, and processes are in it")
             .hint("another container or program uses this group; choose another name, or end its processes"),
     )
 }

@@ -241,7 +241,7 @@ fn processors_and_tasks() {
     });
     for version in [Version::V1, Version::V2] {
         assert_eq!(plan(version, &sets), ["cpuset.cpus=0-1", "cpuset.mems=0"]);
-        for (limit, want) in [(100, "pids.max=100"), (0, "pids.max=0"), (-1, "pids.max=max")] {
+        for (limit, want) in [(100, "pids.max=100"), (0, "pids.max=1"), (-1, "pids.max=max")] {
             let pids = Some(Pids { limit: Some(limit) });
             assert_eq!(
                 plan(

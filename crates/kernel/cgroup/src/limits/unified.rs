@@ -38,7 +38,9 @@ pub(super) fn plan(unified: &BTreeMap<String, String>, draft: &mut Draft<'_>) {
             },
         };
         if !on_v2 {
-            let why = format!("{file} belongs to cgroup v2, and this machine has that controller on v1");
+            let why = format!(
+                "invalid configuration: {file} belongs to cgroup v2, and this machine has that controller on v1"
+            );
             draft.refuse(
                 Kind::Unsupported,
                 WHAT,

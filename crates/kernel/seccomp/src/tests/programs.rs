@@ -190,12 +190,12 @@ fn refusals() {
         (
             "notify write",
             policy(vec![rule("write", Action::Notify, &[])], &[]),
-            "syscalls[0]: SCMP_ACT_NOTIFY cannot be used for write",
+            "syscalls[0]: SCMP_ACT_NOTIFY cannot be used for the write syscall",
         ),
         (
             "notify sendmsg",
             policy(vec![rule("sendmsg", Action::Notify, &[])], &[]),
-            "syscalls[0]: SCMP_ACT_NOTIFY cannot be used for sendmsg",
+            "syscalls[0]: SCMP_ACT_NOTIFY cannot be used for the sendmsg syscall",
         ),
         (
             "argument 6",

@@ -10,7 +10,7 @@ use rustix::thread::Uid;
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use tare_mount::{Target, attach, clone_tree};
-use tare_process::{Terminal, set_window_size};
+use tare_process::{Terminal, leave_line_ends, set_window_size};
 
 impl Child<'_> {
     /// Makes a node below the held root; in a user namespace, binds the host's.
@@ -51,6 +51,9 @@ impl Child<'_> {
         let devpts = devpts.open_no_links(self.root()?, OFlags::PATH | OFlags::DIRECTORY)?;
         let terminal = Terminal::open_in(devpts.as_fd())?;
         rustix::fs::fchown(&terminal.slave, Some(owner), None)?;
+        if self.options.plain_lines {
+            leave_line_ends(terminal.slave.as_fd())?;
+        }
         if size != (0, 0) {
             set_window_size(terminal.slave.as_fd(), size.0, size.1)?;
         }

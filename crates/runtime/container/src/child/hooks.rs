@@ -61,7 +61,7 @@ impl Child<'_> {
 }
 
 /// The hook's process: the state is its standard input, and what it prints goes where the caller said or nowhere, as the
-/// standard output is the container's already.
+/// standard output may be the container's already. What it complains of is for whoever reads the container's errors.
 fn become_hook(
     state: BorrowedFd<'_>,
     [stdout, stderr]: [Option<BorrowedFd<'_>>; 2],
@@ -74,7 +74,7 @@ fn become_hook(
     if let Some(to) = stdout.or(null) {
         rustix::stdio::dup2_stdout(to)?;
     }
-    if let Some(to) = stderr.or(null) {
+    if let Some(to) = stderr {
         rustix::stdio::dup2_stderr(to)?;
     }
     close_all_but(&[0, 1, 2])?;

@@ -8,9 +8,9 @@ use crate::step::{Beginning, MountStep, Prepared, Source};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::mount::{MountAttrFlags, UnmountFlags};
+use rustix::mount::{MountAttrFlags, MountFlags, UnmountFlags};
 use rustix::process::Pid;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 use tare_mount::{
     Applied, Attributes, Propagation, Refused, Target, attach, clone_tree, clone_tree_at, map_owners,
@@ -319,7 +319,7 @@ impl<'a> Child<'a> {
         let root = clone_tree(self.root()?, true)?;
         rustix::thread::move_into_link_name_space(own.as_fd(), None)?;
         self.handles.root = Some(root);
-        self.move_root()
+        self.move_root(&[])
     }
 
     /// The root of the mount namespace that was joined.
@@ -333,7 +333,8 @@ impl<'a> Child<'a> {
     }
 
     /// Enters the root where the host's cannot be pivoted away: it lies over `/` already.
-    pub(super) fn move_root(&self) -> Done {
+    pub(super) fn move_root(&self, hidden: &[CString]) -> Done {
+        hide(hidden)?;
         rustix::process::fchdir(self.root()?)?;
         rustix::process::chroot(c".")?;
         Ok(rustix::process::chdir(c"/")?)
@@ -387,6 +388,26 @@ fn copy_link_in(parent: BorrowedFd<'_>, name: &CStr, text: &CStr) -> Done {
         Ok((now, _)) if now == text.to_bytes() => Ok(()),
         _ => Err(Errno::EXIST.into()),
     }
+}
+
+/// Unmounts the host's procfs and sysfs, in this mount namespace alone; one that cannot go is covered.
+fn hide(views: &[CString]) -> Done {
+    for view in views {
+        // Whatever propagation is asked for: this must not reach the host.
+        let private = directory(view).and_then(|mount| Propagation::Private.apply(mount.as_fd(), true));
+        match private {
+            Ok(()) => {}
+            // Gone with one above it.
+            Err(Errno::NOENT | Errno::INVAL) => continue,
+            Err(e) => return Err(e.into()),
+        }
+        let flags = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
+        if rustix::mount::unmount(view.as_c_str(), flags).is_err() {
+            let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+            rustix::mount::mount(c"tmpfs", view.as_c_str(), c"tmpfs", flags, None)?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes the mount private that a mount is attached to: the first directory above it that is the top of one.

@@ -20,31 +20,24 @@ pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
         draft.push(Place::RuntimeHooks, "await", "the hooks of the runtime", action);
     }
     let inside = [
-        (
-            Place::ContainerHooks,
-            "run hook createContainer",
-            &hooks.create_container,
-        ),
-        (
-            Place::StartHooks,
-            "run hook startContainer",
-            &hooks.start_container,
-        ),
+        (Place::ContainerHooks, "createContainer", &hooks.create_container),
+        (Place::StartHooks, "startContainer", &hooks.start_container),
     ];
     for (place, name, list) in inside {
         if !list.is_empty() && draft.request.options.hook_state.is_none() {
             return Err(Error::new(Kind::Internal, "plan", draft.request.id)
                 .because("the configuration has hooks, but the caller gave no state for them"));
         }
-        for hook in list {
-            let action = Action::Hook(program(hook)?);
-            draft.push(place, name, hook.path.display(), action);
+        for (number, hook) in list.iter().enumerate() {
+            let subject = format!("{name} hook #{number}: {}", hook.path.display());
+            let action = Action::Hook(program(draft, name, hook)?);
+            draft.push(place, "run", subject, action);
         }
     }
     Ok(())
 }
 
-fn program(hook: &Hook) -> Result<HookProgram> {
+fn program(draft: &Draft<'_>, point: &str, hook: &Hook) -> Result<HookProgram> {
     let invalid = |reason: &str| Error::new(Kind::Invalid, "run hook", hook.path.display()).because(reason);
     if !hook.path.is_absolute() {
         return Err(invalid("its path is not absolute"));
@@ -60,6 +53,11 @@ fn program(hook: &Hook) -> Result<HookProgram> {
         ),
     };
     let path = c_path(&hook.path)?;
+    // The last one before the program has the program's, where it has none of its own (runc's rule).
+    let environment = match (point, hook.env.as_slice()) {
+        ("startContainer", []) => &draft.process.env,
+        _ => &hook.env,
+    };
     let strings = |list: &[String]| -> Result<Vec<CString>> {
         list.iter().map(|s| c_string(s.as_str(), "a hook")).collect()
     };
@@ -70,7 +68,7 @@ fn program(hook: &Hook) -> Result<HookProgram> {
     Ok(HookProgram {
         path,
         arguments: CStrings::new(arguments),
-        environment: CStrings::new(strings(&hook.env)?),
+        environment: CStrings::new(strings(environment)?),
         timeout,
     })
 }

@@ -44,7 +44,17 @@ pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
             Action::ReturnMountNamespace,
         )
     } else if draft.request.options.without_pivot {
-        ("move into", Action::MoveRoot)
+        (
+            "move into",
+            Action::MoveRoot {
+                hidden: draft
+                    .facts
+                    .kernel_views
+                    .iter()
+                    .map(|path| c_path(path))
+                    .collect::<Result<_>>()?,
+            },
+        )
     } else {
         ("pivot into", Action::Pivot)
     };
@@ -195,6 +205,11 @@ pub(super) fn one(draft: &mut Draft<'_>, mount: &Mount) -> Result<()> {
             .parameters
             .retain(|p| p.key != "gid" || group_exists(draft, p.value.as_deref()));
     }
+    if mount.destination == Path::new("/dev")
+        && options.attributes.set.contains(MountAttrFlags::MOUNT_ATTR_RDONLY)
+    {
+        read_only_at_the_end(draft, mount, &mut options)?;
+    }
     let label = label(draft, kind, &mut options);
     let begin = beginning(kind, &options);
     let source = if begin == Beginning::Empty {
@@ -229,6 +244,25 @@ fn check_links(mount: &Mount, options: &Options, kind: &str) -> Result<()> {
         let why = "copy-symlink excludes src-nofollow and dest-nofollow";
         return Err(invalid(mount, why));
     }
+    Ok(())
+}
+
+/// A read-only `/dev` is read-only once everything is in it.
+fn read_only_at_the_end(draft: &mut Draft<'_>, mount: &Mount, options: &mut Options) -> Result<()> {
+    options.attributes.set -= MountAttrFlags::MOUNT_ATTR_RDONLY;
+    let action = Action::Remount {
+        target: target(&mount.destination)?,
+        attributes: Attributes {
+            set: MountAttrFlags::MOUNT_ATTR_RDONLY,
+            ..Attributes::default()
+        },
+    };
+    draft.push(
+        Place::ReadOnlyPaths,
+        "make read-only",
+        mount.destination.display(),
+        action,
+    );
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use crate::plan::{Draft, c_string, target};
 use crate::step::{Action, Place};
+use std::collections::BTreeSet;
 use tare_error::{Error, Kind, Result};
 use tare_spec_oci::NamespaceKind;
 
@@ -24,11 +25,12 @@ const NAMESPACED: &[(&str, NamespaceKind)] = &[
 
 /// Adds them.
 pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
-    for path in &draft.linux.readonly_paths {
+    // A path that stands in a list twice needs no second cover.
+    for path in BTreeSet::from_iter(&draft.linux.readonly_paths) {
         let action = Action::ReadOnlyPath(target(path)?);
         draft.push(Place::ReadOnlyPaths, "make read-only", path.display(), action);
     }
-    for path in &draft.linux.masked_paths {
+    for path in BTreeSet::from_iter(&draft.linux.masked_paths) {
         draft.push(Place::Masks, "mask", path.display(), Action::Mask(target(path)?));
     }
     for (name, value) in &draft.linux.sysctl {
