@@ -83,7 +83,7 @@ fn a_terminal_of_the_containers_own() {
             .run();
         assert_eq!(
             (ran.code(), ran.stdout.as_str()),
-            (Some(4), "/dev/pts/0\r\n"),
+            (Some(4), "/dev/pts/0\n"),
             "{ran}"
         );
         let _ = bundle.runtime(&["delete", "-f", "c"]).ok();

@@ -175,7 +175,8 @@ fn listener_that_nobody_takes() {
     drop(listener);
     assert_eq!(running.process.wait().unwrap().exit_status(), Some(1));
     let missing = send_listener(Path::new("/mnt/none"), null.as_fd(), &state(&bed, 1)).unwrap_err();
-    assert_eq!(missing.to_string(), "give the seccomp listener to /mnt/none");
+    let told = "give the seccomp listener to /mnt/none: failed to connect with seccomp agent";
+    assert_eq!(missing.to_string(), told);
 }
 
 fn listeners_that_mean_nothing() {
