@@ -136,7 +136,7 @@ fn a_process_by_its_document_and_one_that_begins_frozen() {
         let said = bundle.runtime(&["exec", "-p", file.to_str().unwrap(), "c"]).ok();
         assert_eq!(said, "uid=5 gid=6\n0007\n/bin\nb\nNoNewPrivs:\t1\n");
         let _ = bundle.runtime(&["pause", "c"]).ok();
-        let refused = bundle.runtime(&["exec", "c", "true"]).fails(1);
+        let refused = bundle.runtime(&["exec", "c", "true"]).fails(255);
         assert!(refused.contains("paused container"), "{refused}");
         let mut frozen = bundle
             .runtime(&["exec", "--ignore-paused", "c", "sh", "-c", "echo thawed"])

@@ -1,9 +1,8 @@
 //! `tare-runtime`: the life of a container by one command after the other, exec, hooks, bad input, death at any point.
 
+mod annotations;
 mod attacks;
 mod bundle;
-
-mod annotations;
 mod exec;
 mod handed;
 mod hooks;
@@ -11,6 +10,7 @@ mod input;
 mod killed;
 mod life;
 mod mounts;
+mod person;
 mod places;
 mod systemd;
 mod verbs;

@@ -207,12 +207,6 @@ pub(crate) const OPTIONS: &[Opt] = &[
     ),
     opt(
         &["rootless"],
-        "",
-        &["spec"],
-        "write what an ordinary user can run",
-    ),
-    opt(
-        &["rootless"],
         "BOOL",
         EVERY,
         "accepted; whose right what is, the kernel says",

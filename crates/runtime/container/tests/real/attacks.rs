@@ -57,7 +57,9 @@ fn links_for_proc_sys_dev_are_refused() {
         let error = bed.error(&["true"]);
         assert_eq!(
             error,
-            format!("mount /{place}: it must be mounted on ordinary directory, and a link stands there in the image")
+            format!(
+                "mount /{place}: it must be mounted on ordinary directory, and a link stands there in the image"
+            )
         );
         assert_eq!(fs::read_dir(bed.bundle.join("rootfs/tmp")).unwrap().count(), 0);
         fs::remove_file(&at).unwrap();
