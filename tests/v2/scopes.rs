@@ -145,6 +145,50 @@ fn a_container_that_may_makes_groups_of_its_own() {
     });
 }
 
+/// crun's `run.oci.delegate-cgroup`: the container divides a group below its own, whose limits it cannot reach.
+#[test]
+#[ignore = "in the soak"]
+fn a_group_below_is_the_containers_to_divide() {
+    test_in_machine(&[], |world| {
+        for driver in [Driver::Cgroupfs, Driver::Systemd] {
+            let script = "cd /sys/fs/cgroup/payload && mkdir init work && echo 1 > init/cgroup.procs && \
+                echo '+memory +pids' > cgroup.subtree_control && echo 16777216 > work/memory.max; sleep 1000";
+            let mut case = Case::new(world, By::Root, driver, script);
+            let mut mounts = case.config["mounts"].clone();
+            let on_groups = mounts
+                .as_array_mut()
+                .unwrap()
+                .iter_mut()
+                .find(|m| m["destination"] == "/sys/fs/cgroup");
+            on_groups.unwrap()["options"] = json!(["nosuid", "noexec", "nodev", "rw"]);
+            case.set("/mounts", mounts);
+            case.set("/annotations", json!({"run.oci.delegate-cgroup": "payload"}));
+            case.limit(&json!({"memory": {"limit": 64 << 20}}));
+            case.create();
+            let payload = case.group();
+            let top = payload.parent().unwrap();
+            assert!(payload.ends_with("payload"), "{}", payload.display());
+            let given = text(&payload.join("cgroup.controllers"));
+            let has = |name| given.split(' ').any(|controller| controller == name);
+            assert!(has("memory") && has("pids"), "{driver:?} {given}");
+            assert_eq!(text(&payload.join("memory.max")), "max");
+            let _ = case.runtime(&["start", "v"]).ok();
+            let work = payload.join("work/memory.max");
+            while !work.exists() || text(&work) == "max" {}
+            assert_eq!(
+                (text(&work), text(&top.join("memory.max"))),
+                ("16777216".into(), "67108864".into())
+            );
+            let _ = case.runtime(&["update", "--memory", "48m", "v"]).ok();
+            assert_eq!(text(&top.join("memory.max")), "50331648");
+            let inside = case.exec("cat /proc/self/cgroup");
+            assert_eq!(inside.stdout, "0::/payload/init\n", "{driver:?} {inside}");
+            case.delete();
+            assert!(!top.exists());
+        }
+    });
+}
+
 /// Properties that a configuration's annotations ask for.
 #[test]
 #[ignore = "in the soak"]
