@@ -108,6 +108,13 @@ fn one_that_fails_or_hangs_ends_the_container_and_is_told() {
             assert!(ran.stderr.contains(part), "{point} {script}: {ran}");
             bundle.assert_nothing_left();
         }
+        // A terminal is one step more.
+        bundle.set("/process/terminal", json!(true));
+        bundle.set("/hooks", json!({"startContainer": sh("exit 3")}));
+        let ran = bundle.run();
+        let told = "error running startContainer hook #0: /bin/sh: it ended with code 3";
+        assert!(ran.stderr.contains(told), "{ran}");
+        bundle.set("/process/terminal", json!(false));
         bundle.set("/hooks", json!({"createRuntime": [{"path": "/nosuch"}]}));
         let ran = bundle.run();
         assert!(

@@ -8,8 +8,10 @@ use std::io::Write;
 use std::path::PathBuf;
 use tare_error::{Error, Kind, Report};
 
-/// `ENOEXEC`.
+/// `ENOENT`, `ENOEXEC`, `ENOTDIR`.
+const NOENT: i32 = 2;
 const NOEXEC: i32 = 8;
+const NOTDIR: i32 = 20;
 
 /// The log of one call. Its options are read on their own, so that an error in the arguments reaches it as well.
 #[derive(Debug, Default)]
@@ -88,6 +90,10 @@ fn words_of_runc(error: &Error) -> String {
         }
         Kind::CommandNotFound => "executable file not found in $PATH".to_owned(),
         Kind::CommandNotExecutable if error.errno() == Some(NOEXEC) => "exec format error".to_owned(),
+        // The command is there; what is to execute it is not.
+        Kind::CommandNotExecutable if [Some(NOENT), Some(NOTDIR)].contains(&error.errno()) => {
+            return format!("exec {command}: no such file or directory: ");
+        }
         Kind::CommandNotExecutable => "permission denied".to_owned(),
         _ => return String::new(),
     };

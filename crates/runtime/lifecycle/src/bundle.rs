@@ -1,13 +1,14 @@
 //! A bundle on disk: its `config.json`, read once and checked as far as no step of the plan does.
 
 use crate::annotation::Annotations;
+use crate::create::stdio;
 use crate::filter::{self, Compiled, Filters};
 use crate::home::Home;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use tare_container::{Filter, FilterFlags, HostFacts, Options, Plan, Request, Stdio};
+use tare_container::{Filter, FilterFlags, HostFacts, Options, Plan, Request};
 use tare_error::{Context, Error, Kind, Result};
-use tare_spec_oci::Spec;
+use tare_spec_oci::{Action, Seccomp, Spec};
 
 /// The largest configuration that is read.
 const LARGEST: usize = 16 << 20;
@@ -109,29 +110,30 @@ impl Bundle {
         Ok(compiled)
     }
 
-    /// The steps by which its container is made on this machine.
+    /// The steps by which its container is made on this machine, in the numbering of its maker: whoever starts it later
+    /// looks up here what a number means.
     ///
     /// # Errors
     /// Those of [`tare_container::plan()`], and where this machine cannot be looked at.
     pub fn plan(&self, id: &str) -> Result<Plan> {
         let policy = self.spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
         let has_policy = policy.is_some() || self.known.is_some();
-        // Only whether they are there matters to the plan.
+        let asks = |policy: &Seccomp| policy.syscalls.iter().any(|rule| rule.action == Action::Notify);
+        // Only whether they are there, and whether there is a listener, matters to the plan.
         let any = rustix::stdio::stdin();
         let filter = Filter {
             program: &[],
-            flags: FilterFlags::empty(),
+            flags: match policy.is_some_and(asks) {
+                true => FilterFlags::NEW_LISTENER,
+                false => FilterFlags::empty(),
+            },
         };
         let request = Request {
             id,
             spec: &self.spec,
             bundle: &self.path,
             rootfs: &[],
-            stdio: Stdio::Fds {
-                stdin: any,
-                stdout: any,
-                stderr: any,
-            },
+            stdio: stdio(&self.spec),
             group: None,
             entrances: &[],
             seccomp: has_policy.then_some(filter),

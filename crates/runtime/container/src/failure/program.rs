@@ -44,7 +44,7 @@ pub(crate) fn not_executable(step: &Step, place: Option<&CString>, errno: Errno,
         (Errno::ACCESS, _) => error
             .because("permission denied")
             .hint("it is a directory, is not marked executable, or lies on a mount with noexec"),
-        (_, Some(reason)) => error.because(reason),
+        (errno, Some(reason)) => error.because(reason).from_source(std::io::Error::from(errno)),
         (errno, None) => error.from_source(std::io::Error::from(errno)),
     }
 }

@@ -120,7 +120,7 @@ fn commands_that_cannot_be_executed() {
         (
             "foreign",
             Kind::CommandNotExecutable,
-            "execute /bin/foreign: it is for arm64, this machine is amd64",
+            "execute /bin/foreign: it is for arm64, this machine is amd64: exec format error",
         ),
         (
             "plain",
@@ -135,22 +135,22 @@ fn commands_that_cannot_be_executed() {
         (
             "lost",
             Kind::CommandNotExecutable,
-            "execute /bin/lost: its interpreter /usr/bin/python3 is missing",
+            "execute /bin/lost: its interpreter /usr/bin/python3 is missing: no such file or directory",
         ),
         (
             "text",
             Kind::CommandNotExecutable,
-            "execute /bin/text: it is neither a program nor a script that begins with #!",
+            "execute /bin/text: it is neither a program nor a script that begins with #!: exec format error",
         ),
         (
             "empty",
             Kind::CommandNotExecutable,
-            "execute /bin/empty: the file is empty",
+            "execute /bin/empty: the file is empty: exec format error",
         ),
         (
             "dynamic",
             Kind::CommandNotExecutable,
-            "execute /bin/dynamic: its loader /lib64/ld-linux-x86-64.so.2 is missing",
+            "execute /bin/dynamic: its loader /lib64/ld-linux-x86-64.so.2 is missing: no such file or directory",
         ),
     ] {
         let error = bed.try_run(&[command]).unwrap_err();
