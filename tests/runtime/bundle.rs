@@ -47,6 +47,9 @@ impl<'a> Bundle<'a> {
             .ok();
         bundle.config = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
         bundle.set("/process/terminal", json!(false));
+        let namespaces = bundle.config["linux"]["namespaces"].as_array_mut().unwrap();
+        namespaces.retain(|namespace| namespace["type"] != "cgroup");
+        namespaces.push(json!({"type": "cgroup"}));
         bundle.set("/process/args", json!(["sh", "-c", script]));
         bundle
     }

@@ -17,6 +17,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     let internal = |e| Error::new(Kind::Internal, "write", path.display()).from_source(e);
     let mut spec: Spec = serde_json::from_str(TEMPLATE).map_err(internal)?;
+    if is_unified() {
+        add_namespace(&mut spec, NamespaceKind::Cgroup);
+    }
     // As an option of `spec` it takes no value, and one as an option of all.
     if arguments
         .values("rootless")
@@ -37,6 +40,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whether cgroups are version 2 alone: containers get a cgroup namespace there, as runc's do.
+fn is_unified() -> bool {
+    /// `CGROUP2_SUPER_MAGIC`.
+    const MAGIC: i64 = 0x6367_7270;
+    rustix::fs::statfs("/sys/fs/cgroup").is_ok_and(|found| found.f_type == MAGIC)
+}
+
+fn add_namespace(spec: &mut Spec, kind: NamespaceKind) {
+    let namespaces = spec.linux.iter_mut().map(|linux| &mut linux.namespaces);
+    namespaces.for_each(|list| list.push(Namespace { kind, path: None }));
+}
+
 /// What an ordinary user can run: a user namespace with the one id there is, the host's network, no limits.
 fn make_rootless(spec: &mut Spec) {
     let one = |host_id| IdMapping {
@@ -48,14 +63,11 @@ fn make_rootless(spec: &mut Spec) {
         linux
             .namespaces
             .retain(|n| !matches!(n.kind, NamespaceKind::Network | NamespaceKind::User));
-        linux.namespaces.push(Namespace {
-            kind: NamespaceKind::User,
-            path: None,
-        });
         linux.uid_mappings = vec![one(rustix::process::geteuid().as_raw())];
         linux.gid_mappings = vec![one(rustix::process::getegid().as_raw())];
         linux.resources = None;
     }
+    add_namespace(spec, NamespaceKind::User);
     for mount in &mut spec.mounts {
         mount
             .options

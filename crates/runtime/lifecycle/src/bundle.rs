@@ -82,7 +82,7 @@ impl Bundle {
             let known = Filters::of_home(home).find(policy)?;
             // One that cannot be read without its policy is told below, by its own lines.
             let spec = serde_json::from_slice(&filter::without(&text, policy)?).ok()?;
-            Some((spec, Some(known)))
+            Some((without_empty_paths(spec), Some(known)))
         });
         let (mut spec, known) = match found {
             Some(found) => found,
@@ -164,7 +164,17 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 fn parse(text: &[u8], path: &Path) -> Result<Spec> {
-    serde_json::from_slice(text).map_err(|e| Error::new(Kind::Invalid, "read", path.display()).from_source(e))
+    let read = serde_json::from_slice(text).map(without_empty_paths);
+    read.map_err(|e| Error::new(Kind::Invalid, "read", path.display()).from_source(e))
+}
+
+/// An empty path of a namespace is none, as Go's documents do not tell the two apart.
+fn without_empty_paths(mut spec: Spec) -> Spec {
+    let namespaces = spec.linux.iter_mut().flat_map(|linux| &mut linux.namespaces);
+    for namespace in namespaces {
+        namespace.path.take_if(|path| path.as_os_str().is_empty());
+    }
+    spec
 }
 
 /// The program that stands in an annotation, in place of the policy, which means nothing then.
@@ -200,6 +210,13 @@ fn check(spec: &Spec, path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_empty_path_of_a_namespace_is_none() {
+        let text = r#"{"ociVersion":"1.0.0","root":{"path":"r"},"linux":{"namespaces":[{"type":"mount","path":""}]}}"#;
+        let spec = parse(text.as_bytes(), Path::new("/b/config.json")).unwrap();
+        assert_eq!(spec.linux.unwrap().namespaces[0].path, None);
+    }
 
     #[test]
     fn what_is_no_configuration_is_told_with_its_place() {
