@@ -44,7 +44,10 @@ pub(crate) fn not_executable(step: &Step, place: Option<&CString>, errno: Errno,
         (Errno::ACCESS, _) => error
             .because("permission denied")
             .hint("it is a directory, is not marked executable, or lies on a mount with noexec"),
-        (errno, Some(reason)) => error.because(reason).from_source(std::io::Error::from(errno)),
+        (Errno::NOENT | Errno::NOTDIR, Some(reason)) => {
+            error.because(reason).from_source(std::io::Error::from(errno))
+        }
+        (_, Some(reason)) => error.because(reason),
         (errno, None) => error.from_source(std::io::Error::from(errno)),
     }
 }

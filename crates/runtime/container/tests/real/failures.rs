@@ -120,7 +120,7 @@ fn commands_that_cannot_be_executed() {
         (
             "foreign",
             Kind::CommandNotExecutable,
-            "execute /bin/foreign: it is for arm64, this machine is amd64: exec format error",
+            "execute /bin/foreign: it is for arm64, this machine is amd64",
         ),
         (
             "plain",
@@ -140,12 +140,12 @@ fn commands_that_cannot_be_executed() {
         (
             "text",
             Kind::CommandNotExecutable,
-            "execute /bin/text: it is neither a program nor a script that begins with #!: exec format error",
+            "execute /bin/text: it is neither a program nor a script that begins with #!",
         ),
         (
             "empty",
             Kind::CommandNotExecutable,
-            "execute /bin/empty: the file is empty: exec format error",
+            "execute /bin/empty: the file is empty",
         ),
         (
             "dynamic",
