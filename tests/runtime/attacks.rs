@@ -154,3 +154,31 @@ fn no_working_directory_leads_out() {
         let _ = bundle.runtime(&["delete", "-f", "c"]).ok();
     });
 }
+
+/// Without a pivot the host's tree stays below the container's. Where its procfs stays too, the kernel lets the container
+/// mount one without a mask (runc's "must not expose bare /proc").
+#[test]
+fn a_container_without_a_pivot_mounts_no_bare_proc() {
+    test(NEEDS, |world| {
+        let script = "unshare -mrpf sh -c 'mount -t proc none /proc && echo exposed'";
+        let mut bundle = Bundle::new(world, script);
+        for set in ["bounding", "effective", "permitted"] {
+            bundle.set(&format!("/process/capabilities/{set}"), json!(["CAP_SETFCAP"]));
+        }
+        let before = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let path = bundle.path.to_str().unwrap();
+        let ran = bundle
+            .runtime(&["run", "--no-pivot", "--bundle", path, "c"])
+            .run();
+        assert!(
+            ran.stderr.contains("permission denied") && ran.stdout.is_empty(),
+            "{ran}"
+        );
+        assert_eq!(
+            fs::read_to_string("/proc/self/mountinfo").unwrap(),
+            before,
+            "the host's mounts"
+        );
+        bundle.assert_nothing_left();
+    });
+}

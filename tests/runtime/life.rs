@@ -178,3 +178,32 @@ fn a_small_program_starts_under_a_limit_of_one_mebibyte() {
         bundle.assert_nothing_left();
     });
 }
+
+/// A process that the version 1 freezer holds dies only when it is thawed.
+#[test]
+fn a_paused_container_is_deleted_by_force_at_once() {
+    test(NEEDS, |world| {
+        let bundle = Bundle::new(world, "sleep 100");
+        bundle.start();
+        let _ = bundle.runtime(&["pause", "c"]).ok();
+        let _ = bundle.runtime(&["delete", "-f", "c"]).ok();
+        bundle.assert_nothing_left();
+    });
+}
+
+#[test]
+fn a_read_only_dev_has_everything_in_it_first() {
+    test(NEEDS, |world| {
+        let mut bundle = Bundle::new(world, "echo > /dev/null && touch /dev/x");
+        for mount in bundle.config["mounts"].as_array_mut().unwrap() {
+            if mount["destination"] == "/dev" {
+                mount["options"].as_array_mut().unwrap().push(json!("ro"));
+            }
+        }
+        let mounts = bundle.config["mounts"].clone();
+        bundle.set("/mounts", mounts);
+        let ran = bundle.run();
+        assert!(ran.stderr.contains("/dev/x: Read-only file system"), "{ran}");
+        bundle.assert_nothing_left();
+    });
+}
