@@ -82,7 +82,7 @@ impl Bundle {
             let known = Filters::of_home(home).find(policy)?;
             // One that cannot be read without its policy is told below, by its own lines.
             let spec = serde_json::from_slice(&filter::without(&text, policy)?).ok()?;
-            Some((without_empty_paths(spec), Some(known)))
+            Some((spec, Some(known)))
         });
         let (mut spec, known) = match found {
             Some(found) => found,
@@ -164,17 +164,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 fn parse(text: &[u8], path: &Path) -> Result<Spec> {
-    let read = serde_json::from_slice(text).map(without_empty_paths);
-    read.map_err(|e| Error::new(Kind::Invalid, "read", path.display()).from_source(e))
-}
-
-/// An empty path of a namespace is none, as Go's documents do not tell the two apart.
-fn without_empty_paths(mut spec: Spec) -> Spec {
-    let namespaces = spec.linux.iter_mut().flat_map(|linux| &mut linux.namespaces);
-    for namespace in namespaces {
-        namespace.path.take_if(|path| path.as_os_str().is_empty());
-    }
-    spec
+    serde_json::from_slice(text).map_err(|e| Error::new(Kind::Invalid, "read", path.display()).from_source(e))
 }
 
 /// The program that stands in an annotation, in place of the policy, which means nothing then.

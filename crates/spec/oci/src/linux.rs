@@ -71,12 +71,20 @@ document! {
             /// Which.
             #[serde(rename = "type")]
             pub kind: NamespaceKind,
-        }
-        maybe {
-            /// An existing one to join (`/proc/1/ns/net`).
+            /// An existing one to join (`/proc/1/ns/net`). An empty path is none: Go's documents do not tell the two apart.
+            #[serde(
+                default,
+                deserialize_with = "path_unless_empty",
+                skip_serializing_if = "Option::is_none"
+            )]
             pub path: Option<PathBuf>,
         }
     }
+}
+
+fn path_unless_empty<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
+    let path: Option<PathBuf> = serde::Deserialize::deserialize(from)?;
+    Ok(path.filter(|path| !path.as_os_str().is_empty()))
 }
 
 words! {
