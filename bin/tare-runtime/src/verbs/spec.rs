@@ -3,6 +3,7 @@
 use crate::reading::Arguments;
 use std::io::ErrorKind;
 use std::process::ExitCode;
+use tare_container::Cgroups;
 use tare_error::{Context, Error, Kind, Result};
 use tare_spec_oci::{IdMapping, Mount, Namespace, NamespaceKind, Spec};
 
@@ -17,7 +18,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     let internal = |e| Error::new(Kind::Internal, "write", path.display()).from_source(e);
     let mut spec: Spec = serde_json::from_str(TEMPLATE).map_err(internal)?;
-    if is_unified() {
+    // On version 2 containers get a cgroup namespace, as runc's do.
+    if Cgroups::are_unified() {
         add_namespace(&mut spec, NamespaceKind::Cgroup);
     }
     // As an option of `spec` it takes no value, and one as an option of all.
@@ -38,13 +40,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     std::io::Write::write_all(&mut file, text.as_bytes()).op("write", path.display())?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Whether cgroups are version 2 alone: containers get a cgroup namespace there, as runc's do.
-fn is_unified() -> bool {
-    /// `CGROUP2_SUPER_MAGIC`.
-    const MAGIC: i64 = 0x6367_7270;
-    rustix::fs::statfs("/sys/fs/cgroup").is_ok_and(|found| found.f_type == MAGIC)
 }
 
 fn add_namespace(spec: &mut Spec, kind: NamespaceKind) {

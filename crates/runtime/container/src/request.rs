@@ -205,18 +205,21 @@ impl HostFacts {
 }
 
 impl Cgroups {
+    /// Whether version 2 is mounted where everybody looks for cgroups.
+    pub fn are_unified() -> bool {
+        /// `CGROUP2_SUPER_MAGIC`.
+        const MAGIC: i64 = 0x6367_7270;
+        rustix::fs::statfs("/sys/fs/cgroup").is_ok_and(|found| found.f_type == MAGIC)
+    }
+
     /// What is mounted where everybody looks for it: version 2 alone, whatever hierarchies the kernel has besides; else
     /// what the kernel lists.
     fn read() -> Result<Cgroups> {
-        /// `CGROUP2_SUPER_MAGIC`.
-        const MAGIC: i64 = 0x6367_7270;
-        match rustix::fs::statfs("/sys/fs/cgroup") {
-            Ok(found) if found.f_type == MAGIC => Ok(Cgroups::V2),
-            _ => {
-                let path = "/proc/self/cgroup";
-                Ok(Cgroups::parse(&read(path).op("read", path)?))
-            }
+        if Cgroups::are_unified() {
+            return Ok(Cgroups::V2);
         }
+        let path = "/proc/self/cgroup";
+        Ok(Cgroups::parse(&read(path).op("read", path)?))
     }
 
     /// Reads the text of `/proc/self/cgroup` (`7:blkio:/path`; `0::/path` is version 2).

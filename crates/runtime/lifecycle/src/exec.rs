@@ -53,6 +53,26 @@ fn begun_on<T>(processors: Option<&Processors>, make: impl FnOnce() -> Result<T>
     made
 }
 
+/// Whether the container has a mount namespace that was made for it.
+pub(crate) fn has_own_mounts(linux: &Linux) -> bool {
+    let mut namespaces = linux.namespaces.iter();
+    namespaces.any(|n| n.kind == NamespaceKind::Mount && n.path.is_none())
+}
+
+/// The namespaces of a container's process to join, in their order: those that its configuration names, and that of its
+/// mounts.
+pub(crate) fn namespaces_of(pid: i32, linux: &Linux, order: &[(NamespaceKind, &str)]) -> Vec<Namespace> {
+    let has = |kind| linux.namespaces.iter().any(|n| n.kind == kind);
+    let joined = order
+        .iter()
+        .filter(|(kind, _)| has(*kind) || *kind == NamespaceKind::Mount);
+    let open = |(kind, file): &(NamespaceKind, &str)| Namespace {
+        kind: *kind,
+        path: Some(PathBuf::from(format!("/proc/{pid}/ns/{file}"))),
+    };
+    joined.map(open).collect()
+}
+
 /// The root that a process has.
 fn root_of(pid: i32) -> Result<OwnedFd> {
     let path = format!("/proc/{pid}/root");
@@ -174,24 +194,15 @@ impl Container {
             Error::new(Kind::Conflict, "exec in container", &self.id)
                 .because("cannot exec in a stopped container")
         })?;
-        let has = |kind| linux.namespaces.iter().any(|n: &Namespace| n.kind == kind);
-        let own_mounts = linux
-            .namespaces
-            .iter()
-            .any(|n| n.kind == NamespaceKind::Mount && n.path.is_none());
-        let root = if own_mounts { None } else { Some(root_of(pid)?) };
-        let joined = ORDER
-            .iter()
-            .filter(|(kind, _)| has(*kind) || *kind == NamespaceKind::Mount);
-        let namespaces = joined.map(|(kind, file)| Namespace {
-            kind: *kind,
-            path: Some(PathBuf::from(format!("/proc/{pid}/ns/{file}"))),
-        });
+        let root = match has_own_mounts(&linux) {
+            true => None,
+            false => Some(root_of(pid)?),
+        };
         let spec = Spec {
             oci_version: own.oci_version,
             process: Some(process.clone()),
             linux: Some(Linux {
-                namespaces: namespaces.collect(),
+                namespaces: namespaces_of(pid, &linux, ORDER),
                 uid_mappings: linux.uid_mappings,
                 gid_mappings: linux.gid_mappings,
                 seccomp: linux.seccomp,

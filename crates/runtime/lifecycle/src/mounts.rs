@@ -3,10 +3,11 @@
 
 use crate::annotation::Annotations;
 use crate::container::{Condition, Container};
+use crate::exec::{has_own_mounts, namespaces_of};
 use rustix::fd::AsFd;
 use tare_container::{Change, Creation, HostFacts, Options, Request, Stdio};
 use tare_error::{Context, Error, Kind, Result};
-use tare_spec_oci::{Linux, Mount, Namespace, NamespaceKind, Process, Spec};
+use tare_spec_oci::{Linux, Mount, NamespaceKind, Process, Spec};
 
 /// What is joined: the mounts' namespace, and the one whose root owns it.
 const JOINED: &[(NamespaceKind, &str)] = &[(NamespaceKind::User, "user"), (NamespaceKind::Mount, "mnt")];
@@ -96,22 +97,12 @@ impl Container {
     fn with_mount(&self, mount: &Mount, pid: i32) -> Result<Spec> {
         let own = self.bundle()?.spec;
         let linux = own.linux.unwrap_or_default();
-        let has = |kind| linux.namespaces.iter().any(|n: &Namespace| n.kind == kind);
-        let is_own = linux
-            .namespaces
-            .iter()
-            .any(|n| n.kind == NamespaceKind::Mount && n.path.is_none());
-        if !is_own {
+        if !has_own_mounts(&linux) {
             return Err(
                 Error::new(Kind::Unsupported, "change mounts of container", &self.id)
                     .because("it has no mount namespace of its own"),
             );
         }
-        let joined = JOINED.iter().filter(|(kind, _)| has(*kind));
-        let namespaces = joined.map(|(kind, file)| Namespace {
-            kind: *kind,
-            path: Some(format!("/proc/{pid}/ns/{file}").into()),
-        });
         Ok(Spec {
             oci_version: own.oci_version,
             process: Some(Process {
@@ -120,7 +111,7 @@ impl Container {
             }),
             mounts: vec![mount.clone()],
             linux: Some(Linux {
-                namespaces: namespaces.collect(),
+                namespaces: namespaces_of(pid, &linux, JOINED),
                 uid_mappings: linux.uid_mappings,
                 gid_mappings: linux.gid_mappings,
                 mount_label: linux.mount_label,
