@@ -61,6 +61,17 @@ impl<'a> Bundle<'a> {
         fs::write(self.path.join("config.json"), self.config.to_string()).unwrap();
     }
 
+    /// Leaves a namespace to the machine; without a mount namespace of its own nothing can be covered either.
+    pub(crate) fn share(&mut self, kind: &str) {
+        let mut namespaces = self.config["linux"]["namespaces"].clone();
+        namespaces.as_array_mut().unwrap().retain(|n| n["type"] != kind);
+        self.set("/linux/namespaces", namespaces);
+        if kind == "mount" {
+            self.set("/linux/maskedPaths", json!([]));
+            self.set("/linux/readonlyPaths", json!([]));
+        }
+    }
+
     /// `tare-runtime --root … WORDS`.
     pub(crate) fn runtime(&self, words: &[&str]) -> Tare {
         self.world

@@ -289,14 +289,7 @@ fn while_it_waits_is_paused_or_shares_the_hosts() {
         let stopped = mounts(&bundle, "add", &list);
         assert!(stopped.stderr.contains("container not running"), "{stopped}");
         let _ = bundle.runtime(&["delete", "-f", "c"]).ok();
-        let mut namespaces = bundle.config["linux"]["namespaces"].clone();
-        namespaces
-            .as_array_mut()
-            .unwrap()
-            .retain(|n| n["type"] != "mount");
-        bundle.set("/linux/namespaces", namespaces);
-        bundle.set("/linux/maskedPaths", json!([]));
-        bundle.set("/linux/readonlyPaths", json!([]));
+        bundle.share("mount");
         let outside = fs::read_to_string("/proc/self/mountinfo").unwrap();
         bundle.start();
         let shared = mounts(&bundle, "add", &list);

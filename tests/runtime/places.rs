@@ -9,14 +9,7 @@ use tare_kit::{Tare, test};
 fn with_the_hosts_mounts_it_has_the_containers_root() {
     test(NEEDS, |world| {
         let mut bundle = Bundle::new(world, "sleep 100");
-        let mut namespaces = bundle.config["linux"]["namespaces"].clone();
-        namespaces
-            .as_array_mut()
-            .unwrap()
-            .retain(|n| n["type"] != "mount");
-        bundle.set("/linux/namespaces", namespaces);
-        bundle.set("/linux/maskedPaths", json!([]));
-        bundle.set("/linux/readonlyPaths", json!([]));
+        bundle.share("mount");
         fs::write(bundle.path.join("rootfs/mark"), "inside\n").unwrap();
         let before = fs::read_to_string("/proc/self/mountinfo").unwrap();
         bundle.start();
