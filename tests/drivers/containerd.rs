@@ -21,6 +21,7 @@ tty() { mkfifo "/tmp/$N.in"; script -qec "$1" /dev/null <>"/tmp/$N.in" | tr -d '
 end() { ctr task rm -f "$N" >/dev/null 2>&1; ctr container rm "$N"; }"#,
     runtimes: ["runc", "/opt/tare/tare-runtime"],
     list: "ctr container ls -q",
+    clear: "for name in $(ctr container ls -q); do ctr task rm -f $name; ctr container rm $name; done",
     keeps: &["/default"],
 };
 

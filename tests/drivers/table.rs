@@ -21,6 +21,8 @@ pub(crate) struct Engine {
     pub(crate) runtimes: [&'static str; 2],
     /// Prints what containers there are; nothing after the last row.
     pub(crate) list: &'static str,
+    /// Removes every container that a row left which failed.
+    pub(crate) clear: &'static str,
     /// The groups that it keeps.
     pub(crate) keeps: &'static [&'static str],
 }
@@ -102,9 +104,12 @@ pub(crate) fn run(world: &World, engine: &Engine, rows: &[Row]) {
         .filter_map(|row| {
             // On a busy machine an engine can lose what a program printed that ended at once, with any runtime: what fails
             // twice is told, what fails once is shown.
-            let first = row.failure(&machine, engine)?;
+            let first = row.failure(&machine, engine, "")?;
             println!("once more, as it failed:\n{first}");
-            row.failure(&machine, engine)
+            let _ = machine.sh(engine.clear, &[]).ok();
+            let second = row.failure(&machine, engine, "-again")?;
+            let _ = machine.sh(engine.clear, &[]).ok();
+            Some(second)
         })
         .collect();
     let left = machine.sh(engine.list, &[]).ok();
@@ -133,11 +138,11 @@ pub(crate) fn run(world: &World, engine: &Engine, rows: &[Row]) {
 }
 
 impl Row {
-    /// What is wrong, where something is.
-    fn failure(&self, machine: &Machine, engine: &Engine) -> Option<String> {
+    /// What is wrong, where something is. `attempt` tells the names of two attempts apart.
+    fn failure(&self, machine: &Machine, engine: &Engine, attempt: &str) -> Option<String> {
         let script = format!("{}\n{}", engine.prelude, self.script);
         let with = |runtime: &'static str, side: &str| {
-            let name = format!("{}-{side}", self.name.replace(' ', "-"));
+            let name = format!("{}-{side}{attempt}", self.name.replace(' ', "-"));
             let variables = [("R", runtime), ("N", &name), ("SCRIPT", &script)];
             machine
                 .sh(
