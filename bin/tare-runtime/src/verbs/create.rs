@@ -5,7 +5,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::ExitCode;
 use tare_error::{Context, Error, Kind, Result};
-use tare_lifecycle::{Bundle, Create, Made, send_terminal};
+use tare_lifecycle::{Bundle, Create, Made, own_stdio, send_terminal};
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     arguments.at_most(1)?;
@@ -39,7 +39,9 @@ pub(crate) fn make(arguments: &Arguments, detached: bool) -> Result<Made> {
     let create = Create {
         home: &home,
         id: &id,
-        bundle: &bundle,
+        stdio: own_stdio(bundle.spec.process.as_ref()),
+        bundle,
+        rootfs: &[],
         passed: &passed,
         driver: &arguments.driver()?,
         shared_keyring: arguments.has("no-new-keyring"),

@@ -7,7 +7,7 @@ use rustix::fd::AsFd;
 use std::process::ExitCode;
 use tare_container::Running;
 use tare_error::{Context, Error, Kind, Result};
-use tare_lifecycle::{Container, Exec, send_terminal};
+use tare_lifecycle::{Container, Exec, own_stdio, send_terminal};
 use tare_signal::Reception;
 use tare_spec_oci::{Capabilities, Process, User};
 
@@ -28,6 +28,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let signals = Reception::open(terminal::FORWARDED).op("receive", "signals")?;
     let mut running = container.exec(&Exec {
         process: &process,
+        stdio: own_stdio(Some(&process)),
         passed: &passed,
         sub_group: arguments.value("cgroup"),
         ignore_paused: arguments.has("ignore-paused"),

@@ -10,6 +10,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     arguments.at_most(1)?;
     let bundle = Bundle::read(arguments.bundle())?;
     let id = arguments.operands.first().map_or("container", String::as_str);
-    output::print(&bundle.plan(id)?.to_string());
+    output::print(&bundle.plan(id, &[])?.to_string());
     Ok(ExitCode::SUCCESS)
 }

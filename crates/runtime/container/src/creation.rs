@@ -35,6 +35,8 @@ pub enum Stage {
     Hooks,
     /// Everything is ready; [`Creation::start`] starts it.
     Created,
+    /// It was told to start, and has not executed its program yet.
+    Starting,
     /// The program was executed.
     Running,
 }
@@ -155,7 +157,10 @@ impl Creation {
                     self.end();
                     return Err(failure::describe(&self.plan, step, failure, &head));
                 }
-                Received::End if self.stage == Stage::Running => return Ok(Stage::Running),
+                Received::End if self.is_started() => {
+                    self.stage = Stage::Running;
+                    return Ok(Stage::Running);
+                }
                 Received::End => return Err(self.died()),
             }
         }
@@ -170,7 +175,7 @@ impl Creation {
         self.say(match self.stage {
             Stage::Hooks => Signal::Hooked,
             Stage::Delegation => Signal::Delegated,
-            Stage::SettingUp | Stage::Created | Stage::Running => {
+            Stage::SettingUp | Stage::Created | Stage::Starting | Stage::Running => {
                 return Err(Error::new(Kind::Conflict, "go on with", "the container")
                     .because("it does not wait for hooks, nor to be moved"));
             }
@@ -209,8 +214,12 @@ impl Creation {
                 .because("it is not created, or started already"));
         }
         self.say(Signal::Start)?;
-        self.stage = Stage::Running;
+        self.stage = Stage::Starting;
         Ok(())
+    }
+
+    fn is_started(&self) -> bool {
+        matches!(self.stage, Stage::Starting | Stage::Running)
     }
 
     /// The process's pid in the caller's pid namespace.
@@ -264,8 +273,9 @@ impl Creation {
             self.listener = Some(listener);
         }
         self.start()?;
-        self.wait_readable()?;
-        self.advance()?;
+        while self.advance()? != Stage::Running {
+            self.wait_readable()?;
+        }
         self.finish()
     }
 

@@ -40,4 +40,4 @@ pub use numbers::{ExecAffinity, Processors};
 pub use plan::{Plan, plan, resctrl_groups};
 pub use request::{Cgroups, Change, Filter, HostFacts, LabelOption, Options, Request, Stdio};
 pub use tare_sys::FilterFlags;
-pub use waiting::Waiting;
+pub use waiting::{Starting, Waiting};

@@ -5,7 +5,7 @@ use crate::plan::Plan;
 use crate::report::{self, Message, Received};
 use crate::step::Signal;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use std::path::Path;
@@ -39,12 +39,11 @@ impl Waiting {
         }
     }
 
-    /// Starts it, and waits until its program runs. `plan` makes the plan once more where a step failed, for what is
-    /// said of it.
+    /// Starts it. Nothing here waits.
     ///
     /// # Errors
-    /// The step that failed, as [`crate::Creation::advance`]; the container's process is gone then.
-    pub fn start(self, plan: impl FnOnce() -> Result<Plan>) -> Result<()> {
+    /// `Conflict` where its process is gone.
+    pub fn begin(self) -> Result<Starting> {
         let lost = |e| match e {
             Errno::PIPE | Errno::CONNRESET => {
                 Error::new(Kind::Conflict, "start", "the container").because("its process is gone")
@@ -52,18 +51,51 @@ impl Waiting {
             e => Error::os("speak to", "the container's process", e),
         };
         rustix::net::send(&self.0, &[Signal::Start as u8], SendFlags::NOSIGNAL).map_err(lost)?;
+        Ok(Starting(self.0))
+    }
+
+    /// Starts it, and waits until its program runs. `plan` makes the plan once more where a step failed, for what is
+    /// said of it.
+    ///
+    /// # Errors
+    /// The step that failed, as [`crate::Creation::advance`]; the container's process is gone then.
+    pub fn start(self, plan: impl Fn() -> Result<Plan>) -> Result<()> {
+        let starting = self.begin()?;
+        while !starting.advance(&plan)? {
+            match poll(&mut [PollFd::new(&starting, PollFlags::IN)], None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(e) => return Err(Error::os("wait for", "the container's process", e)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A container that was told to start: an fd to poll, readable when [`Starting::advance`] has something to say.
+#[derive(Debug)]
+pub struct Starting(OwnedFd);
+
+impl Starting {
+    /// Whether its program runs. Does not wait.
+    ///
+    /// # Errors
+    /// As [`Waiting::start`].
+    pub fn advance(&self, plan: impl FnOnce() -> Result<Plan>) -> Result<bool> {
         loop {
-            match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None) {
-                Err(Errno::INTR) => continue,
-                done => done.op("wait for", "the container's process")?,
-            };
             match report::receive(&self.0).op("hear from", "the container's process")? {
                 Received::Message(Message::Failed { step, failure, head }) => {
                     return Err(failure::describe(&plan()?, step, failure, &head));
                 }
-                Received::Message(_) | Received::Nothing => {}
-                Received::End => return Ok(()),
+                Received::Message(_) => {}
+                Received::Nothing => return Ok(false),
+                Received::End => return Ok(true),
             }
         }
+    }
+}
+
+impl AsFd for Starting {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }

@@ -9,7 +9,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 use tare_error::{Context, Error, Kind, Report, Result};
-use tare_lifecycle::{Bundle, ContainerId, Create, Driver, Home};
+use tare_lifecycle::{Bundle, ContainerId, Create, Driver, Home, own_stdio};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -30,10 +30,13 @@ fn live(home: &Home, bundle: &Path) -> Result<()> {
     // From here on, nothing that runs inside can write to this program's file.
     tare_process::seal::enter()?;
     let id = ContainerId::parse("example")?;
+    let bundle = Bundle::read_for(home, bundle)?;
     let made = Create {
         home,
         id: &id,
-        bundle: &Bundle::read_for(home, bundle)?,
+        stdio: own_stdio(bundle.spec.process.as_ref()),
+        bundle,
+        rootfs: &[],
         passed: &[],
         driver: &Driver::Cgroupfs,
         shared_keyring: false,

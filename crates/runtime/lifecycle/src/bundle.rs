@@ -1,14 +1,14 @@
 //! A bundle on disk: its `config.json`, read once and checked as far as no step of the plan does.
 
 use crate::annotation::Annotations;
-use crate::create::stdio;
+use crate::create::own_stdio;
 use crate::filter::{self, Compiled, Filters};
 use crate::home::Home;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use tare_container::{Filter, FilterFlags, HostFacts, Options, Plan, Request};
 use tare_error::{Context, Error, Kind, Result};
-use tare_spec_oci::{Action, Seccomp, Spec};
+use tare_spec_oci::{Action, Mount, Seccomp, Spec};
 
 /// The largest configuration that is read.
 const LARGEST: usize = 16 << 20;
@@ -111,11 +111,11 @@ impl Bundle {
     }
 
     /// The steps by which its container is made on this machine, in the numbering of its maker: whoever starts it later
-    /// looks up here what a number means.
+    /// looks up here what a number means. `rootfs` are the mounts that make its root, where it is not the bundle's own.
     ///
     /// # Errors
     /// Those of [`tare_container::plan()`], and where this machine cannot be looked at.
-    pub fn plan(&self, id: &str) -> Result<Plan> {
+    pub fn plan(&self, id: &str, rootfs: &[Mount]) -> Result<Plan> {
         let policy = self.spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
         let has_policy = policy.is_some() || self.known.is_some();
         let asks = |policy: &Seccomp| policy.syscalls.iter().any(|rule| rule.action == Action::Notify);
@@ -132,8 +132,8 @@ impl Bundle {
             id,
             spec: &self.spec,
             bundle: &self.path,
-            rootfs: &[],
-            stdio: stdio(&self.spec),
+            rootfs,
+            stdio: own_stdio(self.spec.process.as_ref()),
             group: None,
             entrances: &[],
             seccomp: has_policy.then_some(filter),

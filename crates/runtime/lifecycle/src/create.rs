@@ -8,6 +8,7 @@ use crate::filter::{self, Compiled};
 use crate::home::Home;
 use crate::hooks::{self, StateFile};
 use crate::id::ContainerId;
+use crate::pending::{self, Pending};
 use crate::record::Record;
 use crate::{clock, console, group};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,12 +17,13 @@ use rustix::process::{Pid, getuid};
 use std::fs::DirBuilder;
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 use tare_cgroup::{Entrance, Group};
 use tare_container::{Creation, HostFacts, Options, Request, Stage, Stdio};
 use tare_error::{Context, Error, Kind, Result};
 use tare_process::{Child, Stamp};
-use tare_spec_oci::{Hooks, NamespaceKind, Spec, Status};
+use tare_spec_oci::{Hooks, Mount, NamespaceKind, Process, Status};
 use tare_store::{Durability, Lock};
 
 /// A container to be made.
@@ -32,7 +34,12 @@ pub struct Create<'a> {
     /// Its id.
     pub id: &'a ContainerId,
     /// From what.
-    pub bundle: &'a Bundle,
+    pub bundle: Bundle,
+    /// The mounts that make its root, in order (one overlay, say); empty means a bind of the bundle's own root. They are
+    /// made in the container alone.
+    pub rootfs: &'a [Mount],
+    /// Its standard input, output and error.
+    pub stdio: Stdio<'a>,
     /// Fds that its program gets under the same numbers, besides standard input, output and error.
     pub passed: &'a [OwnedFd],
     /// Who makes its cgroup.
@@ -56,45 +63,84 @@ pub struct Made {
     pub terminal: Option<OwnedFd>,
 }
 
+/// A container being made, with what must go again if that fails. Dropped, its process is ended, and its folder stays to
+/// be deleted.
+#[derive(Debug)]
+pub struct Making {
+    container: Container,
+    bundle: Bundle,
+    creation: Option<Creation>,
+    /// What hooks inside the container read.
+    state: Option<StateFile>,
+    hooks: Option<hooks::Run>,
+    hooks_began: bool,
+    _lock: Lock,
+}
+
 impl Create<'_> {
-    /// Makes the container; its program waits to be started. Its standard streams are this process's, or a terminal.
+    /// Makes the container; its program waits to be started.
     ///
     /// # Errors
     /// `AlreadyExists` where the id is taken, and those of every step; then nothing is left of it.
-    pub fn make(&self) -> Result<Made> {
+    pub fn make(self) -> Result<Made> {
+        let mut making = self.begin()?;
+        while !making.advance()? {
+            if let Err(e) = pending::wait(&making) {
+                return Err(making.undo(e));
+            }
+        }
+        making.finish()
+    }
+
+    /// Begins to make it, for a caller that waits elsewhere.
+    ///
+    /// # Errors
+    /// As [`Create::make`].
+    pub fn begin(self) -> Result<Making> {
+        let folder = self.make_folder()?;
+        let lock = match Lock::exclusive(&folder.join(LOCK)) {
+            Ok(lock) => lock,
+            Err(e) => return Err(also_removing(&folder, e)),
+        };
+        let mut making = Making {
+            container: Container {
+                id: self.id.clone(),
+                folder,
+                record: self.record(),
+                held: None,
+            },
+            bundle: self.bundle,
+            creation: None,
+            state: None,
+            hooks: None,
+            hooks_began: false,
+            _lock: lock,
+        };
+        let how = How {
+            rootfs: self.rootfs,
+            stdio: self.stdio,
+            passed: self.passed,
+            shared_keyring: self.shared_keyring,
+            without_pivot: self.without_pivot,
+            plain_lines: self.plain_lines,
+        };
+        match making.begin(&how) {
+            Ok(()) => Ok(making),
+            Err(e) => Err(making.undo(e)),
+        }
+    }
+
+    fn make_folder(&self) -> Result<PathBuf> {
         let folder = self.home.folder(self.id);
         let private =
             |path: &Path, recursive: bool| DirBuilder::new().mode(0o700).recursive(recursive).create(path);
         private(self.home.path(), true).op("make folder", self.home.path().display())?;
         match private(&folder, false) {
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {
-                return Err(Error::new(Kind::AlreadyExists, "create container", self.id)
-                    .because("container with given ID already exists"));
+                Err(Error::new(Kind::AlreadyExists, "create container", self.id)
+                    .because("container with given ID already exists"))
             }
-            made => made.op("make folder", folder.display())?,
-        }
-        let container = Container {
-            id: self.id.clone(),
-            folder,
-            record: self.record(),
-            held: None,
-        };
-        let mut making = Making {
-            create: self,
-            container,
-            group: None,
-            hooks_began: false,
-        };
-        match making.run() {
-            Ok((process, terminal)) => Ok(Made {
-                container: Container {
-                    held: making.group,
-                    ..making.container
-                },
-                process,
-                terminal,
-            }),
-            Err(e) => Err(making.undo(e)),
+            made => made.op("make folder", folder.display()).map(|()| folder),
         }
     }
 
@@ -118,90 +164,110 @@ impl Create<'_> {
                 .and_then(|linux| linux.cgroups_path.clone())
                 .unwrap_or_default(),
             hooks: None,
+            root_mounts: self.rootfs.to_vec(),
             has_class: spec.linux.as_ref().is_some_and(|linux| linux.intel_rdt.is_some()),
             annotations: spec.annotations.clone(),
         }
     }
 }
 
-/// A container being made, with what must go again if that fails.
-struct Making<'a> {
-    create: &'a Create<'a>,
-    container: Container,
-    group: Option<Group>,
-    hooks_began: bool,
+/// What a container is made with that nobody needs once its process is there.
+struct How<'a> {
+    rootfs: &'a [Mount],
+    stdio: Stdio<'a>,
+    passed: &'a [OwnedFd],
+    shared_keyring: bool,
+    without_pivot: bool,
+    plain_lines: bool,
 }
 
-impl Making<'_> {
-    fn run(&mut self) -> Result<(Child, Option<OwnedFd>)> {
-        let _lock = Lock::exclusive(&self.container.folder.join(LOCK))?;
-        let bundle = self.create.bundle;
-        let unit = self.container.unit()?;
+impl Making {
+    /// Makes its next steps, as far as there is nothing to wait for; whether it is created.
+    ///
+    /// # Errors
+    /// As [`Create::make`]; nothing is left of it then.
+    pub fn advance(&mut self) -> Result<bool> {
+        self.step().map_err(|e| self.undo(e))
+    }
+
+    /// Hands it over, once it is created.
+    ///
+    /// # Errors
+    /// The kernel's; nothing is left of it then.
+    pub fn finish(mut self) -> Result<Made> {
+        match self.hand_over() {
+            Ok((process, terminal)) => Ok(Made {
+                container: self.container,
+                process,
+                terminal,
+            }),
+            Err(e) => Err(self.undo(e)),
+        }
+    }
+
+    /// Its first process.
+    pub fn pid(&self) -> Option<Pid> {
+        self.creation.as_ref().map(Creation::pid)
+    }
+
+    fn begin(&mut self, how: &How<'_>) -> Result<()> {
+        let Making {
+            container, bundle, ..
+        } = self;
+        let unit = container.unit()?;
         let path = match &unit {
-            None => Some(group::path(&bundle.spec, self.create.id.as_str())?),
+            None => Some(group::path(&bundle.spec, container.id.as_str())?),
             // Where systemd puts it, it says when it is there.
             Some(_) => None,
         };
-        self.container.record.group = path.as_ref().map(ToString::to_string);
-        self.container.record.write(&self.container.folder)?;
-        let copy = self.container.folder.join(bundle::FILE);
+        container.record.group = path.as_ref().map(ToString::to_string);
+        container.record.write(&container.folder)?;
+        let copy = container.folder.join(bundle::FILE);
         tare_store::replace(&copy, Durability::Volatile, 0o600, &bundle.text)?;
         if let Some(path) = path {
-            self.group = group::create(&bundle.spec, &path)?;
-            if self.group.is_none() {
-                self.container.record.group = None;
+            container.held = group::create(&bundle.spec, &path)?;
+            if container.held.is_none() {
+                container.record.group = None;
             }
         }
-        let mut creation = self.begin_and_set_up(unit.as_ref())?;
-        let terminal = creation.take_terminal();
-        if let (Some(path), Some(process)) = (
-            Annotations(&bundle.spec.annotations).pidfd_receiver()?,
-            creation.pidfd(),
-        ) {
-            console::send_handle(path, process)?;
-        }
-        let record = &mut self.container.record;
-        record.whole = true;
-        record.hooks = after_creation(bundle.spec.hooks.as_ref());
-        record.write(&self.container.folder)?;
-        Ok((creation.leave()?.process, terminal))
+        self.state = bundle.spec.hooks.as_ref().map(|_| StateFile::new()).transpose()?;
+        self.fork(how, unit.as_ref())
     }
 
-    fn begin_and_set_up(&mut self, unit: Option<&ScopedUnit>) -> Result<Creation> {
-        let (spec, folder) = (&self.create.bundle.spec, &self.container.folder);
+    fn fork(&mut self, how: &How<'_>, unit: Option<&ScopedUnit>) -> Result<()> {
+        let Making {
+            container, bundle, ..
+        } = self;
+        let (spec, folder) = (&bundle.spec, &container.folder);
         let gate = listen_in(&open_folder(folder)?)?;
-        let state = spec.hooks.as_ref().map(|_| StateFile::new()).transpose()?;
-        let program = self.create.bundle.filter(self.create.home.path())?;
-        let entrance = self
-            .group
-            .as_ref()
-            .map(Group::entrance_beside_clone)
-            .transpose()?;
+        let program = bundle.filter(container.home())?;
+        let group = container.held.as_ref();
+        let entrance = group.map(Group::entrance_beside_clone).transpose()?;
         let entrances: Vec<BorrowedFd<'_>> = entrance.iter().flat_map(Entrance::files).collect();
-        let passed: Vec<BorrowedFd<'_>> = self.create.passed.iter().map(AsFd::as_fd).collect();
+        let passed: Vec<BorrowedFd<'_>> = how.passed.iter().map(AsFd::as_fd).collect();
         let asked = Annotations(&spec.annotations);
         let hook_output = match spec.hooks {
             Some(_) => asked.hook_output()?,
             None => [None, None],
         };
         let request = Request {
-            id: self.create.id.as_str(),
+            id: container.id.as_str(),
             spec,
-            bundle: &self.create.bundle.path,
-            rootfs: &[],
-            stdio: stdio(spec),
-            group: self.group.as_ref().and_then(Group::clone_into),
+            bundle: &bundle.path,
+            rootfs: how.rootfs,
+            stdio: how.stdio,
+            group: group.and_then(Group::clone_into),
             entrances: &entrances,
             seccomp: program.as_ref().map(Compiled::as_filter),
             options: Options {
                 gate: Some(gate.as_fd()),
                 passed: &passed,
-                hook_state: state.as_ref().map(AsFd::as_fd),
+                hook_state: self.state.as_ref().map(AsFd::as_fd),
                 enters: false,
                 root: None,
-                shared_keyring: self.create.shared_keyring,
-                without_pivot: self.create.without_pivot,
-                plain_lines: self.create.plain_lines,
+                shared_keyring: how.shared_keyring,
+                without_pivot: how.without_pivot,
+                plain_lines: how.plain_lines,
                 keeps_groups: asked.keeps_groups()?,
                 delegates: asked.delegated()?.is_some(),
                 hook_output: hook_output.each_ref().map(|file| file.as_ref().map(AsFd::as_fd)),
@@ -209,14 +275,14 @@ impl Making<'_> {
                 change: None,
             },
         };
-        let record = &mut self.container.record;
+        let record = &mut container.record;
         let mut adopted = None;
         // The child goes on only after this: whatever it makes belongs to a process that the record names.
         let facts = match request.options.without_pivot {
             false => HostFacts::read()?,
             true => HostFacts::read()?.with_kernel_views()?,
         };
-        let mut creation = Creation::begin(&request, &facts, |pid| {
+        self.creation = Some(Creation::begin(&request, &facts, |pid| {
             record.init = Some(Stamp::of(pid.as_raw_pid())?);
             record.write(folder)?;
             let Some(unit) = unit else {
@@ -226,106 +292,165 @@ impl Making<'_> {
             record.group = Some(group.path().to_string());
             adopted = Some(group);
             record.write(folder)
-        })?;
+        })?);
         if adopted.is_some() {
-            self.group = adopted;
+            container.held = adopted;
         }
-        self.set_up(&mut creation, state.as_ref())?;
-        Ok(creation)
+        Ok(())
     }
 
-    /// Waits until it is created, running the hooks of the runtime when it is their turn.
-    fn set_up(&mut self, creation: &mut Creation, file: Option<&StateFile>) -> Result<()> {
-        let spec = &self.create.bundle.spec;
-        let pid = creation.pid().as_raw_pid();
+    /// Takes in what its process has said, and runs the hooks of the runtime when it is their turn.
+    fn step(&mut self) -> Result<bool> {
         loop {
-            creation.wait_created()?;
-            if let Some(listener) = creation.take_listener() {
-                // Nothing but this may come first: the process may have to ask before it is created.
-                let state = self.container.record.state(Status::Creating, Some(pid));
-                filter::give_listener(spec, &listener, pid, state)?;
-                continue;
+            if let Some(hooks) = &mut self.hooks {
+                if !hooks.advance()? {
+                    return Ok(false);
+                }
+                self.hooks = None;
+                self.write_state(Status::Creating)?;
+                self.creation()?.go_on()?;
             }
-            match creation.advance()? {
-                Stage::SettingUp | Stage::Running => {}
+            let stage = self.creation()?.advance()?;
+            if let Some(listener) = self.creation()?.take_listener() {
+                // Nothing but this may come first: the process may have to ask before it is created.
+                self.give_listener(&listener)?;
+            }
+            match stage {
+                Stage::SettingUp | Stage::Starting | Stage::Running => return Ok(false),
                 Stage::Delegation => {
-                    self.delegate(creation.pid())?;
-                    creation.go_on()?;
+                    let process = self.creation()?.pid();
+                    self.delegate(process)?;
+                    self.creation()?.go_on()?;
                 }
-                Stage::Hooks => {
-                    self.hooks_began = true;
-                    let state = self.container.record.state(Status::Creating, Some(pid));
-                    if let Some(hooks) = &spec.hooks {
-                        // The old hook of the start, for which the container was created (specification 1.0.0).
-                        let created = self.container.record.state(Status::Created, Some(pid));
-                        hooks::run("prestart", &hooks.prestart, &created)?;
-                        hooks::run("createRuntime", &hooks.create_runtime, &state)?;
-                    }
-                    self.write_state(file, Status::Creating, pid)?;
-                    creation.go_on()?;
-                }
-                Stage::Created => return self.write_state(file, Status::Created, pid),
+                Stage::Hooks => self.begin_hooks(),
+                Stage::Created => return self.write_state(Status::Created).map(|()| true),
             }
         }
+    }
+
+    fn creation(&mut self) -> Result<&mut Creation> {
+        let gone = || {
+            Error::new(Kind::Conflict, "create container", &self.container.id).because("its process is gone")
+        };
+        self.creation.as_mut().ok_or_else(gone)
+    }
+
+    fn give_listener(&self, listener: &OwnedFd) -> Result<()> {
+        let pid = self.pid().map_or(0, Pid::as_raw_pid);
+        let state = self.container.record.state(Status::Creating, Some(pid));
+        filter::policy_of(&self.bundle.spec).map_or(Ok(()), |policy| {
+            filter::give_listener(policy, listener, pid, state)
+        })
+    }
+
+    fn begin_hooks(&mut self) {
+        self.hooks_began = true;
+        let pid = self.pid().map(Pid::as_raw_pid);
+        let mut run = hooks::Run::default();
+        if let Some(hooks) = &self.bundle.spec.hooks {
+            // The old hook of the start, for which the container was created (specification 1.0.0).
+            let created = self.container.record.state(Status::Created, pid);
+            run.add("prestart", &hooks.prestart, &created);
+            let creating = self.container.record.state(Status::Creating, pid);
+            run.add("createRuntime", &hooks.create_runtime, &creating);
+        }
+        self.hooks = Some(run);
+    }
+
+    fn hand_over(&mut self) -> Result<(Child, Option<OwnedFd>)> {
+        let mut creation = self.creation.take().ok_or_else(|| {
+            Error::new(Kind::Conflict, "create container", &self.container.id).because("its process is gone")
+        })?;
+        let spec = &self.bundle.spec;
+        let terminal = creation.take_terminal();
+        if let (Some(path), Some(process)) =
+            (Annotations(&spec.annotations).pidfd_receiver()?, creation.pidfd())
+        {
+            console::send_handle(path, process)?;
+        }
+        let record = &mut self.container.record;
+        record.whole = true;
+        record.hooks = after_creation(spec.hooks.as_ref());
+        record.write(&self.container.folder)?;
+        Ok((creation.leave()?.process, terminal))
     }
 
     /// Moves the first process into a group below its own, which belongs to the container's root.
     fn delegate(&self, process: Pid) -> Result<()> {
-        let spec = &self.create.bundle.spec;
+        let spec = &self.bundle.spec;
         let name = Annotations(&spec.annotations).delegated()?;
-        let (Some(name), Some(group)) = (name, &self.group) else {
-            return Err(Error::new(Kind::Unsupported, "delegate to", self.create.id)
+        let (Some(name), Some(group)) = (name, &self.container.held) else {
+            return Err(Error::new(Kind::Unsupported, "delegate to", &self.container.id)
                 .because("it has no cgroup of its own to divide"));
         };
         group.delegate(&name, process, group::owner(spec))
     }
 
     /// The state for hooks inside the container: its first process has the number that it has there.
-    fn write_state(&self, file: Option<&StateFile>, status: Status, pid: i32) -> Result<()> {
-        let Some(file) = file else {
+    fn write_state(&self, status: Status) -> Result<()> {
+        let Some(file) = &self.state else {
             return Ok(());
         };
-        let spec = &self.create.bundle.spec;
-        let namespaces = spec.linux.iter().flat_map(|linux| &linux.namespaces);
+        let namespaces = self.bundle.spec.linux.iter().flat_map(|linux| &linux.namespaces);
         let own = namespaces
             .filter(|n| n.kind == NamespaceKind::Pid)
             .any(|n| n.path.is_none());
-        file.write(
-            &self
-                .container
-                .record
-                .state(status, Some(if own { 1 } else { pid })),
-        )
+        let pid = match own {
+            true => Some(1),
+            false => self.pid().map(Pid::as_raw_pid),
+        };
+        file.write(&self.container.record.state(status, pid))
     }
 
-    /// Takes back what was made; its process is gone already.
-    fn undo(&self, mut error: Error) -> Error {
-        if let Some(Err(also)) = self.group.as_ref().map(group::remove) {
+    /// Takes back what was made, its process first.
+    fn undo(&mut self, mut error: Error) -> Error {
+        self.hooks = None;
+        self.creation = None;
+        let container = &self.container;
+        if let Some(Err(also)) = container.held.as_ref().map(group::remove) {
             error = error.also(also);
         }
-        if let Ok(Some(unit)) = self.container.unit()
+        if let Ok(Some(unit)) = container.unit()
             && let Err(also) = unit.stop()
         {
             error = error.also(also);
         }
         if self.hooks_began
-            && let Some(hooks) = &self.create.bundle.spec.hooks
+            && let Some(hooks) = &self.bundle.spec.hooks
         {
-            let state = self.container.record.state(Status::Stopped, None);
+            let state = container.record.state(Status::Stopped, None);
             if let Err(also) = hooks::run("poststop", &hooks.poststop, &state) {
                 error = error.also(also);
             }
         }
-        match tare_store::remove_tree(&self.container.folder) {
-            Ok(()) => error,
-            Err(also) => error.also(also),
-        }
+        also_removing(&container.folder, error)
     }
 }
 
-/// Where its standard streams lead: to ours, or to a terminal of its own.
-pub(crate) fn stdio(spec: &Spec) -> Stdio<'static> {
-    if spec.process.as_ref().is_some_and(|process| process.terminal) {
+impl Pending for Making {
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match &self.hooks {
+            Some(hooks) => hooks.fd(),
+            None => self.creation.as_ref().map(AsFd::as_fd),
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.hooks.as_ref()?.deadline()
+    }
+}
+
+/// An error after which a container's folder goes.
+fn also_removing(folder: &Path, error: Error) -> Error {
+    match tare_store::remove_tree(folder) {
+        Ok(()) => error,
+        Err(also) => error.also(also),
+    }
+}
+
+/// Where the standard streams of a process in a container lead: to those of this process, or to a terminal of its own.
+pub fn own_stdio(process: Option<&Process>) -> Stdio<'static> {
+    if process.is_some_and(|process| process.terminal) {
         return Stdio::Terminal;
     }
     Stdio::Fds {

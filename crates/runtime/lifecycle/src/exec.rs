@@ -3,16 +3,20 @@
 use crate::annotation::Annotations;
 use crate::container::{Condition, Container};
 use crate::filter::{self, Compiled};
+use crate::pending::{self, Pending};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::Pid;
 use rustix::thread::{sched_getaffinity, sched_setaffinity};
 use std::path::PathBuf;
+use std::time::Instant;
 use tare_cgroup::{Entrance, Group, GroupPath};
-use tare_container::{Creation, ExecAffinity, HostFacts, Options, Processors, Request, Running};
+use tare_container::{
+    Creation, ExecAffinity, HostFacts, Options, Processors, Request, Running, Stage, Stdio,
+};
 use tare_error::{Context, Error, Kind, Result};
-use tare_spec_oci::{Linux, Namespace, NamespaceKind, Process, Spec, Status};
+use tare_spec_oci::{Linux, Namespace, NamespaceKind, Process, Seccomp, Spec, Status};
 
 /// The order in which namespaces are joined: the mount namespace last, as paths change with it.
 const ORDER: &[(NamespaceKind, &str)] = &[
@@ -31,6 +35,8 @@ const ORDER: &[(NamespaceKind, &str)] = &[
 pub struct Exec<'a> {
     /// What runs.
     pub process: &'a Process,
+    /// Its standard input, output and error.
+    pub stdio: Stdio<'a>,
     /// Fds that it gets under the same numbers, besides standard input, output and error.
     pub passed: &'a [OwnedFd],
     /// A group below the container's, which exists, to run in.
@@ -80,6 +86,66 @@ fn root_of(pid: i32) -> Result<OwnedFd> {
     rustix::fs::open(&path, flags, Mode::empty()).op("open", &path)
 }
 
+/// A process that enters a container. Dropped before it runs, it is ended.
+#[derive(Debug)]
+pub struct Entering {
+    creation: Creation,
+    /// The policy of its system calls, which may ask for a listener.
+    policy: Option<Seccomp>,
+    /// Where it runs in the end.
+    processors: Option<Processors>,
+}
+
+impl Entering {
+    /// Makes its next steps, as far as there is nothing to wait for; whether its program runs. `container` is what is
+    /// entered.
+    ///
+    /// # Errors
+    /// The step that failed; nothing is left of the process then.
+    pub fn advance(&mut self, container: &Container) -> Result<bool> {
+        let stage = self.creation.advance()?;
+        let pid = self.creation.pid();
+        if let (Some(listener), Some(policy)) = (self.creation.take_listener(), &self.policy) {
+            let state = container.record.state(Status::Running, container.pid()?);
+            filter::give_listener(policy, &listener, pid.as_raw_pid(), state)?;
+        }
+        match stage {
+            Stage::Created => {
+                // It is in its group now, whose processors may be others than those before.
+                if let Some(processors) = &self.processors {
+                    processors.confine(Some(pid))?;
+                }
+                self.creation.start().map(|()| false)
+            }
+            Stage::Running => Ok(true),
+            Stage::SettingUp | Stage::Hooks | Stage::Delegation | Stage::Starting => Ok(false),
+        }
+    }
+
+    /// Hands it over, once its program runs.
+    ///
+    /// # Errors
+    /// `Conflict` where it was not started.
+    pub fn finish(self) -> Result<Running> {
+        self.creation.finish()
+    }
+
+    /// The process.
+    pub fn pid(&self) -> Pid {
+        self.creation.pid()
+    }
+}
+
+impl Pending for Entering {
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.creation.as_fd())
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+}
+
 /// What is entered.
 #[derive(Clone, Copy)]
 struct Inside<'a> {
@@ -95,6 +161,18 @@ impl Container {
     /// # Errors
     /// `Conflict` where the container has stopped or is paused; the step that failed.
     pub fn exec(&self, exec: &Exec<'_>) -> Result<Running> {
+        let mut entering = self.begin_exec(exec)?;
+        while !entering.advance(self)? {
+            pending::wait(&entering)?;
+        }
+        entering.finish()
+    }
+
+    /// Begins to run a process in the container, for a caller that waits elsewhere.
+    ///
+    /// # Errors
+    /// As [`Container::exec`].
+    pub fn begin_exec(&self, exec: &Exec<'_>) -> Result<Entering> {
         let refuse =
             |why: String| Err(Error::new(Kind::Conflict, "exec in container", &self.id).because(why));
         match self.condition()? {
@@ -139,7 +217,7 @@ impl Container {
         inside: Inside<'_>,
         group: Option<&Group>,
         attach: impl FnOnce(Pid) -> Result<()>,
-    ) -> Result<Running> {
+    ) -> Result<Entering> {
         let spec = inside.spec;
         let entrance = group.map(Group::entrance_beside_clone).transpose()?;
         let entrances: Vec<BorrowedFd<'_>> = entrance.iter().flat_map(Entrance::files).collect();
@@ -149,7 +227,7 @@ impl Container {
             spec,
             bundle: &self.record.bundle,
             rootfs: &[],
-            stdio: crate::create::stdio(spec),
+            stdio: exec.stdio,
             group: group.and_then(Group::clone_into),
             entrances: &entrances,
             seccomp: inside.filter.map(Compiled::as_filter),
@@ -164,7 +242,7 @@ impl Container {
         };
         let facts = HostFacts::read()?;
         let affinity = ExecAffinity::read(exec.process.exec_cpu_affinity.as_ref())?;
-        let mut creation = begun_on(affinity.initial.as_ref(), || {
+        let creation = begun_on(affinity.initial.as_ref(), || {
             Creation::begin(&request, &facts, attach)
         })?;
         // The namespaces were opened by the number of the first process: that it still lives shows whose they were.
@@ -172,18 +250,12 @@ impl Container {
             return Err(Error::new(Kind::Conflict, "exec in container", &self.id)
                 .because("cannot exec in a stopped container"));
         }
-        let pid = creation.pid();
-        creation.wait_created()?;
-        if let Some(listener) = creation.take_listener() {
-            let state = self.record.state(Status::Running, self.pid()?);
-            filter::give_listener(spec, &listener, pid.as_raw_pid(), state)?;
-            creation.wait_created()?;
-        }
-        // It is in its group now, whose processors may be others than those before.
-        if let Some(processors) = &affinity.last {
-            processors.confine(Some(pid))?;
-        }
-        creation.run()
+        let linux = spec.linux.as_ref();
+        Ok(Entering {
+            creation,
+            policy: linux.and_then(|linux| linux.seccomp.clone()),
+            processors: affinity.last,
+        })
     }
 
     /// A configuration that joins the container's namespaces and makes nothing; and the container's root, where the mount

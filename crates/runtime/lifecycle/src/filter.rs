@@ -141,9 +141,9 @@ pub(crate) fn without(text: &[u8], policy: &str) -> Option<Vec<u8>> {
     Some([text.get(..begins)?, b"null", text.get(ends..)?].concat())
 }
 
-/// Gives the listener of a process's filter to the agent that the configuration names.
-pub(crate) fn give_listener(spec: &Spec, listener: &OwnedFd, pid: i32, state: State) -> Result<()> {
-    let Some((policy, path)) = policy_of(spec).and_then(|p| Some((p, p.listener_path.as_ref()?))) else {
+/// Gives the listener of a process's filter to the agent that its policy names.
+pub(crate) fn give_listener(policy: &Seccomp, listener: &OwnedFd, pid: i32, state: State) -> Result<()> {
+    let Some(path) = &policy.listener_path else {
         return Ok(());
     };
     let state = ContainerProcessState {
@@ -156,7 +156,8 @@ pub(crate) fn give_listener(spec: &Spec, listener: &OwnedFd, pid: i32, state: St
     send_listener(path, listener.as_fd(), &state)
 }
 
-fn policy_of(spec: &Spec) -> Option<&Seccomp> {
+/// The policy of a configuration.
+pub(crate) fn policy_of(spec: &Spec) -> Option<&Seccomp> {
     spec.linux.as_ref()?.seccomp.as_ref()
 }
 

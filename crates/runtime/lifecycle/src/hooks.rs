@@ -1,16 +1,19 @@
 //! Hooks in the runtime's namespaces, and the state that hooks read.
 
 use crate::annotation::Annotations;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use crate::pending::{self, Pending};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use std::collections::VecDeque;
+use std::fmt;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 use tare_error::{Context, Error, Kind, Result};
 use tare_spec_oci::{Hook, State};
 
@@ -22,95 +25,197 @@ const TOLD: u64 = 4096;
 /// # Errors
 /// `Invalid`, with how the hook ended and what it said.
 pub(crate) fn run(point: &str, hooks: &[Hook], state: &State) -> Result<()> {
-    let mut numbered = hooks.iter().enumerate();
-    numbered.try_for_each(|(number, hook)| one(&format!("{point} hook #{number}"), hook, state))
+    let mut run = Run::default();
+    run.add(point, hooks, state);
+    while !run.advance()? {
+        pending::wait(&run)?;
+    }
+    Ok(())
 }
 
-/// Runs one hook. A failure is told in the words that runc has for it.
-fn one(subject: &str, hook: &Hook, state: &State) -> Result<()> {
-    let path = hook.path.display();
-    let failed = |why: String| {
-        Err(Error::new(Kind::Invalid, "error running", subject).because(format!("{path}: {why}")))
-    };
-    if !hook.path.is_absolute() {
-        return failed("its path is not absolute".to_owned());
-    }
-    let limit = match hook.timeout {
-        None => None,
-        Some(seconds @ 1..) => Some(Duration::from_secs(seconds.unsigned_abs())),
-        Some(_) => return failed("its timeout must be greater than zero".to_owned()),
-    };
-    let input = StateFile::new()?;
-    input.write(state)?;
-    let said = memory()?;
-    let mut command = Command::new(&hook.path);
-    command.env_clear().args(hook.args.iter().skip(1));
-    command.envs(hook.env.iter().filter_map(|pair| pair.split_once('=')));
-    if let Some(name) = hook.args.first() {
-        command.arg0(name);
-    }
-    let [stdout, stderr] = Annotations(&state.annotations).hook_output()?;
-    command.stdin(Stdio::from(input.0));
-    command.stdout(stdout.map_or_else(Stdio::null, Stdio::from));
-    command.stderr(match stderr {
-        Some(file) => Stdio::from(file),
-        None => Stdio::from(said.try_clone().op("hand over standard error to", subject)?),
-    });
-    // A group of its own, by which it is ended with all that it started.
-    command.process_group(0);
-    let child = match command.spawn() {
-        Ok(child) => child,
-        Err(e) => return failed(e.to_string()),
-    };
-    match wait(child, limit).op("wait for", subject)? {
-        None => failed(format!(
-            "it took longer than its timeout of {} s",
-            limit.unwrap_or_default().as_secs()
-        )),
-        Some(status) if status.success() => Ok(()),
-        Some(status) => failed(format!("{}{}", end(status), quoted(said))),
-    }
+/// Hooks on their way, for a caller that may not wait. Dropped before it is done, it ends the hook that runs.
+#[derive(Debug, Default)]
+pub(crate) struct Run {
+    queue: VecDeque<Turn>,
+    current: Option<Current>,
 }
 
-/// Waits for a hook's end; none where it was ended because its time was over.
-fn wait(mut child: Child, limit: Option<Duration>) -> std::io::Result<Option<ExitStatus>> {
-    let handle = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
-    let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
-    let ended = loop {
-        match poll(&mut [PollFd::new(&handle, PollFlags::IN)], limit.as_ref()) {
-            Err(Errno::INTR) => {}
-            done => break done? > 0,
+/// A hook whose turn comes.
+#[derive(Debug)]
+struct Turn {
+    /// What it is called where it fails.
+    subject: String,
+    hook: Hook,
+    state: Rc<State>,
+}
+
+/// The hook that runs. A process group of its own, by which it is ended with all that it started.
+#[derive(Debug)]
+struct Current {
+    turn: Turn,
+    child: Child,
+    handle: OwnedFd,
+    until: Option<Instant>,
+    said: File,
+}
+
+impl Run {
+    /// Puts the hooks of a point in the life behind those that are there.
+    pub(crate) fn add(&mut self, point: &str, hooks: &[Hook], state: &State) {
+        let state = Rc::new(state.clone());
+        self.queue
+            .extend(hooks.iter().enumerate().map(|(number, hook)| Turn {
+                subject: format!("{point} hook #{number}"),
+                hook: hook.clone(),
+                state: Rc::clone(&state),
+            }));
+    }
+
+    /// Goes as far as it can without waiting; whether all have run.
+    ///
+    /// # Errors
+    /// As [`run`]; none of the rest is run then.
+    pub(crate) fn advance(&mut self) -> Result<bool> {
+        loop {
+            if let Some(mut current) = self.current.take()
+                && !current.has_ended()?
+            {
+                self.current = Some(current);
+                return Ok(false);
+            }
+            match self.queue.pop_front() {
+                None => return Ok(true),
+                Some(turn) => self.current = Some(turn.begin()?),
+            }
         }
-    };
-    if !ended {
-        // With all that it started; it has gone by itself where the group is not there.
-        match kill_process_group(Pid::from_child(&child), Signal::KILL) {
+    }
+}
+
+impl Pending for Run {
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.current.as_ref().map(|current| current.handle.as_fd())
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.current.as_ref()?.until
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if let Some(mut current) = self.current.take() {
+            let _ = current.kill();
+        }
+    }
+}
+
+impl Turn {
+    /// A failure is told in the words that runc has for it.
+    fn failed(&self, why: impl fmt::Display) -> Error {
+        let path = self.hook.path.display();
+        Error::new(Kind::Invalid, "error running", &self.subject).because(format!("{path}: {why}"))
+    }
+
+    fn begin(self) -> Result<Current> {
+        if !self.hook.path.is_absolute() {
+            return Err(self.failed("its path is not absolute"));
+        }
+        let limit = match self.hook.timeout {
+            None => None,
+            Some(seconds @ 1..) => Some(Duration::from_secs(seconds.unsigned_abs())),
+            Some(_) => return Err(self.failed("its timeout must be greater than zero")),
+        };
+        let said = memory()?;
+        let child = match self.command(&said)?.spawn() {
+            Ok(child) => child,
+            Err(e) => return Err(self.failed(e)),
+        };
+        let handle =
+            pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).op("wait for", &self.subject)?;
+        Ok(Current {
+            turn: self,
+            child,
+            handle,
+            until: limit.and_then(|limit| Instant::now().checked_add(limit)),
+            said,
+        })
+    }
+
+    fn command(&self, said: &File) -> Result<Command> {
+        let (hook, state) = (&self.hook, &self.state);
+        let input = StateFile::new()?;
+        input.write(state)?;
+        let mut command = Command::new(&hook.path);
+        command.env_clear().args(hook.args.iter().skip(1));
+        command.envs(hook.env.iter().filter_map(|pair| pair.split_once('=')));
+        if let Some(name) = hook.args.first() {
+            command.arg0(name);
+        }
+        let [stdout, stderr] = Annotations(&state.annotations).hook_output()?;
+        command.stdin(Stdio::from(input.0));
+        command.stdout(stdout.map_or_else(Stdio::null, Stdio::from));
+        command.stderr(match stderr {
+            Some(file) => Stdio::from(file),
+            None => Stdio::from(
+                said.try_clone()
+                    .op("hand over standard error to", &self.subject)?,
+            ),
+        });
+        command.process_group(0);
+        Ok(command)
+    }
+}
+
+impl Current {
+    /// Whether it has ended well; one whose time is over is ended.
+    fn has_ended(&mut self) -> Result<bool> {
+        let status = self.child.try_wait().op("wait for", &self.turn.subject)?;
+        match status {
+            Some(status) if status.success() => Ok(true),
+            Some(status) => {
+                let why = format!("{}{}", end(status), self.quoted());
+                Err(self.turn.failed(why))
+            }
+            None if self.until.is_some_and(|until| until <= Instant::now()) => {
+                self.kill().op("end", &self.turn.subject)?;
+                let seconds = self.turn.hook.timeout.unwrap_or_default();
+                Err(self
+                    .turn
+                    .failed(format!("it took longer than its timeout of {seconds} s")))
+            }
+            None => Ok(false),
+        }
+    }
+
+    /// Ends it with all that it started; it has gone by itself where the group is not there.
+    fn kill(&mut self) -> std::io::Result<()> {
+        match kill_process_group(Pid::from_child(&self.child), Signal::KILL) {
             Ok(()) | Err(Errno::SRCH) => {}
             Err(e) => return Err(e.into()),
         }
+        self.child.wait().map(drop)
     }
-    let status = child.wait()?;
-    Ok(ended.then_some(status))
+
+    /// What it said, as an addition to a sentence.
+    fn quoted(&mut self) -> String {
+        let mut text = Vec::new();
+        let read = self
+            .said
+            .seek(SeekFrom::Start(0))
+            .and_then(|_| Read::take(&mut self.said, TOLD).read_to_end(&mut text));
+        let text = String::from_utf8_lossy(&text);
+        match text.trim() {
+            "" => String::new(),
+            _ if read.is_err() => String::new(),
+            text => format!(", and said {text:?}"),
+        }
+    }
 }
 
 fn end(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("it ended with code {code}"),
         (None, signal) => format!("it was ended by signal {}", signal.unwrap_or(0)),
-    }
-}
-
-/// What it said, as an addition to a sentence.
-fn quoted(mut said: File) -> String {
-    let mut text = Vec::new();
-    let read = said
-        .seek(SeekFrom::Start(0))
-        .and_then(|_| said.take(TOLD).read_to_end(&mut text));
-    let text = String::from_utf8_lossy(&text);
-    match text.trim() {
-        "" => String::new(),
-        _ if read.is_err() => String::new(),
-        text => format!(", and said {text:?}"),
     }
 }
 

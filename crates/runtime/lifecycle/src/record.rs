@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tare_error::{Context, Error, Kind, Result};
 use tare_process::Stamp;
-use tare_spec_oci::{Hooks, State, Status};
+use tare_spec_oci::{Hooks, Mount, State, Status};
 use tare_store::Durability;
 
 /// The form of the record; another one is of another version of this library.
@@ -54,6 +54,9 @@ pub struct Record {
     /// Hooks that are still to be run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Hooks>,
+    /// The mounts that make its root, where it is not the bundle's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub root_mounts: Vec<Mount>,
     /// Whether it may have a resctrl class of its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_class: bool,
@@ -109,6 +112,7 @@ impl Record {
             driver: Driver::default(),
             cgroups_path: String::new(),
             hooks: None,
+            root_mounts: Vec::new(),
             has_class: true,
             annotations: BTreeMap::new(),
         }

@@ -395,8 +395,7 @@ fn step(creation: &mut Creation) -> Result<bool> {
         tare_container::Stage::Hooks => Err(Error::new(Kind::Unsupported, "create", "the container")
             .because("its configuration has hooks, which the supervisor does not run yet")),
         tare_container::Stage::Created => creation.start().map(|()| false),
-        // It says so from the start on; but this is called when there is something to hear, and that is the end of
-        // the channel, which the exec closed.
+        tare_container::Stage::Starting => Ok(false),
         tare_container::Stage::Running => Ok(true),
     }
 }
