@@ -7,9 +7,11 @@
 //!
 //! **Life.** Arguments → one chore → lines on standard output → exit code 0, 1 (it found something) or 2 (usage).
 //!
-//! **Rules.** A chore changes nothing outside `target/` and the pages it generates under `docs/`. Every rule of
+//! **Rules.** A chore changes nothing outside `target/` but what it generates: pages under `docs/`, message types in
+//! `crates/spec`. Every rule of
 //! tidy has a test that plants the sin and sees it found.
 
+mod codegen;
 mod conformance;
 mod fuzz;
 mod tidy;
@@ -18,6 +20,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask tidy
+       cargo xtask codegen
        cargo xtask fuzz [--seconds N] [TARGET...]
        cargo xtask conformance [--write] [SUITE...]";
 
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
     };
     let outcome = match name {
         "tidy" => tidy::run(),
+        "codegen" => codegen::run(),
         "conformance" => conformance::run(rest),
         "fuzz" => fuzz::run(rest),
         _ => Err(USAGE.to_owned()),

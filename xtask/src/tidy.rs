@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: the rules of the style page that no compiler lint covers.
 
 mod code;
+mod generated;
 mod layers;
 mod lexer;
 mod names;
@@ -55,6 +56,12 @@ const FILE_RULES: &[fn(&tree::Source) -> Vec<Finding>] = &[
     code::source_in_display,
 ];
 
+/// Writes down what was generated from what.
+pub(crate) fn record_generated() -> Result<(), String> {
+    std::fs::write(generated::CHECKSUMS, generated::checksums(&tree::read()?))
+        .map_err(|e| format!("write {}: {e}", generated::CHECKSUMS))
+}
+
 /// Checks the whole tree; true when nothing was found.
 pub(crate) fn run() -> Result<bool, String> {
     let sources = tree::read()?;
@@ -66,6 +73,7 @@ pub(crate) fn run() -> Result<bool, String> {
     findings.extend(workspace.direction());
     findings.extend(workspace.light_programs());
     findings.extend(layers::reasons(&sources));
+    findings.extend(generated::current(&sources));
     for finding in &findings {
         crate::say(finding);
     }
