@@ -3,7 +3,7 @@
 //! ```text
 //! tests/fixtures/NAME              the recipe, a program: makes the fixture in the folder that is its argument.
 //!                                  A line "# from: A B" names fixtures it starts from, handed over as $A and $B;
-//!                                  a line "# programs: a b" what it calls
+//!                                  a line "# programs: a b" what it calls, a line "# files: a b" what it reads below tests/
 //! target/fixtures/NAME-KEY/        what it made; KEY follows from the recipe and those it starts from
 //! target/fixtures/NAME-KEY.log     what it printed
 //! ```
@@ -53,6 +53,7 @@ struct Recipe {
     name: String,
     path: PathBuf,
     text: String,
+    files: Vec<Vec<u8>>,
     from: Vec<Recipe>,
 }
 
@@ -65,10 +66,16 @@ impl Recipe {
         let from = list(&text, "# from: ")
             .map(Recipe::read)
             .collect::<Result<_, _>>()?;
+        let read = |file: &str| {
+            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+            fs::read(&file).map_err(|e| format!("read {}: {e}", file.display()))
+        };
+        let files = list(&text, "# files: ").map(read).collect::<Result<_, _>>()?;
         Ok(Recipe {
             name: name.to_owned(),
             path,
             text,
+            files,
             from,
         })
     }
@@ -79,6 +86,7 @@ impl Recipe {
         let bytes = self
             .text
             .bytes()
+            .chain(self.files.iter().flatten().copied())
             .chain(below.iter().flat_map(|key| key.to_le_bytes()));
         bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
