@@ -61,6 +61,25 @@ impl Inbox {
         Some(Arrival::Frame(header, Cow::Owned(std::mem::take(&mut self.body))))
     }
 
+    /// True between two frames.
+    pub(crate) fn at_rest(&self) -> bool {
+        self.headed == 0 && self.skip == 0
+    }
+
+    /// The bytes of the frame that has begun, and how many more are to be skipped: what [`Inbox::restore`] takes.
+    pub(crate) fn save(&self) -> (Vec<u8>, u32) {
+        let head = self.head.get(..self.headed).unwrap_or_default();
+        ([head, &self.body].concat(), self.skip)
+    }
+
+    /// An inbox in that state; none where the bytes hold more than the beginning of one frame.
+    pub(crate) fn restore(bytes: &[u8], skip: u32) -> Option<Self> {
+        let mut inbox = Inbox::default();
+        let whole = inbox.next(&mut &*bytes).is_some();
+        inbox.skip = skip;
+        (!whole && (skip == 0 || bytes.is_empty())).then_some(inbox)
+    }
+
     /// Bytes of memory held beside the struct itself.
     pub(crate) fn held(&self) -> usize {
         self.body.capacity()

@@ -1,7 +1,8 @@
 //! **What.** ttrpc, the protocol between containerd and its shims: the side that answers ([`Server`]) and the side that
 //! asks ([`Client`]), each of one connection, as state machines: bytes in, calls out; answers in, bytes out.
 //!
-//! **Not.** No socket, thread, executor or clock: who owns the connection reads, writes and says what time it is.
+//! **Not.** No socket, thread, executor or clock in them: who owns the connection reads, writes and says what time it is
+//! ([`Connection`] does that for a client that can wait).
 //! No services: a call's payload is bytes, its messages are `tare-spec-containerd`'s. No streams: ttrpc 1.2 has them
 //! and no shim needs them; who opens one is told `UNIMPLEMENTED`.
 //!
@@ -16,6 +17,7 @@
 //!  writable → write(2) of server.output() → server.sent(n)
 //!  timer at server.deadline() → while let Some(stream) = server.expire(now) → forget that call
 //!  end of file → drop the server; the calls in flight have nobody who waits for them
+//!  successor → server.save(now), and the socket stays open → Server::restore(saved, limits, now)
 //! ```
 //!
 //! **Rules.** Answers may come in any order, from any later moment; an answer to a call that expired is dropped. While
@@ -46,6 +48,7 @@
 //! ```
 
 mod client;
+mod connection;
 mod frame;
 mod inbox;
 mod message;
@@ -54,6 +57,7 @@ mod server;
 mod status;
 
 pub use client::{Client, Reply};
+pub use connection::Connection;
 pub use frame::{HEADER, MAX_MESSAGE};
-pub use server::{Call, Limits, Server};
+pub use server::{Call, Limits, Saved, Server};
 pub use status::{Code, Status};

@@ -36,6 +36,11 @@ impl Outbox {
         true
     }
 
+    /// An outbox in which these bytes wait.
+    pub(crate) fn restore(bytes: Vec<u8>) -> Self {
+        Outbox { bytes, sent: 0 }
+    }
+
     /// What is to be sent.
     pub(crate) fn waiting(&self) -> &[u8] {
         self.bytes.get(self.sent..).unwrap_or_default()

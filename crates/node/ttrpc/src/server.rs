@@ -63,6 +63,21 @@ impl Call {
     }
 }
 
+/// A [`Server`] as plain data: what a successor that keeps the connection's socket must know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Saved {
+    /// Bytes of a frame whose end has not come.
+    pub input: Vec<u8>,
+    /// Bytes of a refused frame that are to come and to be passed over.
+    pub skip: u32,
+    /// Bytes that wait to be written.
+    pub output: Vec<u8>,
+    /// The calls that want an answer, and how long their clients go on waiting; none is for ever.
+    pub in_flight: Vec<(u32, Option<Duration>)>,
+    /// The number of the last stream.
+    pub last: u32,
+}
+
 /// One connection, as the side that answers sees it. See the crate page for how it is driven.
 #[derive(Debug)]
 pub struct Server {
@@ -153,6 +168,44 @@ impl Server {
             Err(Status::new(Code::DeadlineExceeded, "context deadline exceeded")),
         );
         Some(stream)
+    }
+
+    /// True where nothing is half done: no frame half read or half written, no call in flight.
+    pub fn at_rest(&self) -> bool {
+        self.inbox.at_rest() && self.outbox.waiting().is_empty() && self.in_flight.is_empty()
+    }
+
+    /// The state, for a successor.
+    pub fn save(&self, now: Instant) -> Saved {
+        let (input, skip) = self.inbox.save();
+        let left = |deadline: Instant| deadline.saturating_duration_since(now);
+        Saved {
+            input,
+            skip,
+            output: self.outbox.waiting().to_vec(),
+            in_flight: self
+                .in_flight
+                .iter()
+                .map(|(stream, deadline)| (*stream, deadline.map(left)))
+                .collect(),
+            last: self.last,
+        }
+    }
+
+    /// A server that goes on where another was saved; none where no server was ever in that state.
+    pub fn restore(saved: Saved, limits: Limits, now: Instant) -> Option<Self> {
+        let deadline = |left: Duration| now.checked_add(left);
+        Some(Server {
+            limits,
+            inbox: Inbox::restore(&saved.input, saved.skip)?,
+            outbox: Outbox::restore(saved.output),
+            in_flight: saved
+                .in_flight
+                .into_iter()
+                .map(|(stream, left)| (stream, left.and_then(deadline)))
+                .collect(),
+            last: saved.last,
+        })
     }
 
     /// Bytes of memory held beside the struct itself: for tests and for who watches memory.

@@ -185,21 +185,24 @@ mod tests {
     }
 
     #[test]
-    fn kinds_survive_the_way_there_and_back() {
-        for kind in [
-            Kind::Invalid,
-            Kind::NotFound,
-            Kind::AlreadyExists,
-            Kind::Denied,
-            Kind::Conflict,
-            Kind::Unsupported,
-            Kind::Unavailable,
-            Kind::Corrupt,
-            Kind::Exhausted,
-            Kind::Internal,
-        ] {
-            assert_eq!(Code::of(kind).kind(), kind);
+    fn kinds_have_their_codes_and_come_back() {
+        let cases = [
+            (Kind::Invalid, Code::InvalidArgument),
+            (Kind::NotFound, Code::NotFound),
+            (Kind::AlreadyExists, Code::AlreadyExists),
+            (Kind::Denied, Code::PermissionDenied),
+            (Kind::Conflict, Code::FailedPrecondition),
+            (Kind::Unsupported, Code::Unimplemented),
+            (Kind::Unavailable, Code::Unavailable),
+            (Kind::Corrupt, Code::DataLoss),
+            (Kind::Exhausted, Code::ResourceExhausted),
+            (Kind::Internal, Code::Internal),
+        ];
+        for (kind, code) in cases {
+            assert_eq!((Code::of(kind), code.kind()), (code, kind));
         }
+        assert_eq!(Code::of(Kind::CommandNotFound), Code::Unknown);
+        assert_eq!(Code::DeadlineExceeded.kind(), Kind::Unavailable);
         let error = Error::new(Kind::NotFound, "signal", "web").because("process already finished");
         let status = Status::from(error);
         assert_eq!(

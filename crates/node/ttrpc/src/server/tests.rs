@@ -94,7 +94,7 @@ fn wrong_frames_are_answered_and_the_connection_lives_on() {
     }
     .bytes();
     let cases: [(&str, Vec<u8>, Option<Code>); 9] = [
-        ("even", frame(2, REQUEST, 0, &call), Some(Code::InvalidArgument)),
+        ("even", frame(8, REQUEST, 0, &call), Some(Code::InvalidArgument)),
         ("zero", frame(0, REQUEST, 0, &call), Some(Code::InvalidArgument)),
         ("reused", frame(7, REQUEST, 0, &call), Some(Code::InvalidArgument)),
         (
@@ -253,4 +253,50 @@ fn output_is_sent_in_parts() {
         .collect();
     assert_eq!(replies, [Ok(b"one".to_vec()), Ok(b"two".to_vec())]);
     assert_eq!(server.held(), 0);
+}
+
+#[test]
+fn a_successor_goes_on_at_any_byte() {
+    let now = Instant::now();
+    let long = frame(5, REQUEST, 0, &vec![0; MAX_MESSAGE + 1]);
+    let bytes = [
+        frame(1, REQUEST, 0, &request("W", 0)),
+        frame(3, REQUEST, 0, &request("A", 9)),
+        long,
+        frame(5, REQUEST, 0, &request("B", 0)),
+    ]
+    .concat();
+    let cuts = (0..130)
+        .chain([5000, MAX_MESSAGE])
+        .chain(bytes.len() - 40..=bytes.len());
+    for cut in cuts {
+        let mut server = Server::new(Limits::default());
+        let (first, rest) = bytes.split_at(cut);
+        let mut calls = drain(&mut server, first, now);
+        let saved = server.save(now);
+        assert!(saved.input.len() < 100, "{cut}");
+        let mut server = Server::restore(saved.clone(), Limits::default(), now).unwrap();
+        assert_eq!(server.save(now), saved);
+        calls.extend(drain(&mut server, rest, now));
+        let methods: Vec<&str> = calls.iter().map(|c| c.method.as_str()).collect();
+        assert_eq!(methods, ["W", "A", "B"], "{cut}");
+        assert_eq!(server.deadline(), Some(now + Duration::from_nanos(9)));
+        server.answer(1, Ok(b"late"));
+        assert_eq!(
+            answers(&mut server),
+            [(5, Err(Code::ResourceExhausted)), (1, Ok(b"late".to_vec()))]
+        );
+        assert!(!server.at_rest());
+    }
+    let two = Saved {
+        input: bytes,
+        ..Saved::default()
+    };
+    assert!(Server::restore(two, Limits::default(), now).is_none());
+    let both = Saved {
+        input: vec![0],
+        skip: 1,
+        ..Saved::default()
+    };
+    assert!(Server::restore(both, Limits::default(), now).is_none());
 }
