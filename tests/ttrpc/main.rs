@@ -1,0 +1,12 @@
+//! ttrpc and the messages of shims against containerd's own code: the program `peer` (tests/ttrpc/peer, in Go), as a
+//! client of ours, as a server for us, and as who says what the bytes of each message are.
+
+mod client;
+mod messages;
+mod serve;
+mod server;
+
+use tare_kit::Need;
+
+/// Every test here needs Go, or what it once made.
+const NEEDS: &[Need] = &[Need::Fixture("ttrpc")];
