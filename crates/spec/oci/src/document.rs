@@ -1,6 +1,8 @@
 //! The one way the structs of this crate are made, so that all read and write absent members alike.
 
+use serde::de::{self, Expected, Visitor};
 use serde::{Deserialize, Deserializer};
+use std::fmt;
 
 /// Makes a struct of the specification. Members stand in up to three groups:
 /// `must` (an error where absent), `always` (written even when zero; absent reads as zero, as in Go),
@@ -34,13 +36,14 @@ macro_rules! document {
     };
 }
 
-/// Makes an enum whose variants are written as the given words.
+/// Makes an enum whose variants are written as the given words. What they are words for may be said, for the error of
+/// another word.
 macro_rules! words {
-    ($(#[$enum_meta:meta])* pub enum $name:ident {
+    ($(#[$enum_meta:meta])* pub enum $name:ident $(as $what:literal)? {
         $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)*
     }) => {
         $(#[$enum_meta])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
         pub enum $name {
             $($(#[$variant_meta])* #[serde(rename = $word)] $variant,)*
         }
@@ -55,12 +58,51 @@ macro_rules! words {
             }
         }
 
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                from.deserialize_str(crate::document::Words {
+                    words: &[$(($word, $name::$variant)),*],
+                    what: concat!($($what)?),
+                })
+            }
+        }
+
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
     };
+}
+
+/// Reads one of the words that stand for values.
+pub(crate) struct Words<T: 'static> {
+    pub(crate) words: &'static [(&'static str, T)],
+    /// What they are words for; may be empty.
+    pub(crate) what: &'static str,
+}
+
+impl<T: Copy> Visitor<'_> for Words<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known: Vec<&str> = self.words.iter().map(|(known, _)| *known).collect();
+        write!(f, "one of {}", known.join(", "))
+    }
+
+    fn visit_str<E: de::Error>(self, word: &str) -> Result<T, E> {
+        let found = self.words.iter().find(|(known, _)| *known == word);
+        found.map(|(_, value)| *value).ok_or_else(|| match self.what {
+            "" => E::custom(format_args!(
+                "unknown variant `{word}`, expected {}",
+                &self as &dyn Expected
+            )),
+            what => E::custom(format_args!(
+                "invalid {what} {word:?}, expected {}",
+                &self as &dyn Expected
+            )),
+        })
+    }
 }
 
 /// Whether a member need not be written.

@@ -209,7 +209,7 @@ document! {
 
 words! {
     /// A mode of `set_mempolicy(2)`.
-    pub enum MemoryPolicyMode {
+    pub enum MemoryPolicyMode as "memory policy mode" {
         /// The system's default.
         #[default]
         Default = "MPOL_DEFAULT",
@@ -230,7 +230,7 @@ words! {
 
 words! {
     /// A mode flag of `set_mempolicy(2)`.
-    pub enum MemoryPolicyFlag {
+    pub enum MemoryPolicyFlag as "memory policy flag" {
         /// Balance between nodes.
         #[default]
         NumaBalancing = "MPOL_F_NUMA_BALANCING",
