@@ -2,6 +2,7 @@
 
 use crate::{Options, Parameter};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::Mode;
 use rustix::io::{Errno, Result};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags};
 use std::ffi::{CStr, CString};
@@ -84,6 +85,14 @@ impl FileSystem {
     /// # Errors
     /// The kernel's: `ENODEV` for an unknown kind, `EINVAL` for a refused parameter, `EPERM`, `ENOENT`.
     pub fn make(&self) -> std::result::Result<OwnedFd, Refused> {
+        self.make_with_mode(None)
+    }
+
+    /// As [`FileSystem::make`]; a tmpfs whose top directory has this mode, where one is given.
+    ///
+    /// # Errors
+    /// As [`FileSystem::make`].
+    pub fn make_with_mode(&self, mode: Option<Mode>) -> std::result::Result<OwnedFd, Refused> {
         let context = rustix::mount::fsopen(self.kind.as_c_str(), FsOpenFlags::FSOPEN_CLOEXEC)?;
         if let Some(source) = &self.source {
             rustix::mount::fsconfig_set_string(context.as_fd(), c"source", source.as_c_str())?;
@@ -94,8 +103,23 @@ impl FileSystem {
                 parameter: Some(index),
             })?;
         }
+        if let Some(mode) = mode {
+            set(context.as_fd(), c"mode", Some(octal(mode, &mut [0; 8])?))?;
+        }
         Ok(finish(context.as_fd(), self.attributes)?)
     }
+}
+
+/// A mode as the option of a file system, in room for it.
+fn octal(mode: Mode, room: &mut [u8; 8]) -> Result<&CStr> {
+    let mut rest = mode.bits() & 0o7777;
+    let digits = room.split_last_mut().map_or(&mut [][..], |(_, digits)| digits);
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(rest & 7).unwrap_or(0);
+        rest >>= 3;
+    }
+    // The kernel takes leading noughts.
+    CStr::from_bytes_until_nul(room).map_err(|_| Errno::INVAL)
 }
 
 /// Sets one parameter of a file system context.
@@ -129,4 +153,16 @@ pub fn clone_tree_at(at: BorrowedFd<'_>, path: &CStr, recursive: bool) -> Result
     flags.set(OpenTreeFlags::AT_EMPTY_PATH, path.is_empty());
     flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
     rustix::mount::open_tree(at, path, flags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_are_written_as_options() {
+        for (mode, text) in [(0o710, c"0000710"), (0o1777, c"0001777"), (0, c"0000000")] {
+            assert_eq!(octal(Mode::from_raw_mode(mode), &mut [0; 8]), Ok(text));
+        }
+    }
 }

@@ -39,5 +39,5 @@ pub use mount::{MountAttributes, mount_setattr};
 pub use namespace::{is_single_threaded, unshare};
 pub use notification::{Notification, receive_notification, refuse_call};
 pub use pidfd::{PidfdInfo, pidfd_info};
-pub use scheduling::{Scheduling, set_io_priority, set_scheduling};
-pub use signal::reset_signals;
+pub use scheduling::{Scheduling, set_io_priority, set_scheduling, use_all_processors};
+pub use signal::{end_when_asked, reset_signals};

@@ -80,10 +80,39 @@ pub fn set_io_priority(class: u16, level: u16) -> Result<()> {
     done(unsafe { libc::syscall(libc::SYS_ioprio_set, WHO_PROCESS, 0, priority) })
 }
 
+/// Lets this thread run on every processor that its cpuset allows, now and whenever that changes: what whoever started
+/// it was confined to is forgotten (`sched_setaffinity(2)`).
+///
+/// The kernel takes as much of the mask as it has processors, and none that is not there.
+///
+/// # Errors
+/// `EINVAL` where the cpuset has no processor that is online.
+pub fn use_all_processors() -> Result<()> {
+    /// As many as any kernel can be built for, and some.
+    const ALL: [u8; 8192] = [0xff; 8192];
+    // SAFETY: the kernel reads at most so many bytes of the constant, and writes nothing; 0 names the calling thread.
+    done(unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, ALL.len(), ALL.as_ptr()) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use rustix::io::Errno;
+
+    #[test]
+    fn a_confinement_is_forgotten() {
+        use rustix::thread::{sched_getaffinity, sched_setaffinity};
+        // Of a thread of its own: other tests keep theirs.
+        let checked = std::thread::spawn(|| {
+            let all = sched_getaffinity(None).unwrap();
+            let mut one = rustix::thread::CpuSet::new();
+            one.set((0..).find(|n| all.is_set(*n)).unwrap());
+            sched_setaffinity(None, &one).unwrap();
+            use_all_processors().unwrap();
+            assert_eq!(sched_getaffinity(None).unwrap(), all);
+        });
+        checked.join().unwrap();
+    }
 
     #[test]
     fn what_is_there_can_be_set_again_and_nonsense_cannot() {

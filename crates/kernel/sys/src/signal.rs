@@ -5,6 +5,22 @@ use crate::call::done;
 /// Bytes of the kernel's signal set.
 const SET: usize = 8;
 
+/// Signals by which a process is asked to end.
+const ASKING: [libc::c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
+
+/// Has this process end where it is asked to, with 128 and the signal's number, until it executes a program. The first
+/// process of a pid namespace would not: the kernel gives it no signal that it does not handle (pid_namespaces(7)).
+pub fn end_when_asked() {
+    extern "C" fn end(signal: libc::c_int) {
+        crate::exit_now(128 + signal);
+    }
+    let handler: extern "C" fn(libc::c_int) = end;
+    for signal in ASKING {
+        // SAFETY: the handler makes one system call, which may be made at any moment, and does not return.
+        unsafe { libc::signal(signal, handler as libc::sighandler_t) };
+    }
+}
+
 /// Sets every signal to its default action and unblocks all, as a program expects at its start.
 ///
 /// exec resets handlers by itself, but what was ignored (Rust ignores `SIGPIPE`) or blocked stays so. The kernel is
