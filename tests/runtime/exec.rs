@@ -123,3 +123,70 @@ fn home_is_the_users_and_the_last_of_a_variable_counts() {
         let _ = bundle.runtime(&["delete", "-f", "c"]).ok();
     });
 }
+
+#[test]
+fn it_runs_in_groups_below_those_of_the_container() {
+    test(NEEDS, |world| {
+        let bundle = Bundle::new(world, "sleep 100");
+        bundle.start();
+        let own = |tree: &str| std::path::Path::new("/sys/fs/cgroup").join(tree).join("tare/c");
+        let exec =
+            |place: &str| bundle.runtime(&["exec", "--cgroup", place, "c", "cat", "/proc/self/cgroup"]);
+        for (place, told) in [
+            ("..", "bad sub cgroup path"),
+            (
+                "nosuch",
+                " adding pid to /tare/c/nosuch: no such file or directory",
+            ),
+            (
+                "memory:nosuch",
+                " adding pid to /tare/c/nosuch: no such file or directory",
+            ),
+            ("whaaat:/", "unknown controller whaaat"),
+            (",memory:x", "the name of a controller is empty"),
+        ] {
+            let refused = exec(place).fails(255);
+            assert!(refused.contains(told), "{place}: {refused}");
+        }
+        if own("memory").is_dir() && own("pids").is_dir() {
+            std::fs::create_dir(own("memory").join("sub")).unwrap();
+            let group_in = |said: &str, tree: &str| {
+                let line = said.lines().find(|line| line.split(':').nth(1) == Some(tree));
+                line.unwrap().rsplit(':').next().unwrap().to_owned()
+            };
+            let said = exec("memory:/sub").ok();
+            assert_eq!(
+                (group_in(&said, "memory"), group_in(&said, "pids")),
+                ("/sub".to_owned(), "/".to_owned())
+            );
+            // A group that is there in some hierarchies is none: in the others it would be the caller's.
+            let refused = exec("sub").fails(255);
+            assert!(refused.contains("no such file or directory"), "{refused}");
+            let words = [
+                "exec",
+                "--cgroup",
+                "memory:sub",
+                "--cgroup",
+                "pids:/",
+                "c",
+                "cat",
+                "/proc/self/cgroup",
+            ];
+            assert_eq!(group_in(&bundle.runtime(&words).ok(), "memory"), "/sub");
+            let words = [
+                "exec",
+                "--cgroup",
+                "memory:sub",
+                "--cgroup",
+                "memory:/",
+                "c",
+                "true",
+            ];
+            let refused = bundle.runtime(&words).fails(255);
+            assert!(refused.contains("specified multiple times"), "{refused}");
+        }
+        assert_eq!(exec("/").run().code(), Some(0));
+        let _ = bundle.runtime(&["delete", "-f", "c"]).ok();
+        bundle.assert_nothing_left();
+    });
+}

@@ -7,7 +7,7 @@ use rustix::fd::AsFd;
 use std::process::ExitCode;
 use tare_container::Running;
 use tare_error::{Context, Error, Kind, Result};
-use tare_lifecycle::{Container, Exec, own_stdio, send_terminal};
+use tare_lifecycle::{Container, Exec, SubGroup, own_stdio, send_terminal};
 use tare_signal::Reception;
 use tare_spec_oci::{Capabilities, Process, User};
 
@@ -25,12 +25,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
             .because("cannot allocate tty if runc will detach without setting console socket")
             .hint("give --console-socket"));
     }
+    let sub_groups = arguments.values("cgroup").map(SubGroup::parse);
+    let sub_groups: Vec<SubGroup> = sub_groups.collect::<Result<_>>()?;
     let signals = Reception::open(terminal::FORWARDED).op("receive", "signals")?;
     let mut running = container.exec(&Exec {
         process: &process,
         stdio: own_stdio(Some(&process)),
         passed: &passed,
-        sub_group: arguments.value("cgroup"),
+        sub_groups: &sub_groups,
         ignore_paused: arguments.has("ignore-paused"),
         plain_lines: socket.is_none(),
     })?;

@@ -27,6 +27,8 @@ impl Access {
                 'm' => 1,
                 'r' => 2,
                 'w' => 4,
+                // It means nothing, and runc passes over it.
+                'a' => 0,
                 _ => return None,
             };
         }
@@ -132,7 +134,8 @@ impl Policy {
         }
         for rule in rules {
             let refuse = |why: &str| {
-                let shown = format!("{} {:?}:{:?}", rule.kind, rule.major, rule.minor);
+                let number = |n: Option<i64>| n.map_or_else(|| "*".to_owned(), |n| n.to_string());
+                let shown = format!("{} {}:{}", rule.kind, number(rule.major), number(rule.minor));
                 Err(Error::new(Kind::Invalid, "read device rule", shown)
                     .because(why)
                     .hint("a rule has a type of a, b or c, numbers that are not negative, and access of r, w, m"))

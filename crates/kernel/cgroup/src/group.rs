@@ -1,8 +1,11 @@
 //! One group in every hierarchy at once: made, opened, entered, limited.
 
+mod below;
 mod delegate;
 mod make;
 mod write;
+
+pub use below::SubGroup;
 
 use crate::dir::Dir;
 use crate::host::{Controller, Host, Version};

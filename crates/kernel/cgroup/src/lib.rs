@@ -62,7 +62,7 @@ mod usage;
 mod wait;
 
 pub use devices::{Access as DeviceAccess, Device as DeviceSet, Policy as DevicePolicy};
-pub use group::{Entrance, Group};
+pub use group::{Entrance, Group, SubGroup};
 pub use host::{Controller, Hierarchy, Host, Layout, Version};
 pub use limits::{io_weight, swap_alone, weight_of_shares};
 pub use notice::MemoryNotice;

@@ -11,7 +11,7 @@ use rustix::process::Pid;
 use rustix::thread::{sched_getaffinity, sched_setaffinity};
 use std::path::PathBuf;
 use std::time::Instant;
-use tare_cgroup::{Entrance, Group, GroupPath};
+use tare_cgroup::{Entrance, Group, GroupPath, SubGroup};
 use tare_container::{
     Creation, ExecAffinity, HostFacts, Options, Processors, Request, Running, Stage, Stdio,
 };
@@ -39,8 +39,8 @@ pub struct Exec<'a> {
     pub stdio: Stdio<'a>,
     /// Fds that it gets under the same numbers, besides standard input, output and error.
     pub passed: &'a [OwnedFd],
-    /// A group below the container's, which exists, to run in.
-    pub sub_group: Option<&'a str>,
+    /// Groups below the container's, which exist, to run in.
+    pub sub_groups: &'a [SubGroup],
     /// Whether a frozen container is no reason to refuse; the process is frozen with it then.
     pub ignore_paused: bool,
     /// Whether its terminal hands on line ends as they are written.
@@ -199,12 +199,14 @@ impl Container {
         match by_birth(&group) {
             // A version 2 group that has handed its controllers on takes no processes: the first one has moved below,
             // and the new one goes to its side.
-            Err(e) if is(&e, Errno::BUSY) && exec.sub_group.is_none() => {
+            Err(e) if is(&e, Errno::BUSY) && exec.sub_groups.is_empty() => {
                 by_birth(&Some(self.group_of_first_process()?.ok_or(e)?))
             }
             // From a group that is not the user's nobody is born into one that is: systemd moves there, for who it made it.
             Err(e) if is(&e, Errno::ACCESS) => match self.unit()? {
-                Some(unit) => self.enter(exec, inside, None, |pid| unit.attach(exec.sub_group, pid)),
+                Some(unit) => self.enter(exec, inside, None, |pid| {
+                    unit.attach(exec.sub_groups.first().and_then(SubGroup::everywhere), pid)
+                }),
                 None => Err(e.hint("exec from a process in a group that is yours, as the container's is")),
             },
             done => done,
@@ -292,10 +294,9 @@ impl Container {
             return Ok(None);
         };
         let delegated = Annotations(&self.record.annotations).delegated()?;
-        let asked = exec.sub_group.filter(|sub| !sub.trim_matches('/').is_empty());
-        match asked.or(delegated.as_deref()) {
-            Some(sub) => Group::open(group.host(), &group.path().join(sub)?).map(Some),
-            None => Ok(Some(group)),
+        match delegated.filter(|_| exec.sub_groups.is_empty()) {
+            Some(sub) => Group::open(group.host(), &group.path().join(&sub)?).map(Some),
+            None => group.below(exec.sub_groups).map(Some),
         }
     }
 

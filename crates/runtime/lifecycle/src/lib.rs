@@ -55,4 +55,5 @@ pub use id::ContainerId;
 pub use pending::Pending;
 pub use record::Record;
 pub use start::Starting;
+pub use tare_cgroup::SubGroup;
 pub use watch::{Event, Watch};
