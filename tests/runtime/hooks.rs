@@ -2,6 +2,7 @@
 
 use crate::bundle::{Bundle, NEEDS};
 use serde_json::{Value, json};
+use std::fs;
 use tare_kit::test;
 
 #[test]
@@ -31,7 +32,7 @@ fn each_runs_at_its_point_with_the_state() {
         assert_eq!(ran.code(), Some(0), "{ran}");
         let state: Value = serde_json::from_str(ran.stdout.strip_prefix("main\n").unwrap()).unwrap();
         assert_eq!((&state["status"], &state["pid"]), (&json!("created"), &json!(1)));
-        let text = std::fs::read_to_string(&log).unwrap();
+        let text = fs::read_to_string(&log).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         let points: Vec<(&str, String)> = lines
             .chunks(2)
@@ -57,9 +58,9 @@ fn one_that_mounts_into_the_root_by_its_path_is_seen_inside() {
     test(NEEDS, |world| {
         let mut bundle = Bundle::new(world, "cat /mnt/given");
         let root = bundle.path.join("rootfs");
-        std::fs::create_dir_all(root.join("mnt")).unwrap();
+        fs::create_dir_all(root.join("mnt")).unwrap();
         let given = world.folder("given");
-        std::fs::write(given.join("given"), "by a hook\n").unwrap();
+        fs::write(given.join("given"), "by a hook\n").unwrap();
         let script = format!("mount --bind {} {}/mnt", given.display(), root.display());
         let hook = json!({"createContainer": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]});
         bundle.set("/hooks", hook);
@@ -123,5 +124,62 @@ fn one_that_fails_or_hangs_ends_the_container_and_is_told() {
             "{ran}"
         );
         bundle.assert_nothing_left();
+    });
+}
+
+#[test]
+fn at_the_start_they_have_what_the_program_has() {
+    test(NEEDS, |world| {
+        let mut bundle = Bundle::new(world, "true");
+        let hook =
+            |script: &str| json!({"startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]});
+        bundle.set("/root/readonly", json!(false));
+        bundle.set("/process/env", json!(["PATH=/bin", "A=b"]));
+        bundle.set("/process/cwd", json!("/tmp"));
+        bundle.set("/process/args", json!(["cat", "/said"]));
+        fs::create_dir_all(bundle.path.join("rootfs/etc")).unwrap();
+        fs::write(
+            bundle.path.join("rootfs/etc/passwd"),
+            "root:x:0:0::/home:/bin/sh\n",
+        )
+        .unwrap();
+        bundle.set("/hooks", hook("(pwd; env | grep -v PWD | sort) > /said"));
+        let ran = bundle.run();
+        assert_eq!(ran.stdout, "/tmp\nA=b\nHOME=/home\nPATH=/bin\nSHLVL=1\n", "{ran}");
+        for no_new_privileges in [true, false] {
+            bundle.set("/process/noNewPrivileges", json!(no_new_privileges));
+            let rule = json!({"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_KILL"});
+            bundle.set(
+                "/linux/seccomp",
+                json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}),
+            );
+            bundle.set("/hooks", hook("exec mkdir /made"));
+            let ran = bundle.run();
+            assert_eq!(ran.code(), Some(1), "{ran}");
+            assert!(ran.stderr.contains("a bad system call"), "{ran}");
+            bundle.assert_nothing_left();
+        }
+        // What one complains of is not lost with the terminal that it complains to.
+        bundle.set("/linux/seccomp", Value::Null);
+        bundle.set("/process/terminal", json!(true));
+        bundle.set("/hooks", hook("echo complaint >&2; exit 1"));
+        let ran = bundle.run();
+        assert!(ran.stdout.contains("complaint"), "{ran}");
+    });
+}
+
+#[test]
+fn before_the_start_they_stand_in_the_root_or_the_bundle() {
+    test(NEEDS, |world| {
+        let mut bundle = Bundle::new(world, "cat /made");
+        let sh = |script: &str| json!([{"path": "/bin/sh", "args": ["sh", "-c", script]}]);
+        bundle.set(
+            "/hooks",
+            json!({"createRuntime": sh("pwd > where"), "createContainer": sh("echo here > ./made")}),
+        );
+        let ran = bundle.run();
+        assert_eq!(ran.stdout, "here\n", "{ran}");
+        let said = fs::read_to_string(bundle.path.join("where")).unwrap();
+        assert_eq!(said.trim(), bundle.path.to_str().unwrap());
     });
 }

@@ -207,3 +207,61 @@ fn a_read_only_dev_has_everything_in_it_first() {
         bundle.assert_nothing_left();
     });
 }
+
+#[test]
+fn killed_it_is_gone_with_all_it_started() {
+    test(NEEDS, |world| {
+        let mut bundle = Bundle::new(world, "sleep 100 & sleep 100 & wait");
+        bundle.share("pid");
+        bundle.start();
+        let pids = || -> Vec<i32> {
+            serde_json::from_str(&bundle.runtime(&["ps", "-f", "json", "c"]).ok()).unwrap()
+        };
+        while pids().len() < 3 {}
+        let _ = bundle.runtime(&["kill", "c", "KILL"]).ok();
+        while !pids().is_empty() {}
+        let late = bundle.runtime(&["kill", "c", "KILL"]).fails(1);
+        assert!(late.contains("container not running"), "{late}");
+        let _ = bundle.runtime(&["delete", "c"]).ok();
+        // And where its first process is gone before.
+        bundle.start();
+        while pids().len() < 3 {}
+        let first: Value = serde_json::from_str(&bundle.runtime(&["state", "c"]).ok()).unwrap();
+        let _ = Tare::program("kill")
+            .args(["-KILL", &first["pid"].to_string()])
+            .ok();
+        bundle.wait_until_stopped();
+        assert_eq!(pids().len(), 2);
+        let _ = bundle.runtime(&["kill", "c", "KILL"]).ok();
+        while !pids().is_empty() {}
+        let _ = bundle.runtime(&["delete", "c"]).ok();
+        bundle.assert_nothing_left();
+    });
+}
+
+#[test]
+fn killed_it_is_gone_though_it_was_paused() {
+    test(NEEDS, |world| {
+        let bundle = Bundle::new(world, "sleep 100");
+        bundle.start();
+        let _ = bundle.runtime(&["pause", "c"]).ok();
+        let _ = bundle.runtime(&["kill", "c", "KILL"]).ok();
+        bundle.wait_until_stopped();
+        let _ = bundle.runtime(&["delete", "c"]).ok();
+        bundle.assert_nothing_left();
+    });
+}
+
+#[test]
+fn asked_to_end_before_it_was_started_it_ends() {
+    test(NEEDS, |world| {
+        let bundle = Bundle::new(world, "echo never");
+        for signal in ["TERM", "INT", "HUP", "QUIT"] {
+            bundle.create();
+            let _ = bundle.runtime(&["kill", "c", signal]).ok();
+            bundle.wait_until_stopped();
+            let _ = bundle.runtime(&["delete", "c"]).ok();
+        }
+        bundle.assert_nothing_left();
+    });
+}

@@ -12,5 +12,6 @@ mod life;
 mod mounts;
 mod person;
 mod places;
+mod sources;
 mod systemd;
 mod verbs;

@@ -71,3 +71,27 @@ fn on_processors_of_its_own() {
         let _ = bundle.runtime(&["delete", "-f", "c"]).ok();
     });
 }
+
+#[test]
+fn those_of_the_caller_are_not_the_containers() {
+    test(NEEDS, |world| {
+        let look = ["grep", "Cpus_allowed:", "/proc/self/status"];
+        let mut bundle = Bundle::new(world, &look.join(" "));
+        // Nobody is confined to the whole of a machine: on one of one processor this says little.
+        let before = rustix::thread::sched_getaffinity(None).unwrap();
+        let all = Tare::program(look[0]).args(&look[1..]).ok();
+        let mut one = rustix::thread::CpuSet::new();
+        one.set((0..).find(|n| before.is_set(*n)).unwrap());
+        rustix::thread::sched_setaffinity(None, &one).unwrap();
+        let ran = bundle.run();
+        bundle.set("/process/args", json!(["sleep", "100"]));
+        bundle.start();
+        let inside = bundle.runtime(&[&["exec", "c"][..], &look].concat()).run();
+        rustix::thread::sched_setaffinity(None, &before).unwrap();
+        assert_eq!(
+            (ran.stdout.as_str(), inside.stdout.as_str()),
+            (all.as_str(), all.as_str())
+        );
+        let _ = bundle.runtime(&["delete", "-f", "c"]).ok();
+    });
+}

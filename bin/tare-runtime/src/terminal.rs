@@ -1,6 +1,6 @@
 //! Accompanying a program in the foreground: signals go in, and where it has a terminal, bytes go both ways.
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
@@ -81,6 +81,19 @@ pub(crate) fn accompany(process: &Child, terminal: Option<&OwnedFd>, signals: &R
             return Ok(());
         }
     }
+}
+
+/// Passes on what is in the terminal of a container that has ended before it was accompanied: what a hook at its start
+/// complained of, say.
+pub(crate) fn empty(terminal: Option<&OwnedFd>) {
+    let Some(terminal) = terminal else {
+        return;
+    };
+    let is_ready = || {
+        let mut fds = [PollFd::new(terminal, PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+    };
+    while is_ready() && copy(terminal.as_fd(), rustix::stdio::stdout()) {}
 }
 
 /// Waits for a process's end; its exit code, or 128 and the signal that ended it.

@@ -17,6 +17,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if detached && started.is_ok() {
         return Ok(ExitCode::SUCCESS);
     }
+    if started.is_err() {
+        terminal::empty(made.terminal.as_ref());
+    }
     let ended = started.and_then(|()| {
         terminal::accompany(&made.process, made.terminal.as_ref(), &signals)?;
         terminal::exit_code(&made.process)

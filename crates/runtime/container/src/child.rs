@@ -121,6 +121,8 @@ impl<'a> Child<'a> {
             Action::Await(Signal::Start) => self.wait_for_start(),
             Action::Await(signal) => self.wait_for(*signal),
             Action::EnterGroups => self.enter_groups(),
+            // Where that cannot be, it has those of whoever started it.
+            Action::AllProcessors => tare_sys::use_all_processors().or(Ok(())),
             Action::BecomeRoot => become_root(),
             Action::Join { namespace } => Ok(entry::join(self.plan, self.joined, *namespace)?),
             Action::Session { keyring } => session(keyring.as_deref()),

@@ -4,10 +4,15 @@ use crate::plan::Plan;
 use crate::report::{Detail, Failure};
 use crate::step::{Action, Prepared, Source, Step};
 use rustix::io::Errno;
+use rustix::process::Signal;
 use std::ffi::CString;
 use tare_error::{Error, Kind};
+use tare_sys::Scheduling;
 
 mod program;
+
+/// `SCHED_DEADLINE`: the kernel takes it only where the group has all processors of a root domain (sched(7)).
+const DEADLINE: u32 = 6;
 
 /// The error of a step that failed.
 pub(crate) fn describe(plan: &Plan, step: usize, failure: Failure, head: &[u8]) -> Error {
@@ -74,6 +79,9 @@ fn hook_end(status: u32) -> String {
     match (status >> 8, status & 0xff) {
         (127, 0) => "it ended with code 127: it is not there, or cannot be executed".to_owned(),
         (code, 0) => format!("it ended with code {code}"),
+        (_, signal) if i32::try_from(signal) == Ok(Signal::SYS.as_raw()) => {
+            format!("it was ended by signal {signal}: a bad system call, by the container's seccomp filter")
+        }
         (_, signal) => format!("it was ended by signal {signal}"),
     }
 }
@@ -90,6 +98,9 @@ fn hinted(step: &Step, error: Error, errno: Errno) -> Error {
         }
         (Action::Pivot, Errno::INVAL) => error.hint("the host's / must be a mount, not a chroot directory"),
         (Action::Limit { .. }, Errno::PERM) => error.hint("raising a hard limit needs CAP_SYS_RESOURCE"),
+        (Action::Scheduling(Scheduling { policy: DEADLINE, .. }), Errno::PERM) => {
+            error.hint("it needs CAP_SYS_NICE; and a process scheduler can't be used together with AllowedCPUs (linux.resources.cpu.cpus)")
+        }
         (Action::Scheduling(_), Errno::PERM) => error.hint(
             "it needs CAP_SYS_NICE, and on cgroup version 1 a budget of real time (linux.resources.cpu.realtimeRuntime)",
         ),
@@ -132,7 +143,7 @@ fn parameter(step: &Step, index: u32) -> Option<String> {
     let name = match source {
         Source::New(file_system) => file_system.parameters().nth(index)?,
         Source::Overlay { overlay, .. } => overlay.directories().nth(index)?,
-        Source::Tree { .. } | Source::Place { .. } => return None,
+        Source::Tree { .. } | Source::Place { .. } | Source::Inside { .. } => return None,
     };
     Some(format!("{:?}", name.to_string_lossy()))
 }

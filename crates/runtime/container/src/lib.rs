@@ -37,7 +37,7 @@ mod waiting;
 pub use creation::{Creation, Running, Stage, change_class};
 pub use listener::send_listener;
 pub use numbers::{ExecAffinity, Processors};
-pub use plan::{Plan, plan, resctrl_groups};
+pub use plan::{Plan, doubts, plan, resctrl_groups};
 pub use request::{Cgroups, Change, Filter, HostFacts, LabelOption, Options, Request, Stdio};
 pub use tare_sys::FilterFlags;
 pub use waiting::{Starting, Waiting};

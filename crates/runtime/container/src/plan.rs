@@ -13,6 +13,7 @@ mod process;
 mod resctrl;
 
 pub(crate) use network::Interface;
+pub use process::doubts;
 pub use resctrl::resctrl_groups;
 
 pub(crate) use resctrl::{Class, class};
@@ -23,7 +24,7 @@ use rustix::process::Resource;
 use std::ffi::CString;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::LazyLock;
 use tare_error::{Context, Error, Kind, Result};
 use tare_mount::{FileSystem, Options};
@@ -95,13 +96,17 @@ impl Plan {
     /// The environment of the program, with room for what a step looks up; none where no step does.
     pub(crate) fn environment_to_extend(&self) -> Option<Extended<'_>> {
         let looks = |step: &Step| matches!(step.action, Action::Home { .. });
-        let environment = self.steps.iter().find_map(|step| match &step.action {
-            Action::Exec { environment, .. } => Some(environment),
-            _ => None,
-        });
-        environment
+        self.environment()
             .filter(|_| self.steps.iter().any(looks))
             .map(CStrings::extended)
+    }
+
+    /// The environment of the program, where there is one; without what a step looks up.
+    pub(crate) fn environment(&self) -> Option<&CStrings> {
+        self.steps.iter().find_map(|step| match &step.action {
+            Action::Exec { environment, .. } => Some(environment),
+            _ => None,
+        })
     }
 
     /// The steps.
@@ -329,6 +334,18 @@ impl<'a> Draft<'a> {
     /// Whether device nodes cannot be made: a user namespace, ours or the container's.
     pub(crate) fn without_mknod(&self) -> bool {
         self.facts.user_namespace || self.has_namespace(NamespaceKind::User)
+    }
+
+    /// What a path of the host below the directory that becomes the container's root is called inside: as it is written, no
+    /// link is looked at. Runc's rule for sources and destinations of mounts.
+    pub(crate) fn inside(&self, path: &Path) -> Option<PathBuf> {
+        let of_bundle = self.request.rootfs.is_empty() && self.request.options.change.is_none();
+        let root = self.request.spec.root.as_ref().filter(|_| of_bundle)?;
+        let root = self.on_host(&root.path);
+        let is_plain = |path: &Path| path.components().all(|part| part != Component::ParentDir);
+        let rest = path.strip_prefix(&root).ok()?;
+        // Of a container whose root is the host's, every path is a path of the host first.
+        (root.parent().is_some() && is_plain(&root) && is_plain(rest)).then(|| Path::new("/").join(rest))
     }
 
     /// A path of the configuration on the host: relative ones start at the bundle.

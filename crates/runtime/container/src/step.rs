@@ -38,6 +38,8 @@ pub(crate) enum Place {
     TimeNamespace,
     /// Ready to be limited: the rest of the work waits for the group, as the cgroup namespace starts where it is.
     Group,
+    /// The group's processors, once it is in there: the kernel takes them from what the group allows.
+    Processors,
     /// Before cgroups are mounted, so that they show the container's own.
     CgroupNamespace,
     /// The group below, which the namespace shows: the one above it keeps the limits.
@@ -104,12 +106,13 @@ pub(crate) enum Place {
     CapabilitiesAfterListenedFilter,
     /// Everything is ready: the container is created, and waits.
     Gate,
-    /// Hooks at the start; their paths are the container's.
-    StartHooks,
-    /// The filter comes last, so that it need not allow anything above.
+    /// The filter comes late, so that it need not allow anything above.
     Filter,
     /// The last right, kept for loading the filter, goes.
     CapabilitiesAfterFilter,
+    /// Hooks at the start; their paths are the container's, and so is what binds them: they are run with the rights and
+    /// under the filter of the program (runc's rule).
+    StartHooks,
     /// The program.
     Exec,
 }
@@ -150,6 +153,7 @@ impl fmt::Display for Step {
 pub(crate) enum Action {
     Await(Signal),
     EnterGroups,
+    AllProcessors,
     BecomeRoot,
     Join {
         namespace: usize,
@@ -316,7 +320,8 @@ pub(crate) enum Prepared {
 pub(crate) struct HookProgram {
     pub(crate) path: CString,
     pub(crate) arguments: CStrings,
-    pub(crate) environment: CStrings,
+    /// None: that of the container's program.
+    pub(crate) environment: Option<CStrings>,
     /// When it is ended.
     pub(crate) timeout: Option<Duration>,
 }
@@ -356,6 +361,14 @@ pub(crate) enum Source {
     Tree { slot: usize },
     /// The place of the host in a slot, copied now: the kernel lists mounts by their age, and so in their order.
     Place { slot: usize, recursive: bool },
+    /// A place of the container's own root, with what the mounts before have put there: looked up inside it and copied now.
+    Inside {
+        place: Target,
+        recursive: bool,
+        mapped: Option<Mapped>,
+        /// Whether a link is copied itself.
+        link: bool,
+    },
 }
 
 /// One mount.

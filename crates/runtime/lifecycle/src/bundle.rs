@@ -110,6 +110,15 @@ impl Bundle {
         Ok(compiled)
     }
 
+    /// With which flags its filter is loaded (seccomp(2)), where it has a policy.
+    ///
+    /// # Errors
+    /// Those of the policy.
+    pub fn filter_flags(&self, home: &Home) -> Result<Option<u32>> {
+        let filter = self.filter(home.path())?;
+        Ok(filter.map(|compiled| compiled.as_filter().flags.bits()))
+    }
+
     /// The steps by which its container is made on this machine, in the numbering of its maker: whoever starts it later
     /// looks up here what a number means. `rootfs` are the mounts that make its root, where it is not the bundle's own.
     ///

@@ -8,7 +8,7 @@ use crate::id::ContainerId;
 use crate::record::Record;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use tare_cgroup::{Group, Usage};
@@ -140,17 +140,32 @@ impl Container {
         }
     }
 
-    /// Sends a signal to its first process.
+    /// Sends a signal to its first process. `SIGKILL` ends all of a container that shares a pid namespace with others,
+    /// whose other processes would outlive the first; and a frozen one is let go, as version 1 ends nothing that is
+    /// frozen (runc's rules).
     ///
     /// # Errors
     /// `Conflict` where it does not run, `Invalid` for a number that is no signal.
     pub fn signal(&self, signal: i32) -> Result<()> {
         let stopped =
             || Error::new(Kind::Conflict, "signal container", &self.id).because("container not running");
+        let kills = signal == Signal::KILL.as_raw();
+        if kills
+            && self.record.shares_pids
+            && let Some(group) = self.group()?
+            && !group.is_empty()?
+        {
+            return group.kill();
+        }
         let init = self.first_process()?.ok_or_else(stopped)?;
+        let may_be_frozen = kills && self.record.init.as_ref().is_some_and(|init| is_held_up(init.pid));
         match tare_signal::send(&init, signal) {
-            Err(Errno::SRCH) => Err(stopped()),
-            done => done.op("signal container", &self.id),
+            Err(Errno::SRCH) => return Err(stopped()),
+            done => done.op("signal container", &self.id)?,
+        }
+        match may_be_frozen.then(|| self.group()).transpose()?.flatten() {
+            Some(group) => group.thaw(),
+            None => Ok(()),
         }
     }
 
@@ -288,6 +303,16 @@ impl Container {
     fn is_locked(&self) -> bool {
         matches!(Lock::try_shared(&self.folder.join(LOCK)), Ok(None))
     }
+}
+
+/// Whether a process sleeps so that no signal ends it, as a frozen one does (proc_pid_stat(5), "state"). To ask its group
+/// costs a look at all mounts.
+fn is_held_up(pid: i32) -> bool {
+    const LONGEST: usize = 4096;
+    let text = tare_store::read(format!("/proc/{pid}/stat"), LONGEST).unwrap_or_default();
+    // The name before it may hold any bytes.
+    let after = text.iter().rposition(|byte| *byte == b')');
+    after.and_then(|end| text.get(end + 2)) == Some(&b'D')
 }
 
 /// Signals one process of a group by its handle; one that has ended is passed over.

@@ -23,7 +23,7 @@ use tare_cgroup::{Entrance, Group};
 use tare_container::{Creation, HostFacts, Options, Request, Stage, Stdio};
 use tare_error::{Context, Error, Kind, Result};
 use tare_process::{Child, Stamp};
-use tare_spec_oci::{Hooks, Mount, NamespaceKind, Process, Status};
+use tare_spec_oci::{Hooks, Mount, NamespaceKind, Process, Spec, Status};
 use tare_store::{Durability, Lock};
 
 /// A container to be made.
@@ -166,9 +166,16 @@ impl Create<'_> {
             hooks: None,
             root_mounts: self.rootfs.to_vec(),
             has_class: spec.linux.as_ref().is_some_and(|linux| linux.intel_rdt.is_some()),
+            shares_pids: !has_own_pids(spec),
             annotations: spec.annotations.clone(),
         }
     }
+}
+
+/// Whether a container gets a pid namespace that was made for it.
+fn has_own_pids(spec: &Spec) -> bool {
+    let mut namespaces = spec.linux.iter().flat_map(|linux| &linux.namespaces);
+    namespaces.any(|n| n.kind == NamespaceKind::Pid && n.path.is_none())
 }
 
 /// What a container is made with that nobody needs once its process is there.
@@ -391,11 +398,7 @@ impl Making {
         let Some(file) = &self.state else {
             return Ok(());
         };
-        let namespaces = self.bundle.spec.linux.iter().flat_map(|linux| &linux.namespaces);
-        let own = namespaces
-            .filter(|n| n.kind == NamespaceKind::Pid)
-            .any(|n| n.path.is_none());
-        let pid = match own {
+        let pid = match has_own_pids(&self.bundle.spec) {
             true => Some(1),
             false => self.pid().map(Pid::as_raw_pid),
         };

@@ -161,6 +161,10 @@ impl Turn {
                     .op("hand over standard error to", &self.subject)?,
             ),
         });
+        // Where runc has it start; a bundle may be gone when its container is.
+        if state.bundle.is_dir() {
+            command.current_dir(&state.bundle);
+        }
         command.process_group(0);
         Ok(command)
     }

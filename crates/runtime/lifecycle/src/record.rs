@@ -60,6 +60,9 @@ pub struct Record {
     /// Whether it may have a resctrl class of its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_class: bool,
+    /// Whether it shares a pid namespace with others: its first process's end is not that of all its processes then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shares_pids: bool,
     /// The configuration's annotations.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -114,6 +117,7 @@ impl Record {
             hooks: None,
             root_mounts: Vec::new(),
             has_class: true,
+            shares_pids: false,
             annotations: BTreeMap::new(),
         }
     }

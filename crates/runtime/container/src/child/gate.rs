@@ -11,10 +11,13 @@ impl Child<'_> {
     /// Says that everything is ready, and waits for whoever starts it.
     pub(super) fn wait_for_start(&mut self) -> Done {
         self.release()?;
-        report::send_created(self.channel)?;
         let Some(gate) = self.options.gate else {
+            report::send_created(self.channel)?;
             return self.wait_for(Signal::Start);
         };
+        // Who made it may be gone; a signal is all that can reach it, besides the start.
+        tare_sys::end_when_asked();
+        report::send_created(self.channel)?;
         loop {
             let starter = match rustix::net::accept_with(gate, SocketFlags::CLOEXEC) {
                 Ok(starter) => starter,

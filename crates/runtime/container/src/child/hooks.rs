@@ -8,8 +8,9 @@ use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{CWD, Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 use rustix::process::{Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_send_signal, waitid};
+use std::convert::Infallible;
 use tare_process::close_all_but;
-use tare_sys::{CloneFlags, exec, fork_with, reset_signals};
+use tare_sys::{CloneFlags, exec, exec_extended, fork_with, reset_signals};
 
 /// What a hook's process ends with when its program cannot be executed, as a shell does.
 const NOT_EXECUTED: i32 = 127;
@@ -21,9 +22,8 @@ impl Child<'_> {
         self.grounds.forget();
         let state = self.options.hook_state.ok_or(Errno::BADF)?;
         rustix::fs::seek(state, SeekFrom::Start(0))?;
-        let output = self.options.hook_output;
         let hook = fork_with(CloneFlags::empty(), None, || {
-            let Err(_) = become_hook(state, output, program);
+            let Err(_) = self.become_hook(state, program);
             NOT_EXECUTED
         })?;
         let timeout = program.timeout.and_then(|t| Timespec::try_from(t).ok());
@@ -58,26 +58,37 @@ impl Child<'_> {
             (_, signal) => Err(failed(Detail::HookEnded(signal.unwrap_or(0).unsigned_abs()))),
         }
     }
-}
 
-/// The hook's process: the state is its standard input, and what it prints goes where the caller said or nowhere, as the
-/// standard output may be the container's already. What it complains of is for whoever reads the container's errors.
-fn become_hook(
-    state: BorrowedFd<'_>,
-    [stdout, stderr]: [Option<BorrowedFd<'_>>; 2],
-    program: &HookProgram,
-) -> Result<std::convert::Infallible, Errno> {
-    rustix::process::setsid()?;
-    rustix::stdio::dup2_stdin(state)?;
-    let null = rustix::fs::openat(CWD, c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
-    let null = null.as_ref().ok().map(AsFd::as_fd);
-    if let Some(to) = stdout.or(null) {
-        rustix::stdio::dup2_stdout(to)?;
+    /// The hook's process: the state is its standard input, and what it prints goes where the caller said or nowhere, as
+    /// the standard output may be the container's already. What it complains of is for whoever reads the container's
+    /// errors. It starts in the container's root, or where the program will (runc's rule).
+    fn become_hook(&mut self, state: BorrowedFd<'_>, program: &HookProgram) -> Result<Infallible, Errno> {
+        let [stdout, stderr] = self.options.hook_output;
+        rustix::process::setsid()?;
+        if let Some(root) = &self.handles.root {
+            rustix::process::fchdir(root)?;
+        }
+        rustix::stdio::dup2_stdin(state)?;
+        let null = rustix::fs::openat(CWD, c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+        let null = null.as_ref().ok().map(AsFd::as_fd);
+        if let Some(to) = stdout.or(null) {
+            rustix::stdio::dup2_stdout(to)?;
+        }
+        if let Some(to) = stderr {
+            rustix::stdio::dup2_stderr(to)?;
+        }
+        close_all_but(&[0, 1, 2])?;
+        reset_signals();
+        let (path, arguments) = (&program.path, &program.arguments);
+        let environment = match &program.environment {
+            Some(own) => own,
+            None => {
+                if let Some((environment, home)) = self.environment.as_mut().zip(self.home.variable()) {
+                    return Err(exec_extended(path, arguments, environment, home));
+                }
+                self.plan.environment().ok_or(Errno::INVAL)?
+            }
+        };
+        Err(exec(path, arguments, environment))
     }
-    if let Some(to) = stderr {
-        rustix::stdio::dup2_stderr(to)?;
-    }
-    close_all_but(&[0, 1, 2])?;
-    reset_signals();
-    Err(exec(&program.path, &program.arguments, &program.environment))
 }

@@ -4,7 +4,7 @@ use crate::child::copy::{copy_directory, mode};
 use crate::child::grounds::Found;
 use crate::child::{Child, Done};
 use crate::report::{Detail, Failure};
-use crate::step::{Beginning, MountStep, Prepared, Source};
+use crate::step::{Beginning, Mapped, MountStep, Prepared, Source};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -87,6 +87,8 @@ impl<'a> Child<'a> {
             Source::New(file_system) => file_system.make()?,
             Source::Tree { slot } => self.taken(*slot)?,
             Source::Place { slot, recursive } => clone_tree(self.taken(*slot)?.as_fd(), *recursive)?,
+            // There is no root yet to look in.
+            Source::Inside { .. } => return Err(Errno::INVAL.into()),
         };
         match at {
             None => attach(root.as_fd(), host.as_fd())?,
@@ -102,9 +104,23 @@ impl<'a> Child<'a> {
 
     pub(super) fn mount(&mut self, step: &'a MountStep) -> Done {
         let (mount, tree) = match &step.source {
-            Source::New(file_system) => (file_system.make()?, false),
+            Source::New(file_system) => (file_system.make_with_mode(self.covered_mode(step)?)?, false),
             Source::Tree { slot } => (self.taken(*slot)?, true),
             Source::Place { slot, recursive } => (clone_tree(self.taken(*slot)?.as_fd(), *recursive)?, true),
+            Source::Inside {
+                place,
+                recursive,
+                mapped,
+                link,
+            } => {
+                let mut flags = OFlags::PATH;
+                flags.set(OFlags::NOFOLLOW, *link);
+                let place = place.open(self.root()?, flags)?;
+                (
+                    mapped_tree(clone_tree(place.as_fd(), *recursive)?, *mapped, self.maps)?,
+                    true,
+                )
+            }
             Source::Overlay { overlay, append } => match make_overlay(overlay, *append)? {
                 Some(mount) => (mount, false),
                 None => {
@@ -116,13 +132,15 @@ impl<'a> Child<'a> {
         if step.links.copied && kind_of(mount.as_fd())? == FileType::Symlink {
             return self.copy_link(mount.as_fd(), &step.target);
         }
-        if step.begin != Beginning::Empty {
-            self.begin_with(step, mount.as_fd())?;
+        if step.begin == Beginning::Copy
+            && let Some(covered) = self.covered(step)?
+        {
+            copy_directory(covered.as_fd(), mount.as_fd())?;
         }
         if let Some(label) = &step.label {
             set_label(mount.as_fd(), label)?;
         }
-        let late = tree || step.begin != Beginning::Empty;
+        let late = tree || step.begin == Beginning::Copy;
         let changed = if late {
             step.attributes.apply(mount.as_fd(), false)?
         } else {
@@ -170,19 +188,24 @@ impl<'a> Child<'a> {
         self.in_parent(target, |parent, name| copy_link_in(parent, name, text))?
     }
 
-    /// Gives a new tmpfs what it starts with of the directory that it is to cover; there may be none.
-    fn begin_with(&self, step: &MountStep, mount: BorrowedFd<'_>) -> Done {
-        let covered = match step.target.open(self.root()?, OFlags::PATH | OFlags::DIRECTORY) {
-            // What is there instead, or on the way, is told when the target is looked for.
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(()),
-            done => done?,
-        };
-        if step.begin == Beginning::Copy {
-            return Ok(copy_directory(covered.as_fd(), mount)?);
+    /// The mode that a new tmpfs has of the directory that it is to cover, where it has one of it.
+    fn covered_mode(&self, step: &MountStep) -> Result<Option<Mode>, Errno> {
+        if step.begin != Beginning::Mode {
+            return Ok(None);
         }
-        let found = rustix::fs::fstat(&covered)?;
-        let top = rustix::fs::openat(mount, c".", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(rustix::fs::fchmod(top, mode(&found))?)
+        let covered = self.covered(step)?;
+        covered
+            .map(|covered| Ok(mode(&rustix::fs::fstat(covered)?)))
+            .transpose()
+    }
+
+    /// The directory that a new file system is to cover; there may be none.
+    fn covered(&self, step: &MountStep) -> Result<Option<OwnedFd>, Errno> {
+        match step.target.open(self.root()?, OFlags::PATH | OFlags::DIRECTORY) {
+            // What is there instead, or on the way, is told when the target is looked for.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+            done => done.map(Some),
+        }
     }
 
     /// Finds or makes the target: a file for a file, a directory for a directory, no link where none may be.
@@ -248,7 +271,7 @@ impl<'a> Child<'a> {
         if changed == Applied::AfterAttach {
             READ_ONLY.remount(copy.as_fd())?;
         }
-        self.covered(target, &found, copy.as_fd())
+        self.done_at(target, &found, copy.as_fd())
     }
 
     /// Covers a file with the null device, a directory with an empty one; what is missing needs no cover.
@@ -268,7 +291,7 @@ impl<'a> Child<'a> {
             clone_tree(self.handles.null.as_ref().ok_or(Errno::BADF)?.as_fd(), false)?
         };
         attach(cover.as_fd(), found.fd.as_fd())?;
-        self.covered(target, &found, cover.as_fd())?;
+        self.done_at(target, &found, cover.as_fd())?;
         if is_directory && self.handles.cover.is_none() {
             self.handles.cover = Some(cover);
         }
@@ -276,7 +299,7 @@ impl<'a> Child<'a> {
     }
 
     /// After a mount onto what was found at a target: it is there, and nothing below is ground any more.
-    fn covered(&mut self, target: &Target, found: &Found, mount: BorrowedFd<'_>) -> Done {
+    fn done_at(&mut self, target: &Target, found: &Found, mount: BorrowedFd<'_>) -> Done {
         if !found.settled {
             self.settle(target, mount)?;
         }
@@ -440,14 +463,7 @@ pub(super) fn prepare(from: &Prepared, child: Pid, maps: &[OwnedFd]) -> Result<O
             } else {
                 clone_tree_at(CWD, path, *recursive).map_err(|errno| not_there(path, errno))?
             };
-            if let Some(mapped) = mapped {
-                let by = maps.get(mapped.by).ok_or(Errno::BADF)?;
-                map_owners(tree.as_fd(), mapped.recursive, by.as_fd()).map_err(|errno| Failure {
-                    errno,
-                    detail: Detail::Owners,
-                })?;
-            }
-            Ok(tree)
+            mapped_tree(tree, *mapped, maps)
         }
         Prepared::Place { path, link } => place(path, *link),
         Prepared::TimeOffsets => Ok(time_offsets(child)?),
@@ -460,9 +476,21 @@ pub(super) fn prepare(from: &Prepared, child: Pid, maps: &[OwnedFd]) -> Result<O
                     Ok(clone_tree(directory(c"/..")?.as_fd(), false)?)
                 }
             },
-            Source::Tree { .. } | Source::Place { .. } => Err(Errno::INVAL.into()),
+            Source::Tree { .. } | Source::Place { .. } | Source::Inside { .. } => Err(Errno::INVAL.into()),
         },
     }
+}
+
+/// A detached tree with its owners mapped, where they are to be.
+fn mapped_tree(tree: OwnedFd, mapped: Option<Mapped>, maps: &[OwnedFd]) -> Result<OwnedFd, Failure> {
+    if let Some(mapped) = mapped {
+        let by = maps.get(mapped.by).ok_or(Errno::BADF)?;
+        map_owners(tree.as_fd(), mapped.recursive, by.as_fd()).map_err(|errno| Failure {
+            errno,
+            detail: Detail::Owners,
+        })?;
+    }
+    Ok(tree)
 }
 
 /// Opens a place of the host; a link itself, where that is asked for.

@@ -30,14 +30,14 @@ pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
         }
         for (number, hook) in list.iter().enumerate() {
             let subject = format!("{name} hook #{number}: {}", hook.path.display());
-            let action = Action::Hook(program(draft, name, hook)?);
+            let action = Action::Hook(program(name, hook)?);
             draft.push(place, "run", subject, action);
         }
     }
     Ok(())
 }
 
-fn program(draft: &Draft<'_>, point: &str, hook: &Hook) -> Result<HookProgram> {
+fn program(point: &str, hook: &Hook) -> Result<HookProgram> {
     let invalid = |reason: &str| Error::new(Kind::Invalid, "run hook", hook.path.display()).because(reason);
     if !hook.path.is_absolute() {
         return Err(invalid("its path is not absolute"));
@@ -53,11 +53,6 @@ fn program(draft: &Draft<'_>, point: &str, hook: &Hook) -> Result<HookProgram> {
         ),
     };
     let path = c_path(&hook.path)?;
-    // The last one before the program has the program's, where it has none of its own (runc's rule).
-    let environment = match (point, hook.env.as_slice()) {
-        ("startContainer", []) => &draft.process.env,
-        _ => &hook.env,
-    };
     let strings = |list: &[String]| -> Result<Vec<CString>> {
         list.iter().map(|s| c_string(s.as_str(), "a hook")).collect()
     };
@@ -65,10 +60,15 @@ fn program(draft: &Draft<'_>, point: &str, hook: &Hook) -> Result<HookProgram> {
         none if none.is_empty() => vec![path.clone()],
         some => some,
     };
+    // The last one before the program has the program's, where it has none of its own (runc's rule).
+    let environment = match (point, hook.env.as_slice()) {
+        ("startContainer", []) => None,
+        (_, own) => Some(CStrings::new(strings(own)?)),
+    };
     Ok(HookProgram {
         path,
         arguments: CStrings::new(arguments),
-        environment: CStrings::new(strings(environment)?),
+        environment,
         timeout,
     })
 }

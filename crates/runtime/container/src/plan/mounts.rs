@@ -33,7 +33,16 @@ pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
     root(draft)?;
     let mounts = &draft.request.spec.mounts;
     for mount in mounts {
-        one(draft, mount)?;
+        match draft.inside(&mount.destination) {
+            None => one(draft, mount)?,
+            Some(destination) => one(
+                draft,
+                &Mount {
+                    destination,
+                    ..mount.clone()
+                },
+            )?,
+        }
     }
     if draft.request.spec.root.as_ref().is_some_and(|r| r.readonly) {
         draft.push(Place::RootReadOnly, "make read-only", "/", Action::RootReadOnly);
@@ -212,7 +221,7 @@ pub(super) fn one(draft: &mut Draft<'_>, mount: &Mount) -> Result<()> {
     }
     let label = label(draft, kind, &mut options);
     let begin = beginning(kind, &options);
-    let source = if begin == Beginning::Empty {
+    let source = if begin != Beginning::Copy {
         source(draft, mount, &options)?
     } else {
         // Read-only it becomes once it has what it starts with.
@@ -222,7 +231,10 @@ pub(super) fn one(draft: &mut Draft<'_>, mount: &Mount) -> Result<()> {
         }
         source(draft, mount, &writable)?
     };
-    let name = if matches!(source, Source::Tree { .. } | Source::Place { .. }) {
+    let name = if matches!(
+        source,
+        Source::Tree { .. } | Source::Place { .. } | Source::Inside { .. }
+    ) {
         "bind mount"
     } else {
         "mount"
@@ -332,10 +344,24 @@ fn source(draft: &mut Draft<'_>, mount: &Mount, options: &Options) -> Result<Sou
         let path = draft.on_host(source);
         let subject = format!("{} for {at}", path.display());
         let mapped = owners::mapped(draft, mount, options)?;
+        let (recursive, link) = (
+            bind == Bind::Recursive,
+            options.links.bound || options.links.copied,
+        );
+        // Owners are mapped with the host's rights: a user namespace has lost them when its root is there.
+        let can_wait = mapped.is_none() || !draft.has_namespace(NamespaceKind::User);
+        if let Some(inside) = draft.inside(&path).filter(|_| can_wait) {
+            return Ok(Source::Inside {
+                place: target(&inside)?,
+                recursive,
+                mapped,
+                link,
+            });
+        }
         let tree = Tree {
             mapped,
-            link: options.links.bound || options.links.copied,
-            ..Tree::of(&path, bind == Bind::Recursive)
+            link,
+            ..Tree::of(&path, recursive)
         };
         return draft.bound(&tree, subject);
     }

@@ -21,6 +21,15 @@ pub(crate) fn contribute(draft: &mut Draft<'_>) -> Result<()> {
     let process = draft.process;
     // It means processes executed later; what is wrong is told here, as the specification asks.
     ExecAffinity::read(process.exec_cpu_affinity.as_ref())?;
+    // Those of whoever called are not the container's; its own cpuset says which are (runc's rule).
+    if !draft.request.options.enters || process.exec_cpu_affinity.is_none() {
+        draft.push(
+            Place::Processors,
+            "use",
+            "the group's processors",
+            Action::AllProcessors,
+        );
+    }
     if let Some(scheduler) = &process.scheduler {
         let action = Action::Scheduling(scheduling(scheduler)?);
         draft.push(
@@ -148,7 +157,8 @@ fn memory_policy(from: &MemoryPolicy) -> Result<(i32, Vec<usize>)> {
     let numbers = numbers::parse("linux.memoryPolicy.nodes", &from.nodes, NODES)?;
     let without = matches!(from.mode, M::Default | M::Local);
     if without && !numbers.is_empty() {
-        let why = format!("{} takes no nodes", from.mode);
+        // Runc's words.
+        let why = format!("memory policy mode requires 0 nodes but got {}", numbers.len());
         return Err(invalid("linux.memoryPolicy.nodes", &from.nodes, &why));
     }
     if !without && from.mode != M::Preferred && numbers.is_empty() {

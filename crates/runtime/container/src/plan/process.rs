@@ -9,7 +9,7 @@ use std::ffi::CString;
 use std::path::Path;
 use tare_error::{Error, Kind, Result};
 use tare_process::{CapabilitySet, parse_capabilities};
-use tare_spec_oci::{Capabilities, NamespaceKind, Rlimit};
+use tare_spec_oci::{Capabilities, NamespaceKind, Process, Rlimit};
 use tare_sys::{CStrings, FilterFlags};
 
 /// Where a command is looked for when its environment does not say (docker's).
@@ -279,6 +279,30 @@ impl Sets {
     }
 }
 
+/// What of a process's rights is asked for and not given, one sentence each: the specification wants a warning where others
+/// want an error. The sentences begin with runc's words.
+pub fn doubts(process: &Process) -> Vec<String> {
+    let Some(asked) = &process.capabilities else {
+        return Vec::new();
+    };
+    let lists = [
+        &asked.bounding,
+        &asked.effective,
+        &asked.permitted,
+        &asked.inheritable,
+        &asked.ambient,
+    ];
+    let unknown: BTreeSet<&str> = lists.iter().flat_map(|list| parse_capabilities(list).1).collect();
+    let unknown =
+        (!unknown.is_empty()).then(|| format!("ignoring unknown or unavailable capabilities: {unknown:?}"));
+    let sets = Sets::read(asked);
+    let lost = sets.ambient - (sets.permitted & sets.inheritable);
+    let lost = lost.iter_names().map(|(name, _)| {
+        format!("can't raise ambient capability CAP_{name}: it is not permitted, or not inheritable")
+    });
+    unknown.into_iter().chain(lost).collect()
+}
+
 /// The program: every place where it may be, in order.
 fn command(draft: &mut Draft<'_>) -> Result<()> {
     if draft.request.spec.process.is_none() {
@@ -354,7 +378,29 @@ fn environment(list: &[String]) -> (Vec<String>, bool) {
 
 #[cfg(test)]
 mod tests {
-    use super::environment;
+    use super::*;
+
+    #[test]
+    fn rights_that_are_not_given_are_told() {
+        let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let process = Process {
+            capabilities: Some(Capabilities {
+                permitted: list(&["CAP_KILL", "CAP_CHOWN", "CAP_NOSUCH"]),
+                inheritable: list(&["CAP_KILL"]),
+                ambient: list(&["CAP_KILL", "CAP_CHOWN"]),
+                ..Capabilities::default()
+            }),
+            ..Process::default()
+        };
+        assert_eq!(
+            doubts(&process),
+            [
+                "ignoring unknown or unavailable capabilities: {\"CAP_NOSUCH\"}",
+                "can't raise ambient capability CAP_CHOWN: it is not permitted, or not inheritable"
+            ]
+        );
+        assert_eq!(doubts(&Process::default()), [""; 0]);
+    }
 
     #[test]
     fn the_last_of_a_variable_counts() {

@@ -89,6 +89,7 @@ open /b/rootfs
 mount root /b/rootfs
 await the cgroup
 enter the cgroup
+use the group's processors
 make device /dev/null
 make device /dev/zero
 make device /dev/full

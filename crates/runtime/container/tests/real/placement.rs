@@ -157,7 +157,7 @@ fn placement_that_means_nothing() {
         (
             "/linux/memoryPolicy",
             json!({"mode": "MPOL_LOCAL", "nodes": "0"}),
-            "use linux.memoryPolicy.nodes 0: MPOL_LOCAL takes no nodes",
+            "use linux.memoryPolicy.nodes 0: memory policy mode requires 0 nodes but got 1",
         ),
         (
             "/linux/memoryPolicy",
