@@ -14,4 +14,5 @@ mod person;
 mod places;
 mod sources;
 mod systemd;
+mod told;
 mod verbs;

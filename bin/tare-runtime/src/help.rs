@@ -11,25 +11,28 @@ pub(crate) fn version() -> String {
     format!("tare-runtime version {own}\nspec: {spec}\n")
 }
 
-/// What a verb, or the program, can do.
+/// What a verb, or the program, can do; in the layout that runc gave it.
 pub(crate) fn text(verb: Option<&Verb>) -> String {
     let mut text = String::new();
     match verb {
-        Some(verb) => {
+        Some(Verb {
+            name, operands, doc, ..
+        }) => {
+            text.push_str(&format!("NAME:\n   tare-runtime {name} - {doc}\n"));
             text.push_str(&format!(
-                "tare-runtime {} [OPTION...] {}\n\n{}\n",
-                verb.name, verb.operands, verb.doc
+                "\nUSAGE:\n   tare-runtime {name} [OPTION...] {operands}\n"
             ));
-            options(&mut text, "\nOptions:\n", |verbs| verbs.contains(&verb.name));
+            options(&mut text, "\nOPTIONS:\n", |verbs| verbs.contains(name));
         }
         None => {
-            text.push_str("tare-runtime [OPTION...] COMMAND\n\nThe OCI runtime of Tare.\n\nCommands:\n");
+            text.push_str("NAME:\n   tare-runtime - the OCI runtime of Tare\n");
+            text.push_str("\nUSAGE:\n   tare-runtime [OPTION...] COMMAND\n\nCOMMANDS:\n");
             VERBS
                 .iter()
                 .for_each(|verb| row(&mut text, &format!("{} {}", verb.name, verb.operands), verb.doc));
         }
     }
-    options(&mut text, "\nOptions of every command:\n", <[_]>::is_empty);
+    options(&mut text, "\nGLOBAL OPTIONS:\n", <[_]>::is_empty);
     text
 }
 
@@ -56,5 +59,5 @@ fn options(text: &mut String, heading: &str, belongs: impl Fn(&[&'static str]) -
 }
 
 fn row(text: &mut String, name: &str, doc: &str) {
-    text.push_str(&format!("  {:COLUMN$} {doc}\n", name.trim_end()));
+    text.push_str(&format!("   {:COLUMN$} {doc}\n", name.trim_end()));
 }

@@ -50,5 +50,17 @@ fn run(words: Vec<std::ffi::OsString>) -> Result<ExitCode, (Error, u8)> {
         output::print(&help::text(arguments.verb));
         return Ok(ExitCode::SUCCESS);
     };
-    (verb.run)(&arguments).map_err(|e| (e, verb.failed))
+    let log = &arguments.log;
+    let ended = (verb.run)(&arguments).map_err(|e| (e, verb.failed));
+    // Once: what runs sealed has executed itself anew.
+    log.debug(|| {
+        let how = if ended.is_ok() { "well" } else { "with an error" };
+        let version = help::version().trim().replace('\n', ", ");
+        format!(
+            "{} {}: ended {how} ({version})",
+            verb.name,
+            arguments.operands.join(" ")
+        )
+    });
+    ended
 }

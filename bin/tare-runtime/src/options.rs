@@ -95,12 +95,15 @@ pub(crate) const VERBS: &[Verb] = &[
         "delete a container that has stopped",
     ),
     verb("list", "", verbs::list::run, "list containers"),
-    verb(
-        "ps",
-        "ID [PS-OPTION...]",
-        verbs::ps::run,
-        "list a container's processes",
-    ),
+    Verb {
+        takes_command: true,
+        ..verb(
+            "ps",
+            "ID [PS-OPTION...]",
+            verbs::ps::run,
+            "list a container's processes",
+        )
+    },
     verb(
         "pause",
         "ID",
@@ -191,11 +194,16 @@ pub(crate) const OPTIONS: &[Opt] = &[
         &["log"],
         "FILE",
         EVERY,
-        "where errors are logged, besides standard error",
+        "where errors are logged, besides standard error, and warnings instead of there",
     ),
     opt(&["log-format"], "FORMAT", EVERY, "text or json"),
-    opt(&["debug"], "", EVERY, "accepted; there is nothing more to log"),
-    opt(&["log-level"], "LEVEL", EVERY, "accepted; only errors are logged"),
+    opt(&["debug"], "", EVERY, "log what is being done as well"),
+    opt(
+        &["log-level"],
+        "LEVEL",
+        EVERY,
+        "error, warning (the default) or debug",
+    ),
     opt(&["systemd-cgroup"], "", EVERY, "have systemd make the cgroup"),
     opt(&["cgroup-manager"], "NAME", EVERY, "cgroupfs or systemd"),
     // Before the option of all, which takes a value where this one takes none.
@@ -314,7 +322,7 @@ pub(crate) const OPTIONS: &[Opt] = &[
         &["cgroup"],
         "PATH",
         EXEC,
-        "a group below the container's to run in",
+        "a group below the container's to run in; of these controllers alone as CONTROLLER,...:PATH",
     ),
     opt(
         &["ignore-paused"],

@@ -1,5 +1,6 @@
 //! Arguments, read by the table: options in any position, with one dash or two, with `=` or without.
 
+use crate::log::Log;
 use crate::options::{OPTIONS, Opt, VERBS, Verb, find};
 use rustix::process::geteuid;
 use std::ffi::OsString;
@@ -20,6 +21,7 @@ pub(crate) struct Arguments {
     /// Options by their first name, in order; a switch has an empty value.
     options: Vec<(&'static str, String)>,
     pub(crate) operands: Vec<String>,
+    pub(crate) log: Log,
 }
 
 impl Arguments {
@@ -29,6 +31,7 @@ impl Arguments {
             verb: None,
             options: Vec::new(),
             operands: Vec::new(),
+            log: Log::of(&words),
         };
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
@@ -39,7 +42,7 @@ impl Arguments {
                         arguments.operands.push(text(word)?);
                     }
                 }
-                word if word.starts_with('-') && word.len() > 1 && !arguments.in_command() => {
+                word if is_option(word) && (!arguments.in_command() || arguments.asks_for_help(word)) => {
                     arguments.option(word, &mut words)?;
                 }
                 _ => arguments.operand(word)?,
@@ -128,6 +131,11 @@ impl Arguments {
         self.verb.is_some_and(begins)
     }
 
+    /// Whether help is asked for where there is one answer to everything else.
+    fn asks_for_help(&self, word: &str) -> bool {
+        self.verb.is_some_and(|verb| verb.takes_anything) && ["-h", "--help"].contains(&word)
+    }
+
     fn operand(&mut self, word: String) -> Result<()> {
         if self.verb.is_some() {
             self.operands.push(word);
@@ -136,7 +144,10 @@ impl Arguments {
         let known = VERBS.iter().find(|verb| verb.name == word);
         self.verb = Some(known.ok_or_else(|| {
             Error::new(Kind::Invalid, "read arguments", "")
-                .because(format!("there is no command {word:?}"))
+                // Runc's words first.
+                .because(format!(
+                    "No help topic for '{word}': there is no command {word:?}"
+                ))
                 .hint("tare-runtime --help lists the commands")
         })?);
         Ok(())
@@ -183,6 +194,10 @@ impl Arguments {
         }
         Ok(())
     }
+}
+
+fn is_option(word: &str) -> bool {
+    word.starts_with('-') && word.len() > 1
 }
 
 fn first_name(option: &'static Opt) -> &'static str {

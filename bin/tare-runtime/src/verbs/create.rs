@@ -4,8 +4,9 @@ use crate::reading::Arguments;
 use rustix::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::ExitCode;
+use tare_container::{FilterFlags, doubts};
 use tare_error::{Context, Error, Kind, Result};
-use tare_lifecycle::{Bundle, Create, Made, own_stdio, send_terminal};
+use tare_lifecycle::{Bundle, ContainerId, Create, Home, Made, own_stdio, send_terminal};
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     arguments.at_most(1)?;
@@ -23,6 +24,12 @@ pub(crate) fn make(arguments: &Arguments, detached: bool) -> Result<Made> {
         Some(file) => Bundle::read_file_for(&home, arguments.bundle(), file)?,
     };
     pass_on(&mut bundle, listening);
+    if let Some(process) = &bundle.spec.process {
+        doubts(process).iter().for_each(|doubt| arguments.log.warn(doubt));
+    }
+    if arguments.log.is_debugging() {
+        tell_plan(arguments, &home, &bundle, &id)?;
+    }
     let terminal = bundle
         .spec
         .process
@@ -49,6 +56,10 @@ pub(crate) fn make(arguments: &Arguments, detached: bool) -> Result<Made> {
         plain_lines: socket.is_none(),
     };
     let mut made = create.make()?;
+    arguments.log.debug(|| {
+        let group = made.container.record().group.as_deref().unwrap_or("none");
+        format!("created: process {}, cgroup {group}", made.process.pid)
+    });
     match hand_over(arguments, &mut made, socket) {
         Ok(()) => Ok(made),
         Err(e) => Err(match made.container.delete(true) {
@@ -56,6 +67,27 @@ pub(crate) fn make(arguments: &Arguments, detached: bool) -> Result<Made> {
             Err(also) => e.also(also),
         }),
     }
+}
+
+/// Tells what is about to be done.
+fn tell_plan(arguments: &Arguments, home: &Home, bundle: &Bundle, id: &ContainerId) -> Result<()> {
+    let log = &arguments.log;
+    log.debug(|| {
+        format!(
+            "bundle {}, containers in {}",
+            bundle.path.display(),
+            home.path().display()
+        )
+    });
+    if let Some(flags) = bundle.filter_flags(home)? {
+        // A process of one thread has none to take along.
+        let flags = flags & !FilterFlags::TSYNC.bits();
+        log.debug(|| format!("seccomp filter flags: {flags}"));
+    }
+    for (number, step) in bundle.plan(id.as_str(), &[])?.steps().iter().enumerate() {
+        log.debug(|| format!("step {number}: {step}"));
+    }
+    Ok(())
 }
 
 /// Terminal, number and handle go where they were asked for.

@@ -5,7 +5,7 @@ use crate::reading::Arguments;
 use crate::terminal;
 use rustix::fd::AsFd;
 use std::process::ExitCode;
-use tare_container::Running;
+use tare_container::{Running, doubts};
 use tare_error::{Context, Error, Kind, Result};
 use tare_lifecycle::{Container, Exec, SubGroup, own_stdio, send_terminal};
 use tare_signal::Reception;
@@ -16,6 +16,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let (passed, _) = passed(arguments)?;
     let container = arguments.home().container(&arguments.id()?)?;
     let process = process(arguments, &container)?;
+    doubts(&process)
+        .iter()
+        .for_each(|doubt| arguments.log.warn(doubt));
+    arguments.log.debug(|| {
+        format!(
+            "program {:?}, affinity {:?}",
+            process.args, process.exec_cpu_affinity
+        )
+    });
     let detached = arguments.has("detach");
     let socket = arguments
         .path("console-socket")
@@ -36,6 +45,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         ignore_paused: arguments.has("ignore-paused"),
         plain_lines: socket.is_none(),
     })?;
+    arguments
+        .log
+        .debug(|| format!("running: process {}", running.process.pid));
     if let Err(e) = hand_over(arguments, &mut running, socket) {
         running.process.kill_and_reap();
         return Err(e);

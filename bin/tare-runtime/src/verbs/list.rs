@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     match arguments.value("format") {
         None | Some("table") => output::print(&table(&shown)),
-        Some("json") => output::print_json(&shown)?,
+        Some("json") => drop(output::print_line(&shown)?),
         Some(other) => {
             return Err(Error::new(Kind::Invalid, "read option", "--format")
                 .because(format!("{other:?} is neither table nor json")));

@@ -9,7 +9,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let container = arguments.home().container(&arguments.id()?)?;
     let pids = container.processes()?;
     match arguments.value("format") {
-        Some("json") => output::print_json(&pids)?,
+        Some("json") => drop(output::print_line(&pids)?),
         None | Some("table") => {
             let options: Vec<&str> = arguments.operands.iter().skip(1).map(String::as_str).collect();
             output::print(&table(
