@@ -7,12 +7,8 @@ use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
-use tare_error::{Error, Kind, Report};
-
-/// `ENOENT`, `ENOEXEC`, `ENOTDIR`.
-const NOENT: i32 = 2;
-const NOEXEC: i32 = 8;
-const NOTDIR: i32 = 20;
+use tare_error::{Error, Report};
+use tare_lifecycle::words_of_runc;
 
 /// How much is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,26 +115,6 @@ impl Log {
             output::tell(&format!("tare-runtime: write log {}: {e}", path.display()));
         }
     }
-}
-
-/// The words by which engines tell a command that is not there (exit code 127) from one that cannot be executed (126);
-/// what we say follows them.
-fn words_of_runc(error: &Error) -> String {
-    let command = error.subject();
-    let why = match error.kind() {
-        Kind::CommandNotFound if command.contains('/') => {
-            format!("stat {command}: no such file or directory")
-        }
-        Kind::CommandNotFound => "executable file not found in $PATH".to_owned(),
-        Kind::CommandNotExecutable if error.errno() == Some(NOEXEC) => "exec format error".to_owned(),
-        // The command is there; what is to execute it is not.
-        Kind::CommandNotExecutable if [Some(NOENT), Some(NOTDIR)].contains(&error.errno()) => {
-            return format!("exec {command}: no such file or directory: ");
-        }
-        Kind::CommandNotExecutable => "permission denied".to_owned(),
-        _ => return String::new(),
-    };
-    format!("exec: {command:?}: {why}: ")
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::dir::Dir;
 use crate::group::Group;
 use crate::host::{Controller, Version};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd};
-use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::Result;
 
 /// An fd on which the kernel says that something about memory happened in a group or below it: a kill, but also that a limit
@@ -27,6 +27,11 @@ impl MemoryNotice {
         PollFd::from_borrowed_fd(self.fd.as_fd(), flags)
     }
 
+    /// Whether a message is an exception (`EPOLLPRI`), not something to be read.
+    pub fn is_exceptional(&self) -> bool {
+        self.version == Version::V2
+    }
+
     /// Takes the message, so that the next poll waits for another.
     pub fn take(&self) {
         let mut bytes = [0_u8; 512];
@@ -35,6 +40,12 @@ impl MemoryNotice {
             Version::V1 => rustix::io::read(&self.fd, &mut bytes),
             Version::V2 => rustix::io::pread(&self.fd, &mut bytes, 0),
         };
+    }
+}
+
+impl AsFd for MemoryNotice {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 

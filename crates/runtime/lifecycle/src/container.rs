@@ -258,8 +258,16 @@ impl Container {
         change_class(&rdt, self.id.as_str(), &root, pid)
     }
 
+    /// Its folder, for what a supervisor keeps of it; gone with the container.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Its cgroup, where it has one that is still there.
-    pub(crate) fn group(&self) -> Result<Option<Group>> {
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn group(&self) -> Result<Option<Group>> {
         self.record.group.as_deref().map_or(Ok(None), group::open)
     }
 

@@ -8,7 +8,7 @@ use crate::filter::{self, Compiled};
 use crate::home::Home;
 use crate::hooks::{self, StateFile};
 use crate::id::ContainerId;
-use crate::pending::{self, Pending};
+use crate::pending::{self, Awaited, Pending};
 use crate::record::Record;
 use crate::{clock, console, group};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -431,11 +431,15 @@ impl Making {
 }
 
 impl Pending for Making {
-    fn fd(&self) -> Option<BorrowedFd<'_>> {
-        match &self.hooks {
-            Some(hooks) => hooks.fd(),
-            None => self.creation.as_ref().map(AsFd::as_fd),
-        }
+    fn awaited(&self) -> Vec<Awaited<'_>> {
+        let process = self.creation.iter().map(|creation| Awaited {
+            turn: 0,
+            fd: creation.as_fd(),
+            now: self.hooks.is_none(),
+        });
+        process
+            .chain(self.hooks.iter().flat_map(Pending::awaited))
+            .collect()
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -3,7 +3,7 @@
 use crate::annotation::Annotations;
 use crate::container::{Condition, Container};
 use crate::filter::{self, Compiled};
-use crate::pending::{self, Pending};
+use crate::pending::{self, Awaited, Pending};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -137,8 +137,12 @@ impl Entering {
 }
 
 impl Pending for Entering {
-    fn fd(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.creation.as_fd())
+    fn awaited(&self) -> Vec<Awaited<'_>> {
+        vec![Awaited {
+            turn: 0,
+            fd: self.creation.as_fd(),
+            now: true,
+        }]
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -1,7 +1,7 @@
 //! Hooks in the runtime's namespaces, and the state that hooks read.
 
 use crate::annotation::Annotations;
-use crate::pending::{self, Pending};
+use crate::pending::{self, Awaited, Pending};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
@@ -37,6 +37,8 @@ pub(crate) fn run(point: &str, hooks: &[Hook], state: &State) -> Result<()> {
 #[derive(Debug, Default)]
 pub(crate) struct Run {
     queue: VecDeque<Turn>,
+    /// How many have begun.
+    begun: u32,
     current: Option<Current>,
 }
 
@@ -85,15 +87,25 @@ impl Run {
             }
             match self.queue.pop_front() {
                 None => return Ok(true),
-                Some(turn) => self.current = Some(turn.begin()?),
+                Some(turn) => {
+                    self.begun += 1;
+                    self.current = Some(turn.begin()?);
+                }
             }
         }
     }
 }
 
 impl Pending for Run {
-    fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.current.as_ref().map(|current| current.handle.as_fd())
+    fn awaited(&self) -> Vec<Awaited<'_>> {
+        let current = self.current.iter();
+        let awaited = current.map(|current| Awaited {
+            // Before the first one there was what they wait for themselves.
+            turn: self.begun,
+            fd: current.handle.as_fd(),
+            now: true,
+        });
+        awaited.collect()
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -2,8 +2,8 @@
 
 use crate::container::{Condition, Container, GATE, LOCK};
 use crate::hooks;
-use crate::pending::{self, Pending};
-use rustix::fd::{AsFd, BorrowedFd};
+use crate::pending::{self, Awaited, Pending};
+use rustix::fd::AsFd;
 use rustix::process::Signal;
 use std::time::Instant;
 use tare_container::Plan;
@@ -98,11 +98,13 @@ impl Starting {
 }
 
 impl Pending for Starting {
-    fn fd(&self) -> Option<BorrowedFd<'_>> {
-        match &self.process {
-            Some(process) => Some(process.as_fd()),
-            None => self.hooks.fd(),
-        }
+    fn awaited(&self) -> Vec<Awaited<'_>> {
+        let process = self.process.iter().map(|process| Awaited {
+            turn: 0,
+            fd: process.as_fd(),
+            now: true,
+        });
+        process.chain(self.hooks.awaited()).collect()
     }
 
     fn deadline(&self) -> Option<Instant> {
