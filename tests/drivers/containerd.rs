@@ -4,25 +4,45 @@ use crate::machine::NEEDS;
 use crate::table::{Engine, Row, apart, run, same, says};
 use tare_kit::test;
 
+/// What rows call; `$RUN` is how containers are run.
+macro_rules! prelude {
+    ($run:literal) => {
+        concat!(
+            "RUN='",
+            $run,
+            r#"'
+I=docker.io/library/busybox:latest
+run() { eval "$RUN" '"$@"'; }
+await() { until grep -q "$1" /tmp/$N.log; do sleep 0.05; done; }
+state() { ctr task ls | awk -v n="$N" '$1 == n { print $3 }'; }
+stopped() { until [ "$(state)" = STOPPED ]; do sleep 0.05; done; }
+tty() { mkfifo "/tmp/$N.in"; script -qec "$1" /dev/null <>"/tmp/$N.in" | tr -d '\r'; rm "/tmp/$N.in"; }
+end() { ctr task rm -f "$N" >/dev/null 2>&1; ctr container rm "$N"; }"#
+        )
+    };
+}
+
 const CONTAINERD: Engine = Engine {
     start: r#"cat > /run/serve <<'END'
-containerd --log-level warn >>/tmp/log 2>&1 </dev/null &
+PATH=/opt/tare:$PATH containerd --log-level warn >>/tmp/log 2>&1 </dev/null &
 echo $! > /run/containerd.pid
 until ctr image import /busybox.tar >/dev/null 2>&1; do kill -0 $! || { cat /tmp/log; exit 1; }; sleep 0.05; done
 END
 sh /run/serve"#,
     stop: r#"pid=$(cat /run/containerd.pid); kill "$pid"; while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done"#,
-    prelude: r#"I=docker.io/library/busybox:latest
-run() { ctr run --runc-binary "$R" "$@"; }
-await() { until grep -q "$1" /tmp/$N.log; do sleep 0.05; done; }
-state() { ctr task ls | awk -v n="$N" '$1 == n { print $3 }'; }
-stopped() { until [ "$(state)" = STOPPED ]; do sleep 0.05; done; }
-tty() { mkfifo "/tmp/$N.in"; script -qec "$1" /dev/null <>"/tmp/$N.in" | tr -d '\r'; rm "/tmp/$N.in"; }
-end() { ctr task rm -f "$N" >/dev/null 2>&1; ctr container rm "$N"; }"#,
+    prelude: prelude!("ctr run --runc-binary $R"),
     runtimes: ["runc", "/opt/tare/tare-runtime"],
     list: "ctr container ls -q",
     clear: "for name in $(ctr container ls -q); do ctr task rm -f $name; ctr container rm $name; done",
     keeps: &["/default"],
+};
+
+/// The same with our shim, which makes the containers by itself, beside runc's.
+const SHIM: Engine = Engine {
+    prelude: prelude!("ctr run --runtime $R"),
+    runtimes: ["io.containerd.runc.v2", "io.containerd.tare.v2"],
+    keeps: &["/default", "/tare/supervisors", "/tare"],
+    ..CONTAINERD
 };
 
 const LIFE: &[Row] = &[
@@ -40,7 +60,7 @@ const LIFE: &[Row] = &[
     says("exec", "run -d --null-io $I $N sleep 1000; ctr task exec --exec-id a $N sh -c 'echo out; exit 6'; echo $?; echo in | ctr task exec --exec-id b $N cat; ctr task exec --exec-id c --cwd /tmp --user 1000:100 $N sh -c 'id; pwd'
         ctr task exec --exec-id d $N nosuch 2>&1 | grep -o 'executable file not found in $PATH'; ctr task exec --exec-id e -d $N sleep 2000; ctr task ps $N | wc -l; ctr task kill --exec-id e -s KILL $N; ctr task kill -s KILL $N; stopped; end",
         "out\n6\nin\nuid=1000 gid=100(users) groups=100(users)\n/tmp\nexecutable file not found in $PATH\n3"),
-    says("terminals", "tty \"stty rows 21 cols 22; ctr run --runc-binary $R --rm -t $I $N sh -c 'tty; until stty size 2>/dev/null | grep .; do :; done; sleep 0.2'\"; run -d --null-io $I $N sleep 1000
+    says("terminals", "tty \"stty rows 21 cols 22; $(eval echo $RUN) --rm -t $I $N sh -c 'tty; until stty size 2>/dev/null | grep .; do :; done; sleep 0.2'\"; run -d --null-io $I $N sleep 1000
         tty \"stty rows 31 cols 32; ctr task exec --exec-id t -t $N sh -c 'tty; until stty size 2>/dev/null | grep .; do :; done; sleep 0.2'\"; ctr task kill -s KILL $N; stopped; end", "/dev/pts/0\n21 22\n/dev/pts/0\n31 32"),
     says("events", "ctr events > /tmp/$N.log & e=$!; until [ -s /tmp/$N.log ]; do ctr image label $I at=$(date +%N) >/dev/null; done; run --rm $I $N true; await tasks/exit.*$N; kill $e; grep $N /tmp/$N.log | grep -oE '/tasks/(create|start|exit)' | paste -sd ' '", "/tasks/create /tasks/start /tasks/exit"),
     says("checkpoint is not there", "run -d --null-io $I $N sleep 1000; ctr task checkpoint $N >/dev/null 2>&1 || echo refused; ctr task kill -s KILL $N; stopped; end", "refused"),
@@ -112,4 +132,24 @@ fn limits() {
 #[test]
 fn what_it_sees() {
     test(NEEDS, |world| run(world, &CONTAINERD, LOOKS));
+}
+
+#[test]
+fn shim_life() {
+    test(NEEDS, |world| run(world, &SHIM, LIFE));
+}
+
+#[test]
+fn shim_limits() {
+    test(NEEDS, |world| run(world, &SHIM, LIMITS));
+}
+
+#[test]
+fn shim_deaths() {
+    test(NEEDS, |world| run(world, &SHIM, DEATH));
+}
+
+#[test]
+fn shim_sees() {
+    test(NEEDS, |world| run(world, &SHIM, LOOKS));
 }

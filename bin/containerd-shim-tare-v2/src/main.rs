@@ -8,9 +8,12 @@
 //!
 //! **Rules.** It is started by tare, not by hand, and says so.
 
+use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tare_error::{Context, Error, Kind, Report, Result};
+use tare_shim::task::{self, Action, Arguments};
 use tare_shim::{Copy, Supervise};
 
 fn main() -> ExitCode {
@@ -28,32 +31,55 @@ fn report(error: &Error) {
     eprintln!("containerd-shim-tare-v2: {}", Report::new(error).with_hint());
 }
 
-fn run(mut arguments: impl Iterator<Item = std::ffi::OsString>) -> Result<()> {
-    let verb = arguments.next().unwrap_or_default();
-    match verb.to_str() {
-        Some("supervise") => supervise(&value(&mut arguments, "--pod")?),
-        Some("copy") => tare_shim::copy(&Copy {
-            from: value(&mut arguments, "--from")?,
-            to: value(&mut arguments, "--to")?,
-        }),
-        _ => Err(Error::new(Kind::Invalid, "understand", verb.display())
-            .because("expected supervise or copy")
-            .hint("this program is started by tare, not by hand")),
+fn run(arguments: impl Iterator<Item = OsString>) -> Result<()> {
+    let mut arguments = arguments.peekable();
+    match arguments.peek().and_then(|verb| verb.to_str()) {
+        Some("supervise") => supervise(&value(&mut arguments.skip(1), "--pod")?),
+        Some("copy") => {
+            let mut arguments = arguments.skip(1);
+            tare_shim::copy(&Copy {
+                from: value(&mut arguments, "--from")?,
+                to: value(&mut arguments, "--to")?,
+            })
+        }
+        _ => for_containerd(arguments),
     }
+}
+
+/// What containerd starts this program for. Nothing but the answer may come out of a `start` that succeeds.
+fn for_containerd(arguments: impl Iterator<Item = OsString>) -> Result<()> {
+    let arguments = Arguments::parse(arguments)?;
+    let done = match arguments.action {
+        Action::Serve => {
+            let served = seal().and_then(|()| task::run(&arguments));
+            // Whoever started it reads there why it could not come to itself; later nobody does.
+            served.inspect_err(|error| {
+                let _ = writeln!(std::io::stdout(), "{}", Report::new(error).with_hint());
+            })
+        }
+        _ => task::run(&arguments),
+    };
+    std::io::stdout()
+        .write_all(&done?)
+        .op("write to", "standard output")
 }
 
 /// Seals this process, by which every descriptor but the standard ones is closed, and supervises.
 fn supervise(pod: &std::path::Path) -> Result<()> {
+    seal()?;
+    tare_shim::supervise(&Supervise { pod: pod.to_owned() })
+}
+
+fn seal() -> Result<()> {
     if !tare_process::seal::is_sealed().op("look at", "/proc/self/exe")? {
         // Before Linux 5.11 what was inherited stays open: it does no harm but stay.
         let _ = tare_sys::close_range_on_exec(3, u32::MAX);
     }
-    tare_process::seal::enter()?;
-    tare_shim::supervise(&Supervise { pod: pod.to_owned() })
+    tare_process::seal::enter()
 }
 
 /// The value of the option that must come next.
-fn value(arguments: &mut impl Iterator<Item = std::ffi::OsString>, option: &'static str) -> Result<PathBuf> {
+fn value(arguments: &mut impl Iterator<Item = OsString>, option: &'static str) -> Result<PathBuf> {
     match (arguments.next(), arguments.next()) {
         (Some(name), Some(value)) if name == option => Ok(PathBuf::from(value)),
         _ => Err(Error::new(Kind::Invalid, "understand", "the arguments")

@@ -18,12 +18,15 @@
 //! orphan can be found and ended, and an end that nobody saw is recorded as unknown with its reason.
 
 mod client;
+mod clock;
 mod orphan;
 mod pod;
+mod poller;
 pub mod protocol;
 mod record;
 mod signals;
 mod supervisor;
+pub mod task;
 
 pub use client::{Attach, Connection, Created, Launch, launch};
 pub use pod::PodDir;

@@ -1,6 +1,7 @@
 //! What a pod's folder says of its processes.
 
 use serde::{Deserialize, Serialize};
+use tare_error::Result;
 use tare_process::Stamp;
 
 /// What `supervisor.json` holds.
@@ -11,6 +12,16 @@ pub struct SupervisorRecord {
     pub stamp: Stamp,
     /// The version of its program.
     pub version: String,
+}
+
+impl SupervisorRecord {
+    /// That of this process.
+    pub(crate) fn own() -> Result<SupervisorRecord> {
+        Ok(SupervisorRecord {
+            stamp: Stamp::of(i32::try_from(std::process::id()).unwrap_or(0))?,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        })
+    }
 }
 
 /// What `init.json` holds: written without a process before the cgroup is made, and again before the process runs.

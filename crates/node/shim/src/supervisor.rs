@@ -13,21 +13,22 @@
 
 mod birth;
 mod calls;
-mod clock;
 mod container;
 mod copy;
 mod death;
 mod group;
 mod journal;
 mod peer;
-mod poller;
 mod reap;
 mod service;
+mod source;
 mod streams;
 
+pub(crate) use birth::{keep_from_the_oom_killer, leave_mount_namespace};
 pub use copy::{Copy, copy};
-pub(crate) use death::unknown as unknown_exit;
-pub(crate) use group::SUPERVISORS;
+pub(crate) use death::{exit_of, unknown as unknown_exit};
+pub(crate) use group::{Home, SUPERVISORS};
+pub(crate) use journal::Journal;
 
 use tare_error::Result;
 

@@ -4,9 +4,9 @@ use super::Supervise;
 use super::group::Home;
 use super::journal::Journal;
 use super::peer::Peer;
-use super::poller::Poller;
 use super::service::Service;
 use crate::pod::{Entry, PodDir};
+use crate::poller::Poller;
 use crate::record::SupervisorRecord;
 use crate::signals::Signals;
 use rustix::fd::{AsFd, OwnedFd};
@@ -14,7 +14,6 @@ use rustix::fs::{Mode, OFlags};
 use rustix::mount::MountPropagationFlags;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use tare_error::{Context, Error, Report, Result};
-use tare_process::Stamp;
 use tare_sys::CloneFlags;
 
 /// How many connections may wait to be accepted.
@@ -52,22 +51,14 @@ fn settle_in(arguments: &Supervise) -> Result<(Service, Vec<String>)> {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let pod = PodDir::open(std::path::absolute(&arguments.pod).op("find", arguments.pod.display())?)?;
     rustix::process::chdir("/").op("change to", "/")?;
-    match std::fs::write("/proc/self/oom_score_adj", OOM_SCORE) {
-        // Lowering it needs CAP_SYS_RESOURCE; who lacks that is told so once, by the engine.
-        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {}
-        done => odd(done.op("set", "/proc/self/oom_score_adj")),
-    }
+    odd(keep_from_the_oom_killer().map(drop));
     odd(leave_mount_namespace());
     let name = pod.path().file_name().unwrap_or_default().to_string_lossy();
     let home = Home::enter(&name).unwrap_or_else(|error| {
         odd(Err(error));
         Home::none()
     });
-    let record = SupervisorRecord {
-        stamp: Stamp::of(i32::try_from(std::process::id()).unwrap_or(0))?,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    };
-    pod.write(Entry::Supervisor, &record)?;
+    pod.write(Entry::Supervisor, &SupervisorRecord::own()?)?;
     let service = Service {
         home,
         signals,
@@ -88,9 +79,21 @@ fn settle_in(arguments: &Supervise) -> Result<(Service, Vec<String>)> {
     Ok((service, warnings))
 }
 
+/// Is killed last when the machine has no memory left; the score that its starter had.
+pub(crate) fn keep_from_the_oom_killer() -> Result<i32> {
+    let path = "/proc/self/oom_score_adj";
+    let before = std::fs::read_to_string(path).op("read", path)?;
+    match std::fs::write(path, OOM_SCORE) {
+        // Lowering it needs CAP_SYS_RESOURCE; who lacks that is told so once, by the engine.
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {}
+        done => done.op("set", path)?,
+    }
+    Ok(before.trim().parse().unwrap_or(0))
+}
+
 /// Leaves the starter's mount namespace for a copy into which the host's later mounts still come, and out of which
 /// none of ours go.
-fn leave_mount_namespace() -> Result<()> {
+pub(crate) fn leave_mount_namespace() -> Result<()> {
     tare_sys::unshare(CloneFlags::NEWNS).op("leave", "the mount namespace")?;
     let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
     rustix::mount::mount_change("/", slave).op("stop", "mounts from going out")

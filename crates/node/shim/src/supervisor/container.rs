@@ -2,9 +2,10 @@
 
 use super::death;
 use super::group::{ContainerGroup, group_path};
-use super::poller::{Interest, Source};
+use super::source::Source;
 use super::streams::{Output, Pumped, Streams};
 use crate::pod::{Entry, PodDir};
+use crate::poller::Interest;
 use crate::protocol::{CreateRequest, Exit, Hangup, Phase, State};
 use crate::record::InitRecord;
 use rustix::event::epoll::EventFlags;
@@ -322,7 +323,7 @@ impl Container {
     }
 
     /// What to wait for.
-    pub(super) fn interests<'a>(&'a self, into: &mut Vec<Interest<'a>>) {
+    pub(super) fn interests<'a>(&'a self, into: &mut Vec<Interest<'a, Source>>) {
         match &self.stage {
             Stage::Creating { creation, .. } => into.push(Interest {
                 source: Source::Creation,

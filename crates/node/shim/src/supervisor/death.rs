@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const UNKNOWN: u8 = 255;
 
 /// The record of an end; a shell's exit code for one by signal.
-pub(super) fn exit_of(status: &WaitIdStatus) -> Exit {
+pub(crate) fn exit_of(status: &WaitIdStatus) -> Exit {
     exit_from(status.exit_status(), status.terminating_signal())
 }
 

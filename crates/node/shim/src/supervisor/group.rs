@@ -12,13 +12,13 @@ pub(crate) const SUPERVISORS: &str = "/tare/supervisors";
 
 /// The supervisor's own group.
 #[derive(Debug)]
-pub(super) struct Home {
+pub(crate) struct Home {
     group: Option<Group>,
 }
 
 impl Home {
     /// Leaves the starter's group for one of our own; an ordinary user without delegation stays where it is.
-    pub(super) fn enter(pod: &str) -> Result<Home> {
+    pub(crate) fn enter(pod: &str) -> Result<Home> {
         let path = GroupPath::parse(SUPERVISORS)?.join(pod)?;
         let made = Host::current().and_then(|host| {
             let group = Group::create_unlimited(&host, &path)?;
@@ -38,12 +38,12 @@ impl Home {
     }
 
     /// A supervisor that stayed in its starter's group.
-    pub(super) fn none() -> Home {
+    pub(crate) fn none() -> Home {
         Home { group: None }
     }
 
     /// Steps up into the group of all supervisors and removes our own, which a member could not.
-    pub(super) fn leave(&mut self) -> Result<()> {
+    pub(crate) fn leave(&mut self) -> Result<()> {
         let Some(group) = self.group.take() else {
             return Ok(());
         };

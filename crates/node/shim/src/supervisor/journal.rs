@@ -9,14 +9,14 @@ const MOST: usize = 16 * 1024;
 
 /// An append-only, bounded file of lines; made with the first line.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(crate) struct Journal {
     pod: PodDir,
     file: Option<File>,
     written: usize,
 }
 
 impl Journal {
-    pub(super) fn new(pod: PodDir) -> Journal {
+    pub(crate) fn new(pod: PodDir) -> Journal {
         Journal {
             pod,
             file: None,
@@ -25,7 +25,7 @@ impl Journal {
     }
 
     /// Adds a line; where that is not possible there is nobody to tell.
-    pub(super) fn note(&mut self, line: impl std::fmt::Display) {
+    pub(crate) fn note(&mut self, line: impl std::fmt::Display) {
         let line = format!("{line}\n");
         if self.written + line.len() > MOST {
             return;
@@ -39,5 +39,10 @@ impl Journal {
             self.written += line.len();
             let _ = file.write_all(line.as_bytes());
         }
+    }
+
+    /// The folder that it is in.
+    pub(crate) fn pod(&self) -> &PodDir {
+        &self.pod
     }
 }

@@ -1,14 +1,15 @@
 //! The loop: what clients ask, what the container does, and when to leave.
 
-use super::clock::Earliest;
 use super::container::{Container, Pending, SetUp};
 use super::copy::Copier;
 use super::group::Home;
 use super::journal::Journal;
 use super::peer::{Fault, Peer};
-use super::poller::{Interest, Poller, Source};
+use super::source::Source;
 use super::streams::Pumped;
+use crate::clock::Earliest;
 use crate::pod::{Entry, PodDir};
+use crate::poller::{Interest, Poller};
 use crate::protocol::{Answer, Credit, Filled, FrameKind, Hangup, Notice, Stream};
 use crate::signals::Signals;
 use rustix::event::epoll::EventFlags;
@@ -36,7 +37,7 @@ pub(super) struct Service {
     pub(super) signals: Signals,
     pub(super) listener: OwnedFd,
     pub(super) journal: Journal,
-    pub(super) poller: Poller,
+    pub(super) poller: Poller<Source>,
     pub(super) peers: Vec<Peer>,
     pub(super) next_peer: u32,
     pub(super) container: Option<Container>,
@@ -395,7 +396,7 @@ impl Service {
 }
 
 fn interests<'a>(
-    into: &mut Vec<Interest<'a>>,
+    into: &mut Vec<Interest<'a, Source>>,
     listener: &'a OwnedFd,
     signals: &'a Signals,
     peers: &'a [Peer],

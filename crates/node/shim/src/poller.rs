@@ -1,96 +1,39 @@
-//! The epoll set, told each time what is wanted; it changes what differs.
+//! The epoll set of a loop, told each time what is wanted; it changes what differs.
 
-use crate::protocol::Stream;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use tare_error::{Context, Result};
 
-/// What a supervisor listens to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
-    /// The socket for further clients.
-    Listener,
-    /// Signals sent to the supervisor.
-    Signals,
-    /// A client, by its number, which is never used again.
-    Peer(u32),
-    /// A container's set-up.
-    Creation,
-    /// A container's first process.
-    Init,
-    /// The short-lived child that copies the exit record.
-    Copier,
-    /// The container's stdin, or its terminal to be written.
-    Stdin,
-    /// The container's stdout, or its terminal to be read.
-    Stdout,
-    /// The container's stderr.
-    Stderr,
+/// What a loop calls the things that it waits for.
+pub(crate) trait Source: Copy + PartialEq + std::fmt::Debug {
+    /// As the kernel keeps it.
+    fn data(self) -> u64;
+    /// What it was; none for what this loop never waited for.
+    fn of_data(data: u64) -> Option<Self>;
 }
 
 /// How many events are taken at once; what is left comes next time.
 const BATCH: usize = 16;
 
-/// Sources without a number of their own, by what they are in epoll's data; peers follow with theirs.
-const SINGLE: [Source; 8] = [
-    Source::Listener,
-    Source::Signals,
-    Source::Creation,
-    Source::Init,
-    Source::Copier,
-    Source::Stdin,
-    Source::Stdout,
-    Source::Stderr,
-];
-
-impl Source {
-    /// The source of an output.
-    pub(super) fn of_output(stream: Stream) -> Source {
-        match stream {
-            Stream::Stdin => Source::Stdin,
-            Stream::Stdout => Source::Stdout,
-            Stream::Stderr => Source::Stderr,
-        }
-    }
-
-    fn data(self) -> u64 {
-        match self {
-            Source::Peer(number) => SINGLE.len() as u64 + u64::from(number),
-            single => SINGLE
-                .iter()
-                .zip(0..)
-                .find(|(s, _)| **s == single)
-                .map_or(0, |(_, n)| n),
-        }
-    }
-
-    fn of_data(data: u64) -> Option<Source> {
-        match data.checked_sub(SINGLE.len() as u64) {
-            Some(number) => u32::try_from(number).ok().map(Source::Peer),
-            None => usize::try_from(data).ok().and_then(|n| SINGLE.get(n)).copied(),
-        }
-    }
-}
-
 /// Something to wait for.
 #[derive(Debug)]
-pub(super) struct Interest<'a> {
-    pub(super) source: Source,
-    pub(super) fd: BorrowedFd<'a>,
-    pub(super) flags: EventFlags,
+pub(crate) struct Interest<'a, S> {
+    pub(crate) source: S,
+    pub(crate) fd: BorrowedFd<'a>,
+    pub(crate) flags: EventFlags,
 }
 
 /// The epoll set and what is in it.
 #[derive(Debug)]
-pub(super) struct Poller {
+pub(crate) struct Poller<S> {
     epoll: OwnedFd,
-    known: Vec<(Source, EventFlags)>,
+    known: Vec<(S, EventFlags)>,
 }
 
-impl Poller {
-    pub(super) fn new() -> Result<Poller> {
+impl<S: Source> Poller<S> {
+    pub(crate) fn new() -> Result<Poller<S>> {
         Ok(Poller {
             epoll: epoll::create(CreateFlags::CLOEXEC).op("make", "an epoll set")?,
             known: Vec::new(),
@@ -99,7 +42,7 @@ impl Poller {
 
     /// Makes the set hold exactly what is `wanted`: every open source is listed, those with empty flags are not
     /// waited for. A source that is not listed was closed, and has left the set by itself (epoll(7)).
-    pub(super) fn want(&mut self, wanted: &[Interest<'_>]) -> Result<()> {
+    pub(crate) fn want(&mut self, wanted: &[Interest<'_, S>]) -> Result<()> {
         self.known
             .retain(|(known, _)| wanted.iter().any(|interest| interest.source == *known));
         for interest in wanted {
@@ -109,7 +52,7 @@ impl Poller {
         Ok(())
     }
 
-    fn want_one(&mut self, interest: &Interest<'_>) -> rustix::io::Result<()> {
+    fn want_one(&mut self, interest: &Interest<'_, S>) -> rustix::io::Result<()> {
         let &Interest { source, fd, flags } = interest;
         let known = self.known.iter().position(|(known, _)| *known == source);
         let before = known.and_then(|at| self.known.get(at)).map(|(_, flags)| *flags);
@@ -132,7 +75,7 @@ impl Poller {
     }
 
     /// Waits for events, at most so long; the result is empty when the time is over.
-    pub(super) fn wait(&mut self, most: Option<&Timespec>) -> Result<Vec<(Source, EventFlags)>> {
+    pub(crate) fn wait(&mut self, most: Option<&Timespec>) -> Result<Vec<(S, EventFlags)>> {
         let mut events: Vec<Event> = Vec::with_capacity(BATCH);
         let room = rustix::buffer::spare_capacity(&mut events);
         match epoll::wait(&self.epoll, room, most) {
@@ -140,7 +83,7 @@ impl Poller {
             Err(e) => return Err(e).op("wait for", "events"),
         }
         let events = events.iter().filter_map(|event| {
-            let source = Source::of_data(event.data.u64())?;
+            let source = S::of_data(event.data.u64())?;
             Some((source, event.flags))
         });
         Ok(events.collect())
@@ -151,13 +94,26 @@ impl Poller {
 mod tests {
     use super::*;
 
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Only;
+
+    impl Source for Only {
+        fn data(self) -> u64 {
+            7
+        }
+
+        fn of_data(data: u64) -> Option<Only> {
+            (data == 7).then_some(Only)
+        }
+    }
+
     #[test]
     fn the_set_follows_what_is_wanted() {
         let (read, write) = rustix::pipe::pipe().unwrap();
         let mut poller = Poller::new().unwrap();
         let none = Timespec::default();
         let interest = |flags| Interest {
-            source: Source::Stdin,
+            source: Only,
             fd: rustix::fd::AsFd::as_fd(&write),
             flags,
         };
@@ -176,13 +132,5 @@ mod tests {
         drop(read);
         poller.want(&[interest(EventFlags::empty())]).unwrap();
         assert_eq!(poller.wait(Some(&none)).unwrap().len(), 0);
-    }
-
-    #[test]
-    fn sources_come_back_from_epolls_data() {
-        for source in SINGLE.into_iter().chain([0, 1, u32::MAX].map(Source::Peer)) {
-            assert_eq!(Source::of_data(source.data()), Some(source));
-        }
-        assert_eq!(Source::of_data(u64::MAX), None);
     }
 }

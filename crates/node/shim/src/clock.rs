@@ -5,10 +5,10 @@ use std::time::Instant;
 
 /// The earliest of several points in time.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Earliest(Option<Instant>);
+pub(crate) struct Earliest(Option<Instant>);
 
 impl Earliest {
-    pub(super) fn add(&mut self, at: Option<Instant>) {
+    pub(crate) fn add(&mut self, at: Option<Instant>) {
         self.0 = match (self.0, at) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -16,7 +16,7 @@ impl Earliest {
     }
 
     /// How long until then; `None` is for ever. Rounded up to a millisecond, so that the time has come when it is over.
-    pub(super) fn left(self) -> Option<Timespec> {
+    pub(crate) fn left(self) -> Option<Timespec> {
         let left = self.0?.saturating_duration_since(Instant::now());
         Some(crate::client::timespec(
             left + std::time::Duration::from_millis(1),

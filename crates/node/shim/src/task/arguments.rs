@@ -1,0 +1,148 @@
+//! The command line by which containerd starts a shim (`pkg/shim/shim.go`): Go's flags, then an action.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use tare_error::{Error, Kind, Result};
+
+/// What containerd says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Arguments {
+    /// What is to be done.
+    pub action: Action,
+    /// containerd's namespace.
+    pub namespace: String,
+    /// The container, or the sandbox.
+    pub id: String,
+    /// The bundle, where it is not the working directory.
+    pub bundle: Option<PathBuf>,
+    /// containerd's own socket, which tells containerds of one machine apart.
+    pub address: String,
+}
+
+/// What a shim is started for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Action {
+    /// Have a supervisor for a container, and say where it listens.
+    Start,
+    /// Clean up after a container whose supervisor is gone.
+    Delete,
+    /// Say which version this is.
+    Version,
+    /// Say what the runtime can do.
+    Info,
+    /// Be the supervisor: what `Start` starts.
+    #[default]
+    Serve,
+}
+
+impl Arguments {
+    /// Reads them; `-name value`, `-name=value`, one dash or two.
+    ///
+    /// # Errors
+    /// `Invalid` for a flag or an action that there is not, or a flag without its value.
+    pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Arguments> {
+        let mut arguments = Arguments::default();
+        let mut words = words.peekable();
+        while let Some(word) = words.next_if(|word| word.as_encoded_bytes().starts_with(b"-")) {
+            let flag = text(&word)?;
+            let bare = flag.trim_start_matches('-');
+            let (name, value) = match bare.split_once('=') {
+                Some((name, value)) => (name, Some(value.to_owned())),
+                None => (bare, None),
+            };
+            let mut value = || match value.clone().map_or_else(|| words.next(), |v| Some(v.into())) {
+                Some(value) => Ok(value),
+                None => Err(wrong(flag, "it has no value")),
+            };
+            match name {
+                "namespace" => arguments.namespace = text(&value()?)?.to_owned(),
+                "id" => arguments.id = text(&value()?)?.to_owned(),
+                "address" => arguments.address = text(&value()?)?.to_owned(),
+                "bundle" => arguments.bundle = Some(PathBuf::from(value()?)),
+                // We publish by ourselves, and the address follows from the rest.
+                "publish-binary" | "socket" => drop(value()?),
+                "debug" => {}
+                "v" | "version" => arguments.action = Action::Version,
+                "info" => arguments.action = Action::Info,
+                _ => return Err(wrong(flag, "there is no such flag")),
+            }
+        }
+        match words.next() {
+            None => {}
+            Some(word) if word == "start" => arguments.action = Action::Start,
+            Some(word) if word == "delete" => arguments.action = Action::Delete,
+            Some(word) => return Err(wrong(&word.to_string_lossy(), "expected start or delete")),
+        }
+        arguments.check()
+    }
+
+    /// A namespace and an id become names of files; containerd allows no others.
+    fn check(self) -> Result<Arguments> {
+        if matches!(self.action, Action::Version | Action::Info) {
+            return Ok(self);
+        }
+        for (flag, value) in [("-namespace", &self.namespace), ("-id", &self.id)] {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            let fine = value.chars().all(plain) && value.starts_with(|c: char| c.is_ascii_alphanumeric());
+            if !fine || value.len() > 200 {
+                return Err(wrong(flag, "it must be a name of letters, digits, and -_."));
+            }
+        }
+        Ok(self)
+    }
+}
+
+fn text(word: &OsStr) -> Result<&str> {
+    word.to_str()
+        .ok_or_else(|| wrong(&word.to_string_lossy(), "it is not UTF-8"))
+}
+
+fn wrong(what: &str, why: &str) -> Error {
+    Error::new(Kind::Invalid, "understand", what)
+        .because(why)
+        .hint("this program is started by containerd or tare, not by hand")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments> {
+        Arguments::parse(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn what_containerd_says_is_understood() {
+        let start =
+            parse("-namespace k8s.io -address /run/c.sock -publish-binary /usr/bin/containerd -id web start");
+        let expected = Arguments {
+            action: Action::Start,
+            namespace: "k8s.io".to_owned(),
+            id: "web".to_owned(),
+            bundle: None,
+            address: "/run/c.sock".to_owned(),
+        };
+        assert_eq!(start.unwrap(), expected);
+        let delete = parse("--namespace=n -id=i -bundle /b -debug delete").unwrap();
+        assert_eq!(
+            (delete.action, delete.bundle),
+            (Action::Delete, Some(PathBuf::from("/b")))
+        );
+        assert_eq!(parse("-v").unwrap().action, Action::Version);
+        assert_eq!(parse("-namespace n -id i").unwrap().action, Action::Serve);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (line, part) in [
+            ("-nosuch 1 start", "-nosuch: there is no such flag"),
+            ("-namespace n -id", "-id: it has no value"),
+            ("-namespace n -id i fly", "fly: expected start or delete"),
+            ("-namespace n -id ../x start", "-id: it must be a name"),
+            ("-namespace n start", "-id: it must be a name"),
+        ] {
+            let told = parse(line).unwrap_err().to_string();
+            assert!(told.contains(part), "{line}: {told}");
+        }
+    }
+}

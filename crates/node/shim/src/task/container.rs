@@ -1,0 +1,388 @@
+//! A container: its processes, its memory, and what the library knows of it.
+
+use super::connection::Asked;
+use super::process::{Ended, Held, Process, READERS, Stage};
+use super::stdio::{Streams, Wanted};
+use crate::poller::Interest;
+use crate::protocol::{Exit, Oom};
+use crate::task::source::Source;
+use rustix::event::epoll::EventFlags;
+use rustix::fd::AsFd;
+use rustix::process::Signal;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+use tare_cgroup::{Group, MemoryNotice, MemoryReport};
+use tare_error::{Context, Error, Kind, Result};
+use tare_lifecycle::Made;
+use tare_spec_containerd::types::Mount;
+use tare_store::Durability;
+
+/// How often it is looked whether a reader has come: a FIFO does not say so.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// The record of its end, in its folder.
+pub(super) const EXIT_RECORD: &str = "exit.json";
+/// The longest record that is read.
+pub(super) const LONGEST_RECORD: usize = 64 * 1024;
+
+/// A container.
+#[derive(Debug)]
+pub(super) struct Container {
+    pub(super) id: String,
+    pub(super) bundle: PathBuf,
+    /// What containerd asked to make its root of, until that was told.
+    pub(super) rootfs: Vec<Mount>,
+    /// The container of the library, once it is made.
+    pub(super) held: Option<tare_lifecycle::Container>,
+    pub(super) memory: Option<Memory>,
+    pub(super) paused: bool,
+    /// Whether its processes may outlive its first one, which is not the first of a pid namespace.
+    pub(super) shares_pids: bool,
+    /// We sent the signal that ends everything.
+    pub(super) killed: bool,
+    /// The first process, then those that were executed.
+    pub(super) processes: Vec<Process>,
+}
+
+/// The memory of a container's group.
+#[derive(Debug)]
+pub(super) struct Memory {
+    group: Group,
+    /// What it was when the container began, by which a kill is blamed.
+    before: MemoryReport,
+    notice: Option<MemoryNotice>,
+    /// How many kills were told.
+    told: u64,
+}
+
+/// What came of a step.
+#[derive(Debug)]
+pub(super) enum Progress {
+    /// More follow.
+    Goes,
+    /// The container is made.
+    Created { asked: Asked, pid: u32 },
+    /// A process runs: the first one, or that of this name.
+    Started { asked: Asked, exec_id: String, pid: u32 },
+    /// A step failed.
+    Failed {
+        asked: Asked,
+        error: Error,
+        never_made: bool,
+    },
+}
+
+impl Container {
+    pub(super) fn process(&self, exec_id: &str) -> Option<&Process> {
+        self.processes.iter().find(|process| process.exec_id == exec_id)
+    }
+
+    pub(super) fn process_mut(&mut self, exec_id: &str) -> Option<&mut Process> {
+        self.processes
+            .iter_mut()
+            .find(|process| process.exec_id == exec_id)
+    }
+
+    /// The container of the library; none before it is made.
+    pub(super) fn held(&self) -> Result<&tare_lifecycle::Container> {
+        self.held.as_ref().ok_or_else(|| {
+            Error::new(Kind::Conflict, "use container", &self.id).because("it is still being created")
+        })
+    }
+
+    /// Goes on with making, starting or entering.
+    pub(super) fn advance(&mut self, number: u32) -> Progress {
+        let held = self.held.as_ref();
+        let Some(process) = self.processes.iter_mut().find(|p| p.number == number) else {
+            return Progress::Goes;
+        };
+        let never_made = held.is_none();
+        let (asked, done) = match (&mut process.stage, held) {
+            (Stage::Making { making, asked }, _) => (*asked, making.advance()),
+            (Stage::Starting { starting, asked, .. }, Some(held)) => (*asked, starting.advance(held)),
+            (Stage::Entering { entering, asked }, Some(held)) => (*asked, entering.advance(held)),
+            _ => return Progress::Goes,
+        };
+        let error = match done {
+            Ok(false) => return Progress::Goes,
+            Ok(true) => match self.take_over(number) {
+                Ok(progress) => return progress,
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        self.give_up(number);
+        Progress::Failed {
+            asked,
+            error,
+            never_made,
+        }
+    }
+
+    /// Takes over what is made, started or entered.
+    fn take_over(&mut self, number: u32) -> Result<Progress> {
+        let Some(process) = self.processes.iter_mut().find(|p| p.number == number) else {
+            return Ok(Progress::Goes);
+        };
+        match process.stage.take() {
+            Stage::Making { making, asked } => {
+                let made = making.finish()?;
+                let pid = made.process.pid.as_raw_pid().unsigned_abs();
+                self.take_made(made)?;
+                Ok(Progress::Created { asked, pid })
+            }
+            Stage::Starting {
+                process: child,
+                asked,
+                ..
+            } => {
+                let pid = child.pid.as_raw_pid().unsigned_abs();
+                process.stage = Stage::Running(child);
+                Ok(Progress::Started {
+                    asked,
+                    exec_id: String::new(),
+                    pid,
+                })
+            }
+            Stage::Entering { entering, asked } => {
+                let running = entering.finish()?;
+                let pid = running.process.pid.as_raw_pid().unsigned_abs();
+                if let Some(master) = running.terminal {
+                    process.streams = Streams::of_terminal(&process.stdio, master)?;
+                }
+                process.stage = Stage::Running(running.process);
+                Ok(Progress::Started {
+                    asked,
+                    exec_id: process.exec_id.clone(),
+                    pid,
+                })
+            }
+            other => {
+                process.stage = other;
+                Ok(Progress::Goes)
+            }
+        }
+    }
+
+    fn take_made(&mut self, made: Made) -> Result<()> {
+        let group = made.container.group()?;
+        self.memory = group.and_then(Memory::of);
+        self.held = Some(made.container);
+        if let Some(first) = self.process_mut("") {
+            first.stage = Stage::Created(made.process);
+            if let Some(master) = made.terminal {
+                first.streams = Streams::of_terminal(&first.stdio, master)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A process that could not be started: the first one's own end is still to come, as it was there.
+    fn give_up(&mut self, number: u32) {
+        let Some(process) = self.processes.iter_mut().find(|p| p.number == number) else {
+            return;
+        };
+        process.stage = match process.stage.take() {
+            Stage::Starting { process: child, .. } => Stage::Created(child),
+            Stage::Entering { entering, .. } => Stage::Ended(Ended {
+                pid: entering.pid().as_raw_pid(),
+                told: true,
+                ..Ended::unknown()
+            }),
+            other => other,
+        };
+        if !process.is_first() {
+            process.streams = Streams::default();
+        }
+    }
+
+    /// Looks whether a process has ended; the record of the first one's end is written before anyone hears of it.
+    pub(super) fn look_at_end(&mut self, number: u32) -> Result<()> {
+        let Some(process) = self.processes.iter_mut().find(|p| p.number == number) else {
+            return Ok(());
+        };
+        let Some(child) = process.settled() else {
+            return Ok(());
+        };
+        let Some(status) = child.try_wait().op("wait for a process of", &self.id)? else {
+            return Ok(());
+        };
+        let pid = child.pid.as_raw_pid();
+        let mut exit = crate::supervisor::exit_of(&status);
+        process.stage = Stage::Ended(Ended {
+            pid,
+            code: exit.code,
+            at: SystemTime::now(),
+            told: false,
+        });
+        process.ending = Some(Instant::now());
+        if !process.is_first() {
+            return Ok(());
+        }
+        let by_us = self.killed;
+        if let Some(memory) = &self.memory {
+            exit.oom = memory.oom(exit.signal == Some(Signal::KILL.as_raw()) && !by_us);
+        }
+        let recorded = self.record(&exit);
+        match &self.held {
+            Some(held) if self.shares_pids => held.signal_all(Signal::KILL.as_raw()).and(recorded),
+            _ => recorded,
+        }
+    }
+
+    fn record(&self, exit: &Exit) -> Result<()> {
+        let Some(held) = &self.held else {
+            return Ok(());
+        };
+        let path = held.folder().join(EXIT_RECORD);
+        let bytes = serde_json::to_vec(exit)
+            .map_err(|e| Error::new(Kind::Internal, "write", path.display()).from_source(e))?;
+        tare_store::replace(&path, Durability::Volatile, 0o600, &bytes)
+    }
+
+    /// The processes whose end may be told now, each once: the first one's comes after all others'.
+    pub(super) fn ends_to_tell(&mut self) -> Vec<(String, Ended, Vec<Asked>)> {
+        let mut told = Vec::new();
+        for process in self.processes.iter_mut().filter(|p| !p.is_first()) {
+            told.extend(process.tell());
+        }
+        let others_live = self
+            .processes
+            .iter()
+            .any(|p| !p.is_first() && (p.child().is_some() || matches!(p.stage, Stage::Entering { .. })));
+        if !others_live && let Some(first) = self.process_mut("") {
+            told.extend(first.tell());
+        }
+        told
+    }
+
+    /// Whether a process was killed for memory that nobody was told of.
+    pub(super) fn has_new_kills(&mut self) -> bool {
+        self.memory.as_mut().is_some_and(Memory::has_new_kills)
+    }
+
+    /// The answers that were held back, and may be given now.
+    pub(super) fn release(&mut self, now: Instant) -> Result<Vec<Held>> {
+        let released = self.processes.iter_mut().map(|process| process.release(now));
+        released.filter_map(Result::transpose).collect()
+    }
+
+    /// Closes the streams of what has ended, as far as somebody has what is in them.
+    pub(super) fn close_streams(&mut self, now: Instant) -> Result<()> {
+        let mut done = Ok(());
+        for process in &mut self.processes {
+            let Some(since) = process.ending else {
+                continue;
+            };
+            // A client has its answer before it is told that nothing more comes.
+            if process.held.is_some() {
+                continue;
+            }
+            let ended = process.streams.end();
+            if since + READERS <= now || !matches!(ended, Ok(false)) {
+                process.streams = Streams::default();
+                process.ending = None;
+            }
+            done = done.and(ended.map(drop));
+        }
+        done
+    }
+
+    /// When it must be looked at again.
+    pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
+        let of = |process: &Process| match process.ending {
+            Some(_) if process.streams.waits_for_readers() => Some(now + LOOK_AGAIN),
+            Some(since) => Some(since + READERS),
+            None if process.held.is_some() => Some(now + LOOK_AGAIN),
+            None => process.deadline(),
+        };
+        self.processes.iter().filter_map(of).min()
+    }
+
+    /// What to wait for.
+    pub(super) fn interests<'a>(&'a self, into: &mut Vec<Interest<'a, Source>>) {
+        let when = |now| if now { EventFlags::IN } else { EventFlags::empty() };
+        if let Some((notice, first)) = self
+            .memory
+            .as_ref()
+            .and_then(|memory| memory.notice.as_ref())
+            .zip(self.processes.first())
+        {
+            into.push(Interest {
+                source: Source::Memory(first.number),
+                fd: notice.as_fd(),
+                flags: if notice.is_exceptional() {
+                    EventFlags::PRI
+                } else {
+                    EventFlags::IN
+                },
+            });
+        }
+        for process in &self.processes {
+            into.extend(process.awaited().into_iter().map(|awaited| Interest {
+                source: Source::Making(process.number, awaited.turn),
+                fd: awaited.fd,
+                flags: when(awaited.now),
+            }));
+            into.extend(process.child().map(|child| Interest {
+                source: Source::End(process.number),
+                fd: child.pidfd.as_fd(),
+                flags: when(process.settled().is_some()),
+            }));
+            let streams = process.streams.interests();
+            into.extend(streams.map(|(part, fd, flags)| Interest {
+                source: Source::Stream(process.number, part),
+                fd,
+                flags,
+            }));
+        }
+    }
+
+    /// A process to be executed, which is only known so far.
+    pub(super) fn add(&mut self, number: u32, exec_id: String, stdio: Wanted, stage: Stage) -> Result<()> {
+        if self.process(&exec_id).is_some() {
+            return Err(Error::new(Kind::AlreadyExists, "exec", exec_id)
+                .because(format!("container {} has a process of this name", self.id)));
+        }
+        self.processes.push(Process::new(number, exec_id, stdio, stage));
+        Ok(())
+    }
+}
+
+impl Memory {
+    /// None where nothing accounts it.
+    fn of(group: Group) -> Option<Memory> {
+        let before = group.memory_report().ok()?;
+        // Without it kills are told when the container ends.
+        let notice = group.memory_notice().unwrap_or_default();
+        Some(Memory {
+            group,
+            before,
+            notice,
+            told: 0,
+        })
+    }
+
+    fn has_new_kills(&mut self) -> bool {
+        if let Some(notice) = &self.notice {
+            notice.take();
+        }
+        let report = self.group.memory_report().ok();
+        let kills = report
+            .and_then(|now| now.since(Some(&self.before)))
+            .map_or(0, |kill| kill.kills);
+        let more = kills > self.told;
+        self.told = self.told.max(kills);
+        more
+    }
+
+    /// What was killed since the container began, if anything was.
+    fn oom(&self, first_process: bool) -> Option<Oom> {
+        let kill = self.group.memory_report().ok()?.since(Some(&self.before))?;
+        Some(Oom {
+            limit: kill.limit,
+            group: kill.group,
+            kills: kill.kills,
+            first_process,
+        })
+    }
+}

@@ -1,0 +1,57 @@
+//! `delete`: ends what a supervisor left that is gone, or does not answer, and says how its container ended.
+
+use super::arguments::Arguments;
+use super::container::{EXIT_RECORD, LONGEST_RECORD};
+use super::serve::{bury, containers_home};
+use super::start;
+use crate::protocol::Exit;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tare_error::{Kind, Result};
+use tare_lifecycle::ContainerId;
+use tare_spec_containerd::Message;
+use tare_spec_containerd::task::DeleteResponse;
+
+/// What runc's shim says of a container whose end it did not see: killed.
+const KILLED: u32 = 137;
+
+/// Ends the container, if there is one, and what its supervisor left, where that is gone; what is to be said on standard output.
+///
+/// It may be called again. The exit is the one on record, where its supervisor had written one.
+pub(super) fn delete(arguments: &Arguments) -> Result<Vec<u8>> {
+    let group = start::bundle(arguments).and_then(|bundle| start::group(arguments, &bundle));
+    // A bundle that cannot be read any more belongs to a container of a group of its own, if to any.
+    let group = group.unwrap_or_else(|_| arguments.id.clone());
+    let ended = end(arguments)?;
+    bury(&arguments.namespace, &group)?;
+    Ok(ended)
+}
+
+/// Ends the container, if there is one.
+fn end(arguments: &Arguments) -> Result<Vec<u8>> {
+    let home = containers_home(&arguments.namespace);
+    let container = match home.container(&ContainerId::parse(&arguments.id)?) {
+        Ok(container) => container,
+        Err(e) if e.kind() == Kind::NotFound => return Ok(answer(0, None)),
+        Err(e) => return Err(e),
+    };
+    let pid = container.record().init.as_ref().map_or(0, |init| init.pid);
+    let path = container.folder().join(EXIT_RECORD);
+    let exit = tare_store::read(&path, LONGEST_RECORD)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<Exit>(&bytes).ok());
+    container.delete(true)?;
+    Ok(answer(pid.unsigned_abs(), exit))
+}
+
+fn answer(pid: u32, exit: Option<Exit>) -> Vec<u8> {
+    let (exit_status, at) = match exit {
+        Some(exit) => (u32::from(exit.code), UNIX_EPOCH + Duration::from_nanos(exit.at)),
+        None => (KILLED, SystemTime::now()),
+    };
+    DeleteResponse {
+        pid,
+        exit_status,
+        exited_at: Some(at.into()),
+    }
+    .encode_to_vec()
+}

@@ -1,0 +1,149 @@
+//! A supervisor's first steps under containerd: it leaves everything of its starter's.
+
+use super::arguments::Arguments;
+use super::publisher::Publisher;
+use super::service::Service;
+use crate::pod::{Entry, PodDir};
+use crate::record::SupervisorRecord;
+use crate::signals::Signals;
+use crate::supervisor::{Home, Journal, keep_from_the_oom_killer, leave_mount_namespace};
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use tare_error::{Context, Error, Kind, Report, Result};
+
+/// Where everything lies that a reboot undoes.
+const RUN: &str = "/run/tare";
+
+/// Is the supervisor, until nobody needs it. Its listening socket is standard input; standard output is closed once it
+/// serves, and gets the reason where it cannot.
+pub(super) fn serve(arguments: &Arguments) -> Result<()> {
+    let service = settle(arguments)?;
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+    rustix::stdio::dup2_stdout(null.op("open", "/dev/null")?).op("close", "stdout")?;
+    service.run()
+}
+
+/// Where the library keeps the containers of a namespace.
+pub(super) fn containers_home(namespace: &str) -> tare_lifecycle::Home {
+    tare_lifecycle::Home::at(Path::new(RUN).join("containerd").join(namespace))
+}
+
+fn settle(arguments: &Arguments) -> Result<Service> {
+    let listener = take_listener()?;
+    let signals = Signals::of_supervisor()?;
+    rustix::process::setsid().op("leave the session of", "the starter")?;
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    rustix::process::chdir("/").op("change to", "/")?;
+    let name = name(&arguments.namespace, &arguments.id);
+    let pod = pod(&name)?;
+    pod.write(Entry::Supervisor, &SupervisorRecord::own()?)?;
+    let mut journal = Journal::new(pod);
+    let mut odd = |done: Result<()>| {
+        if let Err(error) = done {
+            journal.note(Report::new(&error));
+        }
+    };
+    let oom_score = keep_from_the_oom_killer();
+    if host_mounts_arrive()? {
+        odd(leave_mount_namespace());
+    }
+    let home = Home::enter(&name).unwrap_or_else(|error| {
+        odd(Err(error));
+        Home::none()
+    });
+    Ok(Service {
+        address: socket_of(&listener)?,
+        containers_home: containers_home(&arguments.namespace),
+        home,
+        signals,
+        listener,
+        journal,
+        publisher: Publisher::new(&arguments.namespace, events_address()),
+        connections: Vec::new(),
+        containers: Vec::new(),
+        next: 0,
+        // As runc's shim has it: containers end before their engine does.
+        oom_score: oom_score.ok().map(|score| (score + 1).min(1000)),
+        alone_since: Instant::now(),
+        leave_by: None,
+    })
+}
+
+/// The name of a group's supervisor, its folder's and its cgroup's.
+fn name(namespace: &str, group: &str) -> String {
+    format!("{namespace}.{group}")
+}
+
+fn pods() -> PathBuf {
+    Path::new(RUN).join("pods")
+}
+
+/// The folder of this supervisor's own: who it is, and what it found odd.
+fn pod(name: &str) -> Result<PodDir> {
+    let pods = pods();
+    let mut private = std::fs::DirBuilder::new();
+    let made = private.mode(0o700).recursive(true).create(&pods);
+    made.op("make folder", pods.display())?;
+    PodDir::create(pods.join(name))
+}
+
+/// Removes what the supervisor of a group has left, where that is gone.
+pub(super) fn bury(namespace: &str, group: &str) -> Result<()> {
+    let pod = match PodDir::open(pods().join(name(namespace, group))) {
+        Ok(pod) => pod,
+        Err(e) if e.kind() == Kind::NotFound => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    if pod.supervisor_alive()? {
+        return Ok(());
+    }
+    pod.end_orphan()?;
+    pod.remove()
+}
+
+/// Takes the listening socket away from stdin, where it came in, and puts nothing in its place.
+fn take_listener() -> Result<OwnedFd> {
+    let listener = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3).op("take", "stdin")?;
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+    rustix::stdio::dup2_stdin(null.op("open", "/dev/null")?).op("close", "stdin")?;
+    let listens = rustix::net::sockopt::socket_acceptconn(&listener);
+    match listens {
+        Ok(true) => Ok(listener),
+        _ => Err(Error::new(Kind::Invalid, "take", "stdin")
+            .because("it is no socket that listens")
+            .hint("a supervisor is started by containerd, not by hand")),
+    }
+}
+
+fn socket_of(listener: &OwnedFd) -> Result<PathBuf> {
+    let address = rustix::net::getsockname(listener).op("look at", "the socket")?;
+    let address = rustix::net::SocketAddrUnix::try_from(address).op("look at", "the socket")?;
+    let path = address.path_bytes().unwrap_or_default();
+    Ok(PathBuf::from(String::from_utf8_lossy(path).into_owned()))
+}
+
+/// Where containerd takes events.
+#[expect(clippy::disallowed_methods, reason = "containerd says it in the environment")]
+fn events_address() -> Option<PathBuf> {
+    let address = std::env::var("TTRPC_ADDRESS")
+        .ok()
+        .filter(|address| !address.is_empty())?;
+    Some(PathBuf::from(address.strip_prefix("unix://").unwrap_or(&address)))
+}
+
+/// Whether what is mounted on the host later would come into a copy of this mount namespace: a pod's network namespace and
+/// volumes are mounted after its supervisor is born. Where nothing propagates the starter's own namespace is kept.
+fn host_mounts_arrive() -> Result<bool> {
+    let path = "/proc/self/mountinfo";
+    let table = std::fs::read_to_string(path).op("read", path)?;
+    let root = table.lines().find(|line| line.split(' ').nth(4) == Some("/"));
+    Ok(root.is_some_and(|line| {
+        let optional = line.split(' ').skip(6).take_while(|field| *field != "-");
+        optional
+            .into_iter()
+            .any(|field| field.starts_with("shared:") || field.starts_with("master:"))
+    }))
+}

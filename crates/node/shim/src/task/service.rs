@@ -1,0 +1,392 @@
+//! The loop: what containerd asks, what the containers do, and when to leave.
+
+use super::connection::{Asked, Connection};
+use super::container::{Container, Progress};
+use super::publisher::Publisher;
+use super::source::Source;
+use crate::clock::Earliest;
+use crate::poller::{Interest, Poller};
+use crate::signals::Signals;
+use crate::supervisor::{Home, Journal};
+use rustix::event::epoll::EventFlags;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::net::SocketFlags;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tare_error::{Error, Report, Result};
+use tare_spec_containerd::Message;
+use tare_spec_containerd::events::{TaskCreate, TaskExecStarted, TaskExit, TaskIo, TaskOom, TaskStart};
+use tare_spec_containerd::task::{CreateTaskResponse, StartResponse, WaitResponse};
+use tare_ttrpc::{Code, Status};
+
+/// How many connections there may be at once. containerd has one, and one more while it restarts.
+const MOST_CONNECTIONS: usize = 64;
+/// How long a supervisor without containers and connections stays: containerd has died between two of its steps.
+const ALONE: Duration = Duration::from_secs(30);
+/// How long leaving waits for containerd to hear the last events.
+const TELLING: Duration = Duration::from_secs(2);
+
+/// A running supervisor.
+#[derive(Debug)]
+pub(super) struct Service {
+    /// Where containerd reaches it.
+    pub(super) address: PathBuf,
+    /// Where the library keeps its containers.
+    pub(super) containers_home: tare_lifecycle::Home,
+    pub(super) home: Home,
+    pub(super) signals: Signals,
+    pub(super) listener: OwnedFd,
+    pub(super) journal: Journal,
+    pub(super) publisher: Publisher,
+    pub(super) connections: Vec<Connection>,
+    pub(super) containers: Vec<Container>,
+    /// The next number of a connection or a process.
+    pub(super) next: u32,
+    /// The starter's score, which a container has that asks for none.
+    pub(super) oom_score: Option<i32>,
+    pub(super) alone_since: Instant,
+    pub(super) leave_by: Option<Instant>,
+}
+
+impl Service {
+    /// Runs until containerd needs it no more.
+    pub(super) fn run(mut self) -> Result<()> {
+        let mut poller = Poller::new()?;
+        loop {
+            self.progress();
+            if self.may_leave() {
+                return self.leave();
+            }
+            let deadline = self.deadline();
+            let mut wanted = Vec::new();
+            self.interests(&mut wanted);
+            poller.want(&wanted)?;
+            for (source, _) in poller.wait(deadline.left().as_ref())? {
+                self.act(source);
+            }
+        }
+    }
+
+    fn act(&mut self, source: Source) {
+        match source {
+            Source::Listener => self.accept(),
+            Source::Signals => {
+                while let Some(signal) = self.signals.next() {
+                    self.journal.note(format_args!("signal {signal} ignored"));
+                }
+            }
+            Source::Publisher => self.publisher.heard(),
+            Source::Connection(number) => self.serve(number),
+            Source::Making(number, _) => self.advance(number),
+            Source::End(number) => self.with(number, |container| container.look_at_end(number)),
+            Source::Memory(number) => self.look_at_memory(number),
+            Source::Stream(number, _) => self.with(number, |container| {
+                let mut processes = container.processes.iter_mut();
+                let process = processes.find(|process| process.number == number);
+                process.map_or(Ok(()), |process| process.streams.pump())
+            }),
+        }
+    }
+
+    /// Does something with the container of a process; what goes wrong is noted.
+    fn with(&mut self, number: u32, act: impl FnOnce(&mut Container) -> Result<()>) {
+        if let Some(container) = self.container_of(number)
+            && let Err(error) = act(container)
+        {
+            self.journal.note(Report::new(&error));
+        }
+    }
+
+    fn container_of(&mut self, number: u32) -> Option<&mut Container> {
+        let has = |container: &&mut Container| container.processes.iter().any(|p| p.number == number);
+        self.containers.iter_mut().find(has)
+    }
+
+    /// Takes a connection, if it is of the same user or root.
+    fn accept(&mut self) {
+        let Ok(socket) = rustix::net::accept_with(&self.listener, SocketFlags::CLOEXEC) else {
+            return;
+        };
+        let allowed = match rustix::net::sockopt::socket_peercred(&socket) {
+            Ok(peer) => peer.uid.is_root() || peer.uid == rustix::process::geteuid(),
+            Err(_) => false,
+        };
+        if !allowed || self.connections.len() >= MOST_CONNECTIONS {
+            self.journal
+                .note("a connection was refused: of another user, or one too many");
+            return;
+        }
+        let number = self.number();
+        self.connections.push(Connection::new(number, socket));
+    }
+
+    /// A number for a connection or a process; none is used twice.
+    pub(super) fn number(&mut self) -> u32 {
+        self.next += 1;
+        self.next
+    }
+
+    /// Reads what came and does it.
+    fn serve(&mut self, number: u32) {
+        let Some(at) = self.connections.iter().position(|c| c.number == number) else {
+            return;
+        };
+        let Some(calls) = self.connections.get_mut(at).and_then(Connection::receive) else {
+            drop(self.connections.swap_remove(at));
+            return;
+        };
+        for call in calls {
+            let asked = Asked {
+                connection: number,
+                stream: call.stream,
+            };
+            if let Some(outcome) = self.call(asked, &call).transpose() {
+                self.answer(asked, outcome);
+            }
+        }
+    }
+
+    pub(super) fn answer(&mut self, asked: Asked, outcome: Result<Vec<u8>, Status>) {
+        let mut connections = self.connections.iter_mut();
+        if let Some(connection) = connections.find(|c| c.number == asked.connection) {
+            connection.answer(asked.stream, outcome);
+        }
+    }
+
+    /// Goes on with a process that is being made or started.
+    pub(super) fn advance(&mut self, number: u32) {
+        let Service {
+            containers, signals, ..
+        } = self;
+        let has = |container: &&mut Container| container.processes.iter().any(|p| p.number == number);
+        let Some(container) = containers.iter_mut().find(has) else {
+            return;
+        };
+        // What is started here, a hook say, blocks no signal.
+        let progress = match signals.released(|| container.advance(number)) {
+            Ok(progress) => progress,
+            Err(error) => return self.journal.note(Report::new(&error)),
+        };
+        let id = container.id.clone();
+        match progress {
+            Progress::Goes => {}
+            Progress::Created { asked, pid } => {
+                let event = created(container, pid);
+                self.publisher.publish(&event);
+                self.answer_when_read(number, asked, CreateTaskResponse { pid }.encode_to_vec());
+            }
+            Progress::Started { asked, exec_id, pid } => {
+                if exec_id.is_empty() {
+                    let container_id = id;
+                    self.publisher.publish(&TaskStart { container_id, pid });
+                } else {
+                    let container_id = id;
+                    self.publisher.publish(&TaskExecStarted {
+                        container_id,
+                        exec_id,
+                        pid,
+                    });
+                }
+                self.answer_when_read(number, asked, StartResponse { pid }.encode_to_vec());
+            }
+            Progress::Failed {
+                asked,
+                error,
+                never_made,
+            } => {
+                if never_made {
+                    self.containers.retain(|container| container.id != id);
+                }
+                self.answer(asked, Err(told(&error)));
+            }
+        }
+    }
+
+    /// Answers once somebody reads what the process writes.
+    fn answer_when_read(&mut self, number: u32, asked: Asked, answer: Vec<u8>) {
+        let container = self.container_of(number);
+        let process = container.and_then(|c| c.processes.iter_mut().find(|p| p.number == number));
+        match process {
+            Some(process) => process.hold(asked, answer),
+            None => self.answer(asked, Ok(answer)),
+        }
+    }
+
+    fn look_at_memory(&mut self, number: u32) {
+        let killed = self.container_of(number).is_some_and(Container::has_new_kills);
+        if let Some(container_id) = self.container_of(number).filter(|_| killed).map(|c| c.id.clone()) {
+            self.publisher.publish(&TaskOom { container_id });
+        }
+    }
+
+    /// Makes the steps that need no event of their own.
+    fn progress(&mut self) {
+        let now = Instant::now();
+        let due: Vec<u32> = self.overdue(now);
+        due.into_iter().for_each(|number| self.advance(number));
+        self.release(now);
+        self.tell_ends();
+        for container in &mut self.containers {
+            if let Err(error) = container.close_streams(now) {
+                self.journal.note(Report::new(&error));
+            }
+        }
+        self.connections.retain_mut(|connection| {
+            connection.expire(now);
+            connection.flush()
+        });
+        self.publisher.advance();
+        if !self.containers.is_empty() || !self.connections.is_empty() {
+            self.alone_since = now;
+        }
+    }
+
+    /// Gives the answers that waited for readers.
+    fn release(&mut self, now: Instant) {
+        let mut released = Vec::new();
+        for container in &mut self.containers {
+            match container.release(now) {
+                Ok(held) => released.extend(held),
+                Err(error) => self.journal.note(Report::new(&error)),
+            }
+        }
+        for held in released {
+            self.answer(held.asked, Ok(held.answer));
+        }
+    }
+
+    /// What is being made and has taken too long: a hook, by its timeout.
+    fn overdue(&self, now: Instant) -> Vec<u32> {
+        let processes = self.containers.iter().flat_map(|container| &container.processes);
+        let late = processes.filter(|process| process.deadline().is_some_and(|deadline| deadline <= now));
+        late.map(|process| process.number).collect()
+    }
+
+    /// Tells of processes that have ended: that memory ran out before that they ended.
+    fn tell_ends(&mut self) {
+        let mut answers = Vec::new();
+        for container in &mut self.containers {
+            let ends = container.ends_to_tell();
+            if ends.iter().any(|(exec_id, _, _)| exec_id.is_empty()) && container.has_new_kills() {
+                let container_id = container.id.clone();
+                self.publisher.publish(&TaskOom { container_id });
+            }
+            for (exec_id, ended, waiters) in ends {
+                let exit = TaskExit {
+                    container_id: container.id.clone(),
+                    id: if exec_id.is_empty() {
+                        container.id.clone()
+                    } else {
+                        exec_id
+                    },
+                    pid: ended.pid.unsigned_abs(),
+                    exit_status: u32::from(ended.code),
+                    exited_at: Some(ended.at.into()),
+                };
+                self.publisher.publish(&exit);
+                let answer = WaitResponse {
+                    exit_status: exit.exit_status,
+                    exited_at: exit.exited_at,
+                };
+                answers.extend(waiters.into_iter().map(|asked| (asked, answer)));
+            }
+        }
+        for (asked, answer) in answers {
+            self.answer(asked, Ok(answer.encode_to_vec()));
+        }
+    }
+
+    fn deadline(&self) -> Earliest {
+        let now = Instant::now();
+        let mut earliest = Earliest::default();
+        for connection in &self.connections {
+            earliest.add(connection.deadline());
+        }
+        for container in &self.containers {
+            earliest.add(container.deadline(now));
+        }
+        earliest.add(self.publisher.deadline());
+        earliest.add(self.leave_by);
+        if self.containers.is_empty() && self.connections.is_empty() {
+            earliest.add(Some(self.alone_since + ALONE));
+        }
+        earliest
+    }
+
+    fn interests<'a>(&'a self, into: &mut Vec<Interest<'a, Source>>) {
+        into.push(Interest {
+            source: Source::Listener,
+            fd: self.listener.as_fd(),
+            flags: EventFlags::IN,
+        });
+        into.push(Interest {
+            source: Source::Signals,
+            fd: self.signals.as_fd(),
+            flags: EventFlags::IN,
+        });
+        into.extend(self.publisher.interest().map(|(fd, flags)| Interest {
+            source: Source::Publisher,
+            fd,
+            flags,
+        }));
+        into.extend(self.connections.iter().map(|connection| Interest {
+            source: Source::Connection(connection.number),
+            fd: connection.as_fd(),
+            flags: connection.flags(),
+        }));
+        for container in &self.containers {
+            container.interests(into);
+        }
+    }
+
+    /// Whether nothing is left to do: containerd has said so, or nobody is there.
+    fn may_leave(&mut self) -> bool {
+        let now = Instant::now();
+        match self.leave_by {
+            Some(by) => self.publisher.is_done() || by <= now,
+            None => {
+                self.containers.is_empty() && self.connections.is_empty() && self.alone_since + ALONE <= now
+            }
+        }
+    }
+
+    /// From now on it only tells what is still to be told.
+    pub(super) fn begin_to_leave(&mut self) {
+        self.leave_by.get_or_insert_with(|| Instant::now() + TELLING);
+    }
+
+    /// The end.
+    fn leave(mut self) -> Result<()> {
+        // Whoever asked for this has its answer before the connection ends.
+        self.connections.retain_mut(Connection::flush);
+        // A later supervisor may have the address by now, where this one was given up.
+        let _ = std::fs::remove_file(&self.address);
+        let left = self.home.leave();
+        left.and(self.journal.pod().remove())
+    }
+}
+
+/// The event that a container was made.
+fn created(container: &mut Container, pid: u32) -> TaskCreate {
+    let stdio = container.process("").map(|first| first.stdio.clone());
+    TaskCreate {
+        container_id: container.id.clone(),
+        bundle: container.bundle.display().to_string(),
+        rootfs: std::mem::take(&mut container.rootfs),
+        io: stdio.map(|stdio| TaskIo {
+            stdin: stdio.stdin,
+            stdout: stdio.stdout,
+            stderr: stdio.stderr,
+            terminal: stdio.terminal,
+        }),
+        checkpoint: String::new(),
+        pid,
+    }
+}
+
+/// A failure as containerd's clients read it.
+pub(super) fn told(error: &Error) -> Status {
+    let words = tare_lifecycle::words_of_runc(error);
+    let text = format!("{words}{}", Report::new(error));
+    Status::new(Code::of(error.kind()), text)
+}

@@ -1,0 +1,224 @@
+//! The standard streams of a process, where containerd's client wants them.
+//!
+//! Without a terminal nothing is copied: the process gets the client's FIFOs themselves. It has its outputs open for
+//! reading and writing, so that a client that goes away is no `SIGPIPE`; we keep the writing end of its input until
+//! the client says that it ends (`CloseIO`), and that of its outputs until somebody has come to read. A terminal's other
+//! end is ours, and what goes over it is copied, as much as fits.
+
+mod relay;
+
+use relay::Relay;
+use rustix::event::epoll::EventFlags;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
+use std::path::{Path, PathBuf};
+use tare_error::{Context, Error, Kind, Result};
+
+/// Where a client wants the streams of a process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) stdin: String,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
+    pub(super) terminal: bool,
+}
+
+/// What the process gets; closed here once it has it.
+#[derive(Debug)]
+pub(super) struct Ends {
+    pub(super) stdin: OwnedFd,
+    pub(super) stdout: OwnedFd,
+    pub(super) stderr: OwnedFd,
+}
+
+/// What is ours of a process's streams.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    /// The writing end of its input.
+    input: Option<OwnedFd>,
+    /// The writing ends of its outputs, with their names.
+    outputs: Vec<(OwnedFd, PathBuf)>,
+    /// The output that a terminal's relay writes to, until somebody reads it.
+    unread: Option<PathBuf>,
+    relay: Option<Relay>,
+}
+
+/// Something of a terminal that is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The terminal's other end.
+    Terminal,
+    /// The FIFO of its input.
+    Input,
+    /// The FIFO of its output.
+    Output,
+}
+
+impl Streams {
+    /// Opens what a process without a terminal gets.
+    pub(super) fn open(wanted: &Wanted) -> Result<(Streams, Ends)> {
+        let mut streams = Streams::default();
+        let stdin = match wanted.stdin.as_str() {
+            "" => null(OFlags::RDONLY)?,
+            path => streams.open_input(path)?,
+        };
+        let stdout = streams.open_output(&wanted.stdout)?;
+        let stderr = streams.open_output(&wanted.stderr)?;
+        let ends = Ends {
+            stdin,
+            stdout,
+            stderr,
+        };
+        Ok((streams, ends))
+    }
+
+    /// Takes over the other end of a process's terminal.
+    pub(super) fn of_terminal(wanted: &Wanted, master: OwnedFd) -> Result<Streams> {
+        let mut streams = Streams::default();
+        let input = match wanted.stdin.as_str() {
+            "" => None,
+            path => {
+                let reader = open(path, OFlags::RDONLY | OFlags::NONBLOCK)?;
+                streams.input = Some(open(path, OFlags::WRONLY | OFlags::NONBLOCK)?);
+                Some(reader)
+            }
+        };
+        let output = match wanted.stdout.as_str() {
+            "" => None,
+            path => Some(streams.open_terminal_output(path)?),
+        };
+        streams.relay = Some(Relay::new(master, input, output)?);
+        Ok(streams)
+    }
+
+    /// The process's end of its input; ours is kept. First the reader, without which no writer can be opened (fifo(7)).
+    fn open_input(&mut self, path: &str) -> Result<OwnedFd> {
+        let reader = open(path, OFlags::RDONLY | OFlags::NONBLOCK)?;
+        self.input = Some(open(path, OFlags::WRONLY | OFlags::NONBLOCK)?);
+        rustix::fs::fcntl_setfl(&reader, OFlags::empty()).op("set the flags of", path)?;
+        Ok(reader)
+    }
+
+    fn open_output(&mut self, wanted: &str) -> Result<OwnedFd> {
+        if wanted.is_empty() {
+            return null(OFlags::WRONLY);
+        }
+        if let Some(path) = wanted.strip_prefix("file://") {
+            return append(path);
+        }
+        if let Some((scheme, _)) = wanted.split_once("://") {
+            return Err(Error::new(Kind::Unsupported, "open", wanted)
+                .because(format!("streams to {scheme}:// are not served"))
+                .hint("give a FIFO, or file:// with a path"));
+        }
+        if !is_fifo(wanted)? {
+            return append(wanted);
+        }
+        let its = open(wanted, OFlags::RDWR)?;
+        self.outputs
+            .push((open(wanted, OFlags::WRONLY)?, PathBuf::from(wanted)));
+        Ok(its)
+    }
+
+    fn open_terminal_output(&mut self, wanted: &str) -> Result<OwnedFd> {
+        if wanted.contains("://") || !is_fifo(wanted)? {
+            return self.open_output(wanted);
+        }
+        // A writer cannot be opened without waiting where nobody reads, so somebody does for a moment.
+        let reader = open(wanted, OFlags::RDWR)?;
+        let writer = open(wanted, OFlags::WRONLY | OFlags::NONBLOCK)?;
+        drop(reader);
+        self.unread = Some(PathBuf::from(wanted));
+        Ok(writer)
+    }
+
+    /// Whether somebody has come to read every output: what is written before could be lost, as a client that finds a
+    /// process ended reads no more where it has not begun to.
+    pub(super) fn are_read(&mut self) -> Result<bool> {
+        if let Some(path) = self.unread.take_if(|path| is_read(path))
+            && let Some(relay) = &mut self.relay
+        {
+            // From now on its reader may go and another one come.
+            relay.write_to(open(&path.to_string_lossy(), OFlags::RDWR | OFlags::NONBLOCK)?);
+        }
+        Ok(self.unread.is_none() && self.outputs.iter().all(|(_, path)| is_read(path)))
+    }
+
+    /// The client has nothing more to say to the process: whoever else writes there still may.
+    pub(super) fn close_input(&mut self) {
+        self.input = None;
+    }
+
+    /// The process has ended. Whether everything is closed: an output that nobody reads yet waits for its reader, as what
+    /// is in it would be lost.
+    pub(super) fn end(&mut self) -> Result<bool> {
+        self.input = None;
+        self.outputs.retain(|(_, path)| !is_read(path));
+        if let Some(relay) = &mut self.relay {
+            if !relay.drain()? {
+                return Ok(false);
+            }
+            self.relay = None;
+        }
+        Ok(self.outputs.is_empty())
+    }
+
+    /// Whether outputs wait for their readers.
+    pub(super) fn waits_for_readers(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
+    /// Gives a terminal a size; a process without one has none.
+    pub(super) fn resize(&self, rows: u16, columns: u16) -> Result<()> {
+        self.relay
+            .as_ref()
+            .map_or(Ok(()), |relay| relay.resize(rows, columns))
+    }
+
+    /// Copies what there is to copy.
+    pub(super) fn pump(&mut self) -> Result<()> {
+        self.relay.as_mut().map_or(Ok(()), Relay::pump)
+    }
+
+    /// What to wait for.
+    pub(super) fn interests(&self) -> impl Iterator<Item = (Part, BorrowedFd<'_>, EventFlags)> {
+        self.relay.iter().flat_map(Relay::interests)
+    }
+}
+
+/// Whether somebody reads a FIFO besides those who have it open for writing.
+fn is_read(path: &Path) -> bool {
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    // One that is gone will never be read.
+    !matches!(rustix::fs::open(path, flags, Mode::empty()), Err(Errno::NXIO))
+}
+
+fn is_fifo(path: &str) -> Result<bool> {
+    let found = rustix::fs::stat(path).op("open", path)?;
+    Ok(FileType::from_raw_mode(found.st_mode) == FileType::Fifo)
+}
+
+fn open(path: &str, flags: OFlags) -> Result<OwnedFd> {
+    let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY;
+    rustix::fs::open(path, flags, Mode::empty()).op("open", path)
+}
+
+fn append(path: &str) -> Result<OwnedFd> {
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOCTTY;
+    rustix::fs::open(path, flags, Mode::from_raw_mode(0o600)).op("open", path)
+}
+
+fn null(flags: OFlags) -> Result<OwnedFd> {
+    open("/dev/null", flags)
+}
+
+impl Ends {
+    pub(super) fn as_stdio(&self) -> tare_container::Stdio<'_> {
+        tare_container::Stdio::Fds {
+            stdin: self.stdin.as_fd(),
+            stdout: self.stdout.as_fd(),
+            stderr: self.stderr.as_fd(),
+        }
+    }
+}

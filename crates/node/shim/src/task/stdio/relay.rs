@@ -1,0 +1,186 @@
+//! What goes over a terminal, both ways: one read's worth at a time, kept until it is written.
+
+use super::Part;
+use rustix::event::epoll::EventFlags;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use tare_error::{Context, Result};
+
+/// What one read brings; a terminal hands out no more at once.
+const READ: usize = 4096;
+
+/// A terminal's other end, and the FIFOs that lead to the client.
+#[derive(Debug)]
+pub(super) struct Relay {
+    master: OwnedFd,
+    /// Keeps the terminal from hanging up while nobody in the container has it open.
+    slave: OwnedFd,
+    input: Option<OwnedFd>,
+    output: Option<OwnedFd>,
+    to_client: Waiting,
+    to_container: Waiting,
+}
+
+/// Bytes that were read, and not written yet. Holds no memory while there are none.
+#[derive(Debug, Default)]
+struct Waiting {
+    bytes: Vec<u8>,
+    written: usize,
+}
+
+/// What a look at a side brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moved {
+    Some,
+    Nothing,
+    /// Its other side is gone.
+    End,
+}
+
+impl Relay {
+    pub(super) fn new(master: OwnedFd, input: Option<OwnedFd>, output: Option<OwnedFd>) -> Result<Relay> {
+        let what = "the terminal";
+        let flags = rustix::fs::fcntl_getfl(&master).op("read the flags of", what)?;
+        rustix::fs::fcntl_setfl(&master, flags | OFlags::NONBLOCK).op("set the flags of", what)?;
+        let peer = rustix::pty::OpenptFlags::RDWR
+            | rustix::pty::OpenptFlags::NOCTTY
+            | rustix::pty::OpenptFlags::CLOEXEC;
+        let slave = rustix::pty::ioctl_tiocgptpeer(&master, peer).op("open", what)?;
+        Ok(Relay {
+            master,
+            slave,
+            input,
+            output,
+            to_client: Waiting::default(),
+            to_container: Waiting::default(),
+        })
+    }
+
+    /// Writes there from now on.
+    pub(super) fn write_to(&mut self, output: OwnedFd) {
+        self.output = Some(output);
+    }
+
+    pub(super) fn resize(&self, rows: u16, columns: u16) -> Result<()> {
+        let size = rustix::termios::Winsize {
+            ws_row: rows,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        rustix::termios::tcsetwinsize(&self.slave, size).op("set the size of", "the terminal")
+    }
+
+    /// Copies both ways as far as both sides go.
+    pub(super) fn pump(&mut self) -> Result<()> {
+        while self.out()? == Moved::Some {}
+        while self.inwards()? == Moved::Some {}
+        Ok(())
+    }
+
+    /// Copies what the container has left behind; whether all of it is with the client.
+    pub(super) fn drain(&mut self) -> Result<bool> {
+        while self.out()? == Moved::Some {}
+        Ok(self.to_client.is_empty())
+    }
+
+    fn out(&mut self) -> Result<Moved> {
+        if self.to_client.is_empty() && self.to_client.fill(&self.master)? != Moved::Some {
+            return Ok(Moved::Nothing);
+        }
+        match &self.output {
+            Some(output) => match self.to_client.write(output)? {
+                Moved::End => {
+                    self.output = None;
+                    self.to_client = Waiting::default();
+                    Ok(Moved::Some)
+                }
+                moved => Ok(moved),
+            },
+            // Nobody wants it.
+            None => {
+                self.to_client = Waiting::default();
+                Ok(Moved::Some)
+            }
+        }
+    }
+
+    fn inwards(&mut self) -> Result<Moved> {
+        let Some(input) = &self.input else {
+            return Ok(Moved::Nothing);
+        };
+        if self.to_container.is_empty() {
+            match self.to_container.fill(input)? {
+                Moved::Some => {}
+                Moved::Nothing => return Ok(Moved::Nothing),
+                Moved::End => {
+                    self.input = None;
+                    return Ok(Moved::Nothing);
+                }
+            }
+        }
+        match self.to_container.write(&self.master)? {
+            Moved::End => {
+                self.input = None;
+                Ok(Moved::Nothing)
+            }
+            moved => Ok(moved),
+        }
+    }
+
+    pub(super) fn interests(&self) -> impl Iterator<Item = (Part, BorrowedFd<'_>, EventFlags)> {
+        let when = |wanted: bool, flags: EventFlags| if wanted { flags } else { EventFlags::empty() };
+        let terminal = when(self.to_client.is_empty(), EventFlags::IN)
+            | when(!self.to_container.is_empty(), EventFlags::OUT);
+        let input = when(self.to_container.is_empty(), EventFlags::IN);
+        let output = when(!self.to_client.is_empty(), EventFlags::OUT);
+        [
+            (Part::Terminal, Some(&self.master), terminal),
+            (Part::Input, self.input.as_ref(), input),
+            (Part::Output, self.output.as_ref(), output),
+        ]
+        .into_iter()
+        .filter_map(|(part, fd, flags)| Some((part, fd?.as_fd(), flags)))
+    }
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.written == self.bytes.len()
+    }
+
+    /// Reads once.
+    fn fill(&mut self, from: &OwnedFd) -> Result<Moved> {
+        let mut room = [0; READ];
+        match rustix::io::read(from, &mut room) {
+            Ok(0) => Ok(Moved::End),
+            Ok(n) => {
+                self.bytes = room.get(..n).unwrap_or_default().to_vec();
+                self.written = 0;
+                Ok(Moved::Some)
+            }
+            // EIO: a terminal that nobody has open.
+            Err(Errno::AGAIN | Errno::INTR | Errno::IO) => Ok(Moved::Nothing),
+            Err(e) => Err(e).op("read", "a stream of the container"),
+        }
+    }
+
+    /// Writes once.
+    fn write(&mut self, to: &OwnedFd) -> Result<Moved> {
+        let rest = self.bytes.get(self.written..).unwrap_or_default();
+        match rustix::io::write(to, rest) {
+            Ok(n) => {
+                self.written += n;
+                if self.is_empty() {
+                    *self = Waiting::default();
+                }
+                Ok(Moved::Some)
+            }
+            Err(Errno::AGAIN) => Ok(Moved::Nothing),
+            Err(Errno::INTR) => Ok(Moved::Some),
+            Err(Errno::PIPE | Errno::IO) => Ok(Moved::End),
+            Err(e) => Err(e).op("write", "a stream of the container"),
+        }
+    }
+}
