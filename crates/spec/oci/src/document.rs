@@ -86,7 +86,7 @@ impl<T: Copy> Visitor<'_> for Words<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known: Vec<&str> = self.words.iter().map(|(known, _)| *known).collect();
+        let known: Vec<String> = self.words.iter().map(|(known, _)| format!("`{known}`")).collect();
         write!(f, "one of {}", known.join(", "))
     }
 
