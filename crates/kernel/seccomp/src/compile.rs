@@ -26,7 +26,7 @@ pub enum Reading {
 
 /// Which compiler this is: raised whenever it makes another program of the same policy, so that nobody takes what an
 /// older one has made for its work.
-pub const REVISION: u32 = 1;
+pub const REVISION: u32 = 2;
 
 /// Compiles a policy for the machine's native architecture (see [`native`](crate::native)) as it is loaded.
 ///

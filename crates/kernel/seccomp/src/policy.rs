@@ -141,7 +141,12 @@ fn condition(arg: &Arg) -> Result<Condition, u32> {
 
 /// The flags of the load: those asked for, a listener where a rule needs one, and what follows from both.
 fn flags(seccomp: &Seccomp, rules: &[Rule]) -> Flags {
-    let asked = |flag| seccomp.flags.contains(&flag);
+    // A policy that has no word about flags is loaded without the mitigation of speculative store bypass, which Linux before 5.16
+    // turns on with every filter and programs pay for (runc's and crun's rule).
+    let asked = |flag| match &seccomp.flags {
+        Some(flags) => flags.contains(&flag),
+        None => flag == FilterFlag::SpecAllow,
+    };
     let new_listener = rules.iter().any(|r| r.verdict == Verdict::Notify);
     let tsync = asked(FilterFlag::Tsync);
     Flags {

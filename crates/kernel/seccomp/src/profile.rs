@@ -17,8 +17,8 @@ pub struct Profile {
     architectures: Vec<Arch>,
     #[serde(default, deserialize_with = "list")]
     arch_map: Vec<Family>,
-    #[serde(default, deserialize_with = "list")]
-    flags: Vec<FilterFlag>,
+    #[serde(default)]
+    flags: Option<Vec<FilterFlag>>,
     #[serde(default)]
     listener_path: Option<PathBuf>,
     #[serde(default)]

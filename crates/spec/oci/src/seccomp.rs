@@ -14,8 +14,8 @@ document! {
             pub default_errno_ret: Option<u32>,
             /// Architectures whose calls are filtered; the native one where empty.
             pub architectures: Vec<Arch>,
-            /// Flags of the load.
-            pub flags: Vec<FilterFlag>,
+            /// Flags of the load; where they are absent, whoever loads it chooses.
+            pub flags: Option<Vec<FilterFlag>>,
             /// The socket that gets the notification fd.
             pub listener_path: Option<PathBuf>,
             /// What is sent to that socket besides.

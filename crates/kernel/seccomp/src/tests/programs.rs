@@ -244,11 +244,13 @@ fn unknown_calls_and_foreign_architectures_are_reported() {
 fn flags_follow_the_rules() {
     let bits = |flags: &[FilterFlag], action| {
         let mut policy = policy(vec![rule("mkdir", action, &[])], &[]);
-        policy.flags = flags.to_vec();
+        policy.flags = Some(flags.to_vec());
         compile(&policy, Arch::X86_64).unwrap().flags.bits()
     };
     let (tsync, log, spec, listener, esrch, killable) = (1, 2, 4, 8, 16, 32);
     assert_eq!(bits(&[], Action::Allow), 0);
+    let without_a_word = policy(vec![rule("mkdir", Action::Allow, &[])], &[]);
+    assert_eq!(compile(&without_a_word, Arch::X86_64).unwrap().flags.bits(), spec);
     assert_eq!(
         bits(&[FilterFlag::Log, FilterFlag::SpecAllow], Action::Allow),
         log | spec
@@ -297,7 +299,7 @@ fn whoever_changes_what_is_compiled_raises_the_revision() {
     });
     assert_eq!(
         (crate::REVISION, made),
-        (1, [11767638614303964706, 8291016839577501393]),
+        (2, [11767638614303964706, 8291016839577501393]),
         "raise REVISION and take these values over"
     );
 }
