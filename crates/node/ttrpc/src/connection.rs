@@ -76,20 +76,17 @@ impl Connection {
             match self.stream.write(self.client.output()) {
                 Ok(count) => self.client.sent(count),
                 Err(e) if is_time(&e) => {}
-                Err(e) => return Err(Error::os("call", name, e)),
+                Err(e) => return Err(self.ended(name).from_source(e)),
             }
         }
         let Some(left) = self.left() else { return Ok(None) };
         self.stream.set_read_timeout(left).op("call", name)?;
         let mut piece = [0; PIECE];
         let mut bytes = match self.stream.read(&mut piece) {
-            Ok(0) => {
-                self.client.end();
-                return Err(Error::new(Kind::Unavailable, "call", name).because("the connection has ended"));
-            }
+            Ok(0) => return Err(self.ended(name).because("the connection has ended")),
             Ok(count) => piece.get(..count).unwrap_or_default(),
             Err(e) if is_time(&e) => return Ok(None),
-            Err(e) => return Err(Error::os("call", name, e)),
+            Err(e) => return Err(self.ended(name).from_source(e)),
         };
         // One call at a time: what else is in these bytes answers calls that expired.
         let mut found = None;
@@ -97,6 +94,12 @@ impl Connection {
             found = Some(reply);
         }
         Ok(found)
+    }
+
+    /// Gives up all calls: whatever the kernel says of it, nothing more comes on this connection.
+    fn ended(&mut self, name: Name<'_>) -> Error {
+        self.client.end();
+        Error::new(Kind::Unavailable, "call", name)
     }
 
     /// How long to wait: none inside for ever; none outside where the time is over.
