@@ -1,10 +1,14 @@
 //! ttrpc and the messages of shims against containerd's own code: the program `peer` (tests/ttrpc/peer, in Go), as a
 //! client of ours, as a server for us, and as who says what the bytes of each message are.
 
+mod bed;
 mod client;
+#[path = "../drivers/machine.rs"]
+mod machine;
 mod messages;
 mod serve;
 mod server;
+mod shim;
 
 use tare_kit::Need;
 

@@ -1,0 +1,332 @@
+//! A shim's program on a machine of its own, somebody who hears its events, and a client that calls it as containerd does.
+
+use crate::machine::Machine;
+use rustix::net::{Shutdown, shutdown};
+use std::fs::File;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tare_kit::{Running, World};
+use tare_spec_containerd::{
+    Any, BootstrapAnswer, Message, Service, events, forward, process, runc, task, types, typeurl,
+};
+use tare_ttrpc::{Connection, Limits, Server};
+
+const SOON: Option<Duration> = Some(Duration::from_secs(30));
+
+/// Makes the bundle of $ID in /run/b: a shell script, with a terminal or none, on this machine's own root.
+const BUNDLE: &str = r#"set -e
+mkdir -p /run/b/$ID/rootfs; cd /run/b/$ID; mkfifo log
+runc spec
+jq -c '.process.terminal = (env.TTY == "yes") | .process.args = ["sh", "-c", env.SCRIPT]
+  | .process.capabilities = {} | .linux.namespaces |= map(select(.type != "network")) | .linux.cgroupsPath = "/shim/" + env.ID
+  | .mounts |= map(select(.destination | IN("/proc", "/dev", "/dev/pts")))
+  | .annotations["io.kubernetes.cri.sandbox-id"] = "c"' config.json > new
+mv new config.json"#;
+
+/// containerd's own shim.
+pub(crate) const RUNCS: &str = "containerd-shim-runc-v2";
+
+/// A script that answers TERM with 7.
+pub(crate) const TRAP: &str = "trap 'exit 7' TERM; while :; do sleep 0.05; done";
+
+/// Calls a shim as containerd does; what follows stands in $ARGS.
+pub(crate) const SHIM: &str = r#"cd /run/b/$ID; export TTRPC_ADDRESS=/run/events.sock GRPC_ADDRESS=/run/containerd/containerd.sock MAX_SHIM_VERSION=2 NAMESPACE=default
+exec $SHIM -namespace default -address /run/containerd/containerd.sock -publish-binary /bin/true -id $ID $ARGS"#;
+
+/// A shim's program on a machine, and the events that it has published.
+pub(crate) struct Bed {
+    machine: Machine,
+    /// Somebody on it, so that its root has a name outside.
+    _inside: Running,
+    shim: &'static str,
+    pub(crate) root: PathBuf,
+    events: Arc<Mutex<Vec<String>>>,
+    listener: Arc<UnixListener>,
+    listening: Option<JoinHandle<()>>,
+    logs: Vec<File>,
+}
+
+impl Drop for Bed {
+    fn drop(&mut self) {
+        // What waits for a connection ends with an error.
+        let _ = shutdown(&*self.listener, Shutdown::Both);
+        let _ = self.listening.take().map(JoinHandle::join);
+    }
+}
+
+impl Bed {
+    pub(crate) fn furnish(world: &World, shim: &'static str) -> Bed {
+        let machine = Machine::furnish(world);
+        let mut inside = machine.sh("echo there; exec cat", &[]).start();
+        assert_eq!(inside.line().as_deref(), Some("there"));
+        let root = PathBuf::from(format!("/proc/{}/root", inside.id().as_raw_pid()));
+        let listener = Arc::new(UnixListener::bind(root.join("run/events.sock")).expect("bind"));
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let (heard, doors) = (Arc::clone(&events), Arc::clone(&listener));
+        let listening = std::thread::spawn(move || {
+            // One shim, one connection at a time.
+            while let Ok((stream, _)) = doors.accept() {
+                hear(stream, &heard);
+            }
+        });
+        Bed {
+            machine,
+            _inside: inside,
+            shim,
+            root,
+            events,
+            listener,
+            listening: Some(listening),
+            logs: Vec::new(),
+        }
+    }
+
+    /// Runs a shell script on the machine, about the container of this id.
+    pub(crate) fn run(&self, script: &str, id: &str, more: &[(&str, &str)]) -> String {
+        let variables = [&[("ID", id), ("SHIM", self.shim)], more].concat();
+        self.machine.sh(script, &variables).ok()
+    }
+
+    /// Runs a verb of the shim.
+    pub(crate) fn verb(&self, id: &str, arguments: &str) -> String {
+        self.run(SHIM, id, &[("ARGS", arguments)])
+    }
+
+    /// What a script prints, byte by byte.
+    pub(crate) fn bytes(&self, script: &str, id: &str) -> Vec<u8> {
+        let script = format!("({script}) | od -An -v -tx1");
+        let byte = |hex: &str| u8::from_str_radix(hex, 16).expect("hexadecimal");
+        self.run(&script, id, &[]).split_whitespace().map(byte).collect()
+    }
+
+    /// Makes a bundle, runs `start`, and says what it answered.
+    pub(crate) fn start(&mut self, id: &str, script: &str, tty: &str) -> BootstrapAnswer {
+        self.run(BUNDLE, id, &[("SCRIPT", script), ("TTY", tty)]);
+        // The shim's own log is held open as containerd holds it.
+        let log = self.root.join("run/b").join(id).join("log");
+        let log = File::options().read(true).write(true).open(log);
+        self.logs.push(log.expect("open the log"));
+        serde_json::from_str(&self.verb(id, "start")).expect("an answer in JSON")
+    }
+
+    pub(crate) fn connect(&self, answer: &BootstrapAnswer) -> Connection {
+        let path = answer
+            .address
+            .strip_prefix("unix:///")
+            .expect("a socket's address");
+        Connection::connect(&self.root.join(path)).expect("connect")
+    }
+
+    /// Events so far that `wanted` is in, when there are `count` of them.
+    pub(crate) fn heard(&self, wanted: &str, count: usize) -> Vec<String> {
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            let heard: Vec<String> = self.events.lock().expect("unpoisoned").clone();
+            let found: Vec<String> = heard.into_iter().filter(|line| line.contains(wanted)).collect();
+            if found.len() >= count || Instant::now() > until {
+                return found;
+            }
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Writes down the events of one connection.
+fn hear(mut stream: UnixStream, heard: &Mutex<Vec<String>>) {
+    use std::io::{Read as _, Write as _};
+    let mut server = Server::new(Limits::default());
+    let mut buffer = [0; 4096];
+    while let Ok(count) = stream.read(&mut buffer) {
+        if count == 0 {
+            return;
+        }
+        let mut bytes = &buffer[..count];
+        while let Some(call) = server.next(&mut bytes, Instant::now()) {
+            let request: forward::ForwardRequest = call.message().expect("an event");
+            let envelope = request.envelope.expect("an envelope");
+            heard
+                .lock()
+                .expect("unpoisoned")
+                .push(line_of(&envelope.topic, &envelope.event.expect("an event")));
+            server.answer(call.stream, Ok(b""));
+        }
+        stream.write_all(server.output()).expect("write");
+        server.sent(server.output().len());
+    }
+}
+
+fn line_of(topic: &str, event: &Any) -> String {
+    let what = if let Ok(e) = event.unpack::<events::TaskExit>() {
+        format!("{} {} {}", e.container_id, e.id, e.exit_status)
+    } else if let Ok(e) = event.unpack::<events::TaskDelete>() {
+        format!("{} {:?} {}", e.container_id, e.id, e.exit_status)
+    } else if let Ok(e) = event.unpack::<events::TaskExecAdded>() {
+        format!("{} {}", e.container_id, e.exec_id)
+    } else if let Ok(e) = event.unpack::<events::TaskExecStarted>() {
+        format!("{} {}", e.container_id, e.exec_id)
+    } else {
+        // Field 1 of all others is the container.
+        events::TaskOom::decode(event.value.as_slice())
+            .map(|e| e.container_id)
+            .unwrap_or_default()
+    };
+    format!("{topic} {what}")
+}
+
+/// One line for what a call came to: what `of` makes of the answer, or kind and reason of the failure.
+fn told<A>(outcome: tare_error::Result<A>, of: impl FnOnce(A) -> String) -> String {
+    match outcome {
+        Ok(answer) => of(answer),
+        Err(error) => format!("{:?}: {}", error.kind(), error.reason().unwrap_or_default()),
+    }
+}
+
+/// One connection, and a line for each call.
+pub(crate) struct Talk {
+    connection: Connection,
+    pub(crate) lines: Vec<String>,
+}
+
+impl Talk {
+    pub(crate) fn over(connection: Connection) -> Self {
+        Talk {
+            connection,
+            lines: Vec::new(),
+        }
+    }
+
+    pub(crate) fn ask<A: Message + Default>(
+        &mut self,
+        what: &str,
+        method: &str,
+        request: &impl Message,
+        of: impl FnOnce(A) -> String,
+    ) {
+        let outcome = self
+            .connection
+            .call::<A>(Service::TaskV3.name(), method, request, SOON);
+        self.lines.push(format!("{what}: {}", told(outcome, of)));
+    }
+
+    pub(crate) fn done(&mut self, what: &str, method: &str, request: &impl Message) {
+        self.ask(what, method, request, |()| "ok".to_owned());
+    }
+
+    pub(crate) fn state(&mut self, exec: &str) {
+        let request = task::StateRequest {
+            id: "c".into(),
+            exec_id: exec.into(),
+        };
+        self.ask("state", "State", &request, |a: task::StateResponse| {
+            let exited = a.exited_at.is_some_and(|t| t.seconds > 0);
+            format!(
+                "{} {:?} {} {exited} pid {}",
+                a.id,
+                a.status(),
+                a.exit_status,
+                a.pid > 0
+            )
+        });
+    }
+
+    pub(crate) fn start(&mut self, exec: &str) {
+        let request = task::StartRequest {
+            id: "c".into(),
+            exec_id: exec.into(),
+        };
+        self.ask("start", "Start", &request, |a: task::StartResponse| {
+            format!("pid {}", a.pid > 0)
+        });
+    }
+
+    pub(crate) fn kill(&mut self, exec: &str, signal: u32) {
+        let request = task::KillRequest {
+            id: "c".into(),
+            exec_id: exec.into(),
+            signal,
+            all: false,
+        };
+        self.done(&format!("kill {signal} {exec}"), "Kill", &request);
+    }
+
+    pub(crate) fn exec(&mut self, exec: &str, script: &str) {
+        let process = format!(
+            r#"{{"cwd":"/","args":["sh","-c","{script}"],"env":["PATH=/bin"],"user":{{"uid":0,"gid":0}}}}"#
+        );
+        let request = task::ExecProcessRequest {
+            id: "c".into(),
+            exec_id: exec.into(),
+            spec: Some(Any::json(typeurl::PROCESS, process.into_bytes())),
+            ..task::ExecProcessRequest::default()
+        };
+        self.done(&format!("exec {exec}"), "Exec", &request);
+    }
+
+    pub(crate) fn wait(&mut self, exec: &str) {
+        let request = task::WaitRequest {
+            id: "c".into(),
+            exec_id: exec.into(),
+        };
+        self.ask("wait", "Wait", &request, |a: task::WaitResponse| {
+            a.exit_status.to_string()
+        });
+    }
+
+    pub(crate) fn delete(&mut self, exec: &str) {
+        let request = task::DeleteRequest {
+            id: "c".into(),
+            exec_id: exec.into(),
+        };
+        self.ask("delete", "Delete", &request, |a: task::DeleteResponse| {
+            format!("{} {} pid {}", a.exit_status, a.exited_at.is_some(), a.pid > 0)
+        });
+    }
+
+    pub(crate) fn pids(&mut self) {
+        self.ask(
+            "pids",
+            "Pids",
+            &task::PidsRequest { id: "c".into() },
+            |a: task::PidsResponse| {
+                let details =
+                    |p: &process::ProcessInfo| p.info.as_ref()?.unpack::<runc::ProcessDetails>().ok();
+                let execs: Vec<String> = a
+                    .processes
+                    .iter()
+                    .filter_map(details)
+                    .map(|d| d.exec_id)
+                    .collect();
+                format!("some {} execs {execs:?}", !a.processes.is_empty())
+            },
+        );
+    }
+
+    pub(crate) fn create(&mut self, bundle: &str, io: Option<&str>, terminal: bool) {
+        let mount = types::Mount {
+            r#type: "bind".into(),
+            source: "/".into(),
+            options: vec!["bind".into(), "ro".into()],
+            ..Default::default()
+        };
+        let request = task::CreateTaskRequest {
+            id: "c".into(),
+            bundle: bundle.into(),
+            stdin: io.map(|io| format!("{io}.in")).unwrap_or_default(),
+            stdout: io.map(|io| format!("{io}.out")).unwrap_or_default(),
+            stderr: io
+                .filter(|_| !terminal)
+                .map(|io| format!("{io}.err"))
+                .unwrap_or_default(),
+            terminal,
+            rootfs: vec![mount],
+            options: Some(Any::pack(&runc::Options::default())),
+            ..task::CreateTaskRequest::default()
+        };
+        self.ask("create", "Create", &request, |a: task::CreateTaskResponse| {
+            format!("pid {}", a.pid > 0)
+        });
+    }
+}

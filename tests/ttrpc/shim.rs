@@ -1,0 +1,360 @@
+//! containerd's own shim driven by our client, as containerd drives it: what docs/design/shim-v2.md says of answers, codes,
+//! events and streams, seen. A shim of ours is driven by the same tables.
+
+use crate::bed::{Bed, RUNCS, SHIM, TRAP, Talk};
+use crate::machine::{self, NEEDS};
+use rustix::process::{Pid, Signal, kill_process};
+use std::time::{Duration, Instant};
+use tare_kit::test;
+use tare_spec_containerd::{Any, BootstrapAnswer, Message, Timestamp, task, types, typeurl};
+
+/// Before and after the creation of a container, and the life of an exec.
+fn first_half(talk: &mut Talk) {
+    let connect = task::ConnectRequest { id: "c".into() };
+    let connected = |a: task::ConnectResponse| format!("shim {} task {}", a.shim_pid > 0, a.task_pid > 0);
+    talk.ask("connect", "Connect", &connect, connected);
+    talk.state("");
+    talk.create("/run/b/c", None, false);
+    talk.state("");
+    talk.exec("early", "true");
+    talk.delete("nosuch");
+    talk.start("");
+    talk.start("");
+    talk.state("");
+    talk.ask("connect", "Connect", &connect, connected);
+    talk.exec("e", "exec sleep 1000");
+    talk.exec("e", "true");
+    talk.state("e");
+    talk.kill("e", 9);
+    talk.start("e");
+    talk.pids();
+    talk.kill("e", 9);
+    talk.wait("e");
+    talk.state("e");
+    talk.kill("e", 9);
+    talk.delete("e");
+    talk.delete("e");
+    talk.wait("e");
+}
+
+/// Pause, what changes nothing, and the end.
+fn second_half(talk: &mut Talk) {
+    talk.done("pause", "Pause", &task::PauseRequest { id: "c".into() });
+    talk.state("");
+    talk.exec("late", "true");
+    talk.done("resume", "Resume", &task::ResumeRequest { id: "c".into() });
+    talk.done(
+        "resize",
+        "ResizePty",
+        &task::ResizePtyRequest {
+            id: "c".into(),
+            width: 80,
+            height: 25,
+            ..Default::default()
+        },
+    );
+    talk.done(
+        "close",
+        "CloseIO",
+        &task::CloseIoRequest {
+            id: "c".into(),
+            stdin: true,
+            ..Default::default()
+        },
+    );
+    talk.done(
+        "update",
+        "Update",
+        &task::UpdateTaskRequest {
+            id: "c".into(),
+            resources: Some(Any::json(
+                typeurl::LINUX_RESOURCES,
+                br#"{"pids":{"limit":50}}"#.to_vec(),
+            )),
+            ..Default::default()
+        },
+    );
+    talk.ask(
+        "stats",
+        "Stats",
+        &task::StatsRequest { id: "c".into() },
+        |a: task::StatsResponse| a.stats.map(|any| any.type_url).unwrap_or_default(),
+    );
+    talk.delete("");
+    talk.done(
+        "shutdown",
+        "Shutdown",
+        &task::ShutdownRequest {
+            id: "c".into(),
+            now: false,
+        },
+    );
+    talk.done("no such method", "Frobnicate", &());
+    talk.exec("f", "exec sleep 1000");
+    talk.start("f");
+    talk.kill("", 15);
+    talk.wait("");
+    talk.state("");
+    talk.pids();
+    talk.kill("", 9);
+    talk.exec("after", "true");
+    talk.start("");
+    talk.delete("");
+    talk.state("");
+    talk.delete("");
+}
+
+/// What containerd's shim says to all that. Its `Internal` is the code UNKNOWN: a failure that it has no word for.
+const SAID: &[&str] = &[
+    "connect: shim true task false",
+    "state: NotFound: container not created: not found",
+    "create: pid true",
+    "state: c Created 0 false pid true",
+    "exec early: ok",
+    "delete: NotFound: process does not exist nosuch: not found",
+    "start: pid true",
+    "start: Internal: cannot start a running process",
+    "state: c Running 0 false pid true",
+    "connect: shim true task true",
+    "exec e: ok",
+    "exec e: AlreadyExists: id e: already exists",
+    "state: e Created 0 false pid false",
+    "kill 9 e: Conflict: process not created: failed precondition",
+    "start: pid true",
+    "pids: some true execs [\"e\"]",
+    "kill 9 e: ok",
+    "wait: 137",
+    "state: e Stopped 137 true pid true",
+    "kill 9 e: NotFound: process already finished: not found",
+    "delete: 137 true pid true",
+    "delete: NotFound: process does not exist e: not found",
+    "wait: NotFound: process does not exist e: not found",
+    "pause: ok",
+    "state: c Paused 0 false pid true",
+    "exec late: Internal: cannot exec in a paused state",
+    "resume: ok",
+    "resize: ok",
+    "close: ok",
+    "update: ok",
+    "stats: io.containerd.cgroups.v1.Metrics",
+    "delete: Internal: cannot delete a running process",
+    "shutdown: ok",
+    "no such method: Unsupported: method Frobnicate",
+    "exec f: ok",
+    "start: pid true",
+    "kill 15 : ok",
+    "wait: 7",
+    "state: c Stopped 7 true pid true",
+    "pids: some false execs []",
+    "kill 9 : NotFound: process already finished: not found",
+    "exec after: Internal: cannot exec in a stopped state",
+    "start: Internal: cannot start a stopped process",
+    "delete: 7 true pid true",
+    "state: NotFound: container not created: not found",
+    "delete: NotFound: container not created: not found",
+];
+
+const HEARD: &[&str] = &[
+    "/tasks/create c",
+    "/tasks/exec-added c early",
+    "/tasks/start c",
+    "/tasks/exec-added c e",
+    "/tasks/exec-started c e",
+    "/tasks/exit c e 137",
+    "/tasks/paused c",
+    "/tasks/resumed c",
+    "/tasks/exec-added c f",
+    "/tasks/exec-started c f",
+    "/tasks/exit c f 137",
+    "/tasks/exit c c 7",
+    "/tasks/delete c \"\" 7",
+];
+
+/// Where the group's last container is gone, so is the shim, and its socket.
+fn ends(bed: &Bed, answer: &BootstrapAnswer, talk: &mut Talk) {
+    talk.done(
+        "shutdown",
+        "Shutdown",
+        &task::ShutdownRequest {
+            id: "c".into(),
+            now: false,
+        },
+    );
+    // As containerd, which takes it for success that the shim is gone before it has answered.
+    let last = talk.lines.pop().unwrap_or_default();
+    assert!(
+        last == "shutdown: ok" || last.starts_with("shutdown: Unavailable"),
+        "{last}"
+    );
+    let path = answer
+        .address
+        .strip_prefix("unix:///")
+        .expect("a socket's address");
+    let until = Instant::now() + Duration::from_secs(20);
+    while bed.root.join(path).exists() {
+        assert!(Instant::now() < until, "{path} is there still");
+        std::thread::yield_now();
+    }
+    machine::remove_group("/shim");
+    assert_eq!(
+        machine::groups()
+            .iter()
+            .filter(|g| g.starts_with("/shim"))
+            .count(),
+        0
+    );
+}
+
+#[test]
+fn calls_and_events() {
+    test(NEEDS, |world| {
+        let mut bed = Bed::furnish(world, RUNCS);
+        let answer = bed.start("c", TRAP, "no");
+        assert_eq!((answer.version, answer.protocol.as_str()), (3, "ttrpc"));
+        let sum = "printf %s /run/containerd/containerd.sock/default/c | sha256sum | cut -d' ' -f1";
+        let sum = bed.run(sum, "c", &[]);
+        assert_eq!(answer.address, format!("unix:///run/containerd/s/{}", sum.trim()));
+        // Another container of the pod has the same shim.
+        assert_eq!(bed.start("second", TRAP, "no"), answer);
+        let mut talk = Talk::over(bed.connect(&answer));
+        first_half(&mut talk);
+        second_half(&mut talk);
+        assert_eq!(talk.lines, SAID);
+        assert_eq!(bed.heard("/tasks/", HEARD.len()), HEARD);
+        ends(&bed, &answer, &mut talk);
+    });
+}
+
+/// FIFOs as a client of containerd makes them; what is written into the standard input; all of the output, whose end
+/// comes when the process ends, before anything is deleted.
+fn streams(bed: &mut Bed, script: &str, tty: &str, input: &str) -> (Vec<String>, String) {
+    let answer = bed.start("c", script, tty);
+    bed.run("mkfifo /run/io.in /run/io.out /run/io.err", "c", &[]);
+    let read = |name: &str| {
+        let path = bed.root.join("run").join(name);
+        std::thread::spawn(move || std::fs::read_to_string(path).expect("read the output"))
+    };
+    let readers = [Some(read("io.out")), (tty == "no").then(|| read("io.err"))];
+    let mut talk = Talk::over(bed.connect(&answer));
+    talk.create("/run/b/c", Some("/run/io"), tty == "yes");
+    assert_eq!(talk.lines, ["create: pid true"]);
+    talk.done(
+        "resize",
+        "ResizePty",
+        &task::ResizePtyRequest {
+            id: "c".into(),
+            width: 81,
+            height: 26,
+            ..Default::default()
+        },
+    );
+    talk.start("");
+    std::fs::write(bed.root.join("run/io.in"), input).expect("write the input");
+    if tty == "no" {
+        // The writer is gone, and the process reads on until this.
+        talk.done(
+            "close",
+            "CloseIO",
+            &task::CloseIoRequest {
+                id: "c".into(),
+                stdin: true,
+                ..Default::default()
+            },
+        );
+    }
+    talk.wait("");
+    let output = readers
+        .into_iter()
+        .flatten()
+        .map(|r| r.join().expect("the output ends"))
+        .collect();
+    talk.delete("");
+    ends(bed, &answer, &mut talk);
+    (talk.lines, output)
+}
+
+#[test]
+fn streams_end_with_their_process() {
+    test(NEEDS, |world| {
+        let mut bed = Bed::furnish(world, RUNCS);
+        let said = |code: u32| {
+            let last = [format!("wait: {code}"), format!("delete: {code} true pid true")];
+            ["create: pid true", "resize: ok", "start: pid true", "close: ok"]
+                .map(str::to_owned)
+                .into_iter()
+                .chain(last)
+                .collect::<Vec<_>>()
+        };
+        let (lines, output) = streams(
+            &mut bed,
+            "cat; echo end; echo bad >&2; exit 3",
+            "no",
+            "one\ntwo\n",
+        );
+        assert_eq!((lines, output.as_str()), (said(3), "one\ntwo\nend\nbad\n"));
+    });
+}
+
+#[test]
+fn a_terminal_has_its_size() {
+    test(NEEDS, |world| {
+        let mut bed = Bed::furnish(world, RUNCS);
+        let (lines, output) = streams(
+            &mut bed,
+            "stty -echo size; read x; echo got $x; exit 4",
+            "yes",
+            "word\n",
+        );
+        assert_eq!(lines[..3], ["create: pid true", "resize: ok", "start: pid true"]);
+        assert_eq!(lines[3..], ["wait: 4", "delete: 4 true pid true"]);
+        assert!(
+            output.contains("26 81\r\n") && output.ends_with("got word\r\n"),
+            "{output:?}"
+        );
+    });
+}
+
+/// The shim is killed under a container: `delete` ends that, says so, and may be said again.
+#[test]
+fn delete_cleans_up_after_a_shim() {
+    test(NEEDS, |world| {
+        let mut bed = Bed::furnish(world, RUNCS);
+        let answer = bed.start("c", TRAP, "no");
+        let mut talk = Talk::over(bed.connect(&answer));
+        talk.create("/run/b/c", None, false);
+        talk.start("");
+        let (mut shim, mut init) = (0, 0);
+        talk.ask(
+            "connect",
+            "Connect",
+            &task::ConnectRequest { id: "c".into() },
+            |a: task::ConnectResponse| {
+                (shim, init) = (a.shim_pid, a.task_pid);
+                String::new()
+            },
+        );
+        let pid = |n: u32| Pid::from_raw(i32::try_from(n).expect("a pid")).expect("not 0");
+        kill_process(pid(shim), Signal::KILL).expect("kill the shim");
+        for _ in 0..2 {
+            let bytes = bed.bytes(&SHIM.replace("$ARGS", "-bundle /run/b/c delete 2>/dev/null"), "c");
+            let answer = task::DeleteResponse::decode(bytes.as_slice()).expect("an answer");
+            assert_eq!((answer.exit_status, answer.pid), (137, init));
+            assert!(answer.exited_at.and_then(Timestamp::time).is_some());
+        }
+        machine::remove_group("/shim");
+    });
+}
+
+#[test]
+fn a_shim_says_what_it_is() {
+    test(NEEDS, |world| {
+        let bed = Bed::furnish(world, RUNCS);
+        assert!(bed.run("$SHIM -v", "c", &[]).contains("Version:"));
+        let bytes = bed.bytes("$SHIM -info </dev/null", "c");
+        let info = types::RuntimeInfo::decode(bytes.as_slice()).expect("an answer");
+        assert_eq!(info.name, "io.containerd.runc.v2");
+        let features = info.features.expect("features");
+        assert_eq!(features.type_url, typeurl::FEATURES);
+        assert!(String::from_utf8_lossy(&features.value).contains("\"idmap\":{\"enabled\":true"));
+    });
+}
