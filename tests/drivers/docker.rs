@@ -12,7 +12,7 @@ macro_rules! serve {
     ($options:literal) => {
         concat!(
             "mkdir -p /run/docker; cat > /run/serve <<'END'\n",
-            "dockerd --bridge=none --iptables=false --ip6tables=false --live-restore --pidfile /run/dockerd.pid ",
+            "PATH=/opt/tare:$PATH dockerd --bridge=none --iptables=false --ip6tables=false --live-restore --pidfile /run/dockerd.pid ",
             "--add-runtime tare=/opt/tare/tare-runtime --default-runtime tare ",
             $options,
             " >>/tmp/log 2>&1 </dev/null &\n",
@@ -31,6 +31,13 @@ const DOCKER: Engine = Engine {
     list: "docker ps -aq",
     clear: "docker ps -aq | xargs -r docker rm -f",
     keeps: &["/docker"],
+};
+
+/// The same with our shim, which makes the containers by itself.
+const SHIM: Engine = Engine {
+    runtimes: ["io.containerd.runc.v2", "io.containerd.tare.v2"],
+    keeps: &["/docker", "/tare/supervisors", "/tare"],
+    ..DOCKER
 };
 
 /// The same with every container in a user namespace.

@@ -28,6 +28,7 @@ pub(crate) struct Engine {
 }
 
 /// One row: a script which is run with `$R`, the runtime, and `$N`, a name of its own.
+#[derive(Clone)]
 pub(crate) struct Row {
     name: &'static str,
     script: &'static str,
@@ -37,6 +38,7 @@ pub(crate) struct Row {
 }
 
 /// What a row's script prints.
+#[derive(Clone)]
 enum Prints {
     Same,
     This(&'static str),
@@ -138,6 +140,12 @@ pub(crate) fn run(world: &World, engine: &Engine, rows: &[Row]) {
 }
 
 impl Row {
+    /// The same, with turns one after the other.
+    pub(crate) const fn apart(mut self) -> Row {
+        self.apart = true;
+        self
+    }
+
     /// What is wrong, where something is. `attempt` tells the names of two attempts apart.
     fn failure(&self, machine: &Machine, engine: &Engine, attempt: &str) -> Option<String> {
         let script = format!("{}\n{}", engine.prelude, self.script);

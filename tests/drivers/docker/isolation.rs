@@ -1,8 +1,8 @@
 //! What a container sees and may do.
 
-use super::DOCKER;
+use super::{DOCKER, SHIM};
 use crate::machine::NEEDS;
-use crate::table::{Row, run, same, says};
+use crate::table::{Row, differs, run, same, says};
 use tare_kit::test;
 
 macro_rules! looks {
@@ -28,6 +28,24 @@ const LOOKS: &[Row] = looks! {
     "looks with devices", "--device /dev/zero:/dev/nil:r --device /dev/null:/dev/deep/null --device-cgroup-rule 'b 7:* rmw'";
 };
 
+/// Mounts below one that is read-only.
+macro_rules! below {
+    () => {
+        "mkdir -p /tmp/$N/d/e; mount -t tmpfs t /tmp/$N/d/e
+        for o in readonly readonly,bind-recursive=writable readonly,bind-recursive=disabled readonly,bind-recursive=readonly,bind-propagation=rprivate; do run --rm --mount type=bind,source=/tmp/$N/d,target=/p,$o busybox sh -c 'touch /p/x && echo top; touch /p/e/x && echo below' 2>/dev/null; done; umount /tmp/$N/d/e"
+    };
+}
+
+const RECURSIVE: &[Row] = &[says("read-only recursively", below!(), "below")];
+
+/// docker asks a runtime that it executes itself what it can do, and takes a shim's for one that can nothing.
+const SHIM_RECURSIVE: &[Row] = &[differs(
+    "read-only recursively",
+    below!(),
+    "below",
+    "below\nbelow",
+)];
+
 const FILES: &[Row] = &[
     says("volumes", "mkdir -p /tmp/$N/d; echo from > /tmp/$N/d/f
         run --rm -v /tmp/$N/d:/a -v /tmp/$N/d:/b:ro -v /tmp/$N/d/f:/file:ro -v $N:/named busybox sh -c 'cat /a/f /b/f /file; echo to > /a/g; touch /b/x 2>&1 | sed \"s/.*: //\"; (echo y >/file) 2>&1 | sed \"s/.*: //\"; echo v > /named/v'
@@ -37,8 +55,6 @@ const FILES: &[Row] = &[
         for p in rprivate rslave rshared private slave shared; do run --rm --mount type=bind,source=/tmp/$N/d,target=/p,bind-propagation=$p busybox sh -c 'grep \" /p \" /proc/self/mountinfo | sed \"s/:[0-9]*//g\" | cut -d\" \" -f5-8'; done
         run -d --mount type=bind,source=/tmp/$N/d,target=/p,bind-propagation=rslave busybox sleep 1000 >/dev/null
         mkdir /tmp/$N/d/e; mount -t tmpfs t /tmp/$N/d/e; touch /tmp/$N/d/e/seen; docker exec $N ls /p/e; umount /tmp/$N/d/e; docker exec $N ls /p/e; end; umount /tmp/$N/d"),
-    same("read-only recursively", "mkdir -p /tmp/$N/d/e; mount -t tmpfs t /tmp/$N/d/e
-        for o in readonly readonly,bind-recursive=writable readonly,bind-recursive=disabled readonly,bind-recursive=readonly,bind-propagation=rprivate; do run --rm --mount type=bind,source=/tmp/$N/d,target=/p,$o busybox sh -c 'touch /p/x && echo top; touch /p/e/x && echo below' 2>/dev/null; done; umount /tmp/$N/d/e"),
     says("volumes of another", "run -v /data busybox sh -c 'echo kept > /data/x'; docker run --rm --runtime $R --network none --volumes-from $N busybox cat /data/x; docker rm -v $N >/dev/null", "kept"),
     same("home", "mkdir /tmp/$N; printf 'five:x:5:5::/home/five:\\nroot:x:0:0::/elsewhere:' > /tmp/$N/passwd; h() { run --rm \"$@\" busybox sh -c 'echo $HOME'; }
         h; h -e HOME=; h -e HOME=/x; h -u nobody; h -u 1234; h -v /tmp/$N/passwd:/etc/passwd; h -v /tmp/$N/passwd:/etc/passwd -u 5; h -v /tmp/$N:/etc/passwd 2>/dev/null; h --tmpfs /etc
@@ -70,10 +86,27 @@ fn what_it_sees() {
 
 #[test]
 fn files() {
-    test(NEEDS, |world| run(world, &DOCKER, FILES));
+    test(NEEDS, |world| run(world, &DOCKER, &[FILES, RECURSIVE].concat()));
 }
 
 #[test]
 fn shared_namespaces() {
     test(NEEDS, |world| run(world, &DOCKER, SHARING));
+}
+
+#[test]
+fn shim_sees() {
+    test(NEEDS, |world| run(world, &SHIM, LOOKS));
+}
+
+#[test]
+fn shim_files() {
+    test(NEEDS, |world| {
+        run(world, &SHIM, &[FILES, SHIM_RECURSIVE].concat())
+    });
+}
+
+#[test]
+fn shim_shared_namespaces() {
+    test(NEEDS, |world| run(world, &SHIM, SHARING));
 }

@@ -1,6 +1,6 @@
 //! A container's life: run, stop, kill, pause, restart, exec, attach, and how each ends.
 
-use super::DOCKER;
+use super::{DOCKER, SHIM};
 use crate::machine::NEEDS;
 use crate::table::{Row, differs, run, same, says};
 use tare_kit::test;
@@ -160,4 +160,24 @@ fn exec() {
 #[test]
 fn terminals() {
     test(NEEDS, |world| run(world, &DOCKER, TERMINALS));
+}
+
+#[test]
+fn shim_ends() {
+    test(NEEDS, |world| run(world, &SHIM, ENDS));
+}
+
+#[test]
+fn shim_stop_kill_pause_restart() {
+    test(NEEDS, |world| run(world, &SHIM, STOPS));
+}
+
+#[test]
+fn shim_exec() {
+    test(NEEDS, |world| run(world, &SHIM, EXECS));
+}
+
+#[test]
+fn shim_terminals() {
+    test(NEEDS, |world| run(world, &SHIM, TERMINALS));
 }

@@ -1,6 +1,6 @@
 //! Limits, and what they do.
 
-use super::DOCKER;
+use super::{DOCKER, SHIM};
 use crate::machine::NEEDS;
 use crate::table::{Row, run, same, says};
 use tare_kit::test;
@@ -24,4 +24,9 @@ const LIMITS: &[Row] = &[
 #[test]
 fn limits() {
     test(NEEDS, |world| run(world, &DOCKER, LIMITS));
+}
+
+#[test]
+fn shim_limits() {
+    test(NEEDS, |world| run(world, &SHIM, LIMITS));
 }

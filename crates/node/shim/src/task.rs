@@ -28,7 +28,10 @@ mod stdio;
 
 pub use arguments::{Action, Arguments};
 
+use std::io::Read;
 use tare_error::{Error, Kind, Result};
+use tare_spec_containerd::types::{RuntimeInfo, RuntimeVersion};
+use tare_spec_containerd::{Any, Message, typeurl};
 
 /// Does what containerd started this program for; what is to be said on standard output.
 ///
@@ -40,9 +43,7 @@ pub fn run(arguments: &Arguments) -> Result<Vec<u8>> {
         Action::Delete => delete::delete(arguments),
         Action::Serve => serve::serve(arguments).map(|()| Vec::new()),
         Action::Version => Ok(version().into_bytes()),
-        Action::Info => {
-            Err(Error::new(Kind::Unsupported, "describe", "the runtime").because("-info is not served yet"))
-        }
+        Action::Info => info(),
     }
 }
 
@@ -51,4 +52,29 @@ fn version() -> String {
         "containerd-shim-tare-v2:\n  Version:  {}\n",
         env!("CARGO_PKG_VERSION")
     )
+}
+
+/// What the runtime can do. containerd and docker ask before they offer recursive read-only or idmapped mounts.
+fn info() -> Result<Vec<u8>> {
+    let mut options = Vec::new();
+    // A closed or unreadable one says nothing.
+    let _ = std::io::stdin()
+        .lock()
+        .take(start::MOST_INPUT)
+        .read_to_end(&mut options);
+    let failed = |e| Error::new(Kind::Internal, "describe", "the runtime").from_source(e);
+    let features = serde_json::to_vec(&tare_lifecycle::features()).map_err(failed)?;
+    let info = RuntimeInfo {
+        name: "io.containerd.tare.v2".to_owned(),
+        version: Some(RuntimeVersion {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            revision: String::new(),
+        }),
+        options: Any::decode(options.as_slice())
+            .ok()
+            .filter(|any| !any.type_url.is_empty()),
+        features: Some(Any::json(typeurl::FEATURES, features)),
+        annotations: std::collections::BTreeMap::new(),
+    };
+    Ok(info.encode_to_vec())
 }

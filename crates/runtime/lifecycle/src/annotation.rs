@@ -14,7 +14,7 @@ use tare_error::{Context, Error, Kind, Result};
 
 /// The names of annotations, or where they end in a dot all names that begin so, that change how a container is made
 /// (runtime-spec: `features.md`, "potentiallyUnsafeConfigAnnotations").
-pub const UNSAFE_ANNOTATIONS: &[&str] = &["org.systemd.property.", "run.oci."];
+pub(crate) const UNSAFE_ANNOTATIONS: &[&str] = &["org.systemd.property.", "run.oci."];
 
 const RAW_FILTER: &str = "run.oci.seccomp_bpf_data";
 const KEEP_GROUPS: &str = "run.oci.keep_original_groups";

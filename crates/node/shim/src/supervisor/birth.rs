@@ -11,7 +11,6 @@ use crate::record::SupervisorRecord;
 use crate::signals::Signals;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
-use rustix::mount::MountPropagationFlags;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use tare_error::{Context, Error, Report, Result};
 use tare_sys::CloneFlags;
@@ -91,12 +90,10 @@ pub(crate) fn keep_from_the_oom_killer() -> Result<i32> {
     Ok(before.trim().parse().unwrap_or(0))
 }
 
-/// Leaves the starter's mount namespace for a copy into which the host's later mounts still come, and out of which
-/// none of ours go.
+/// Leaves the starter's mount namespace for a copy. What propagates there does so here: the host's later mounts come, and
+/// a container's own mounts below a volume that is to be shared go out to the host. A supervisor itself mounts nothing.
 pub(crate) fn leave_mount_namespace() -> Result<()> {
-    tare_sys::unshare(CloneFlags::NEWNS).op("leave", "the mount namespace")?;
-    let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
-    rustix::mount::mount_change("/", slave).op("stop", "mounts from going out")
+    tare_sys::unshare(CloneFlags::NEWNS).op("leave", "the mount namespace")
 }
 
 /// Takes the control connection away from stdin, where it came in, and puts nothing in its place.

@@ -15,8 +15,9 @@ use tare_ttrpc::Client;
 const MOST: usize = 2048;
 /// How long containerd may take for one.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long to wait before containerd is looked for again.
-const AGAIN: Duration = Duration::from_millis(500);
+/// How long to wait before containerd is looked for again: first, and at most, after twice as long each time.
+const AGAIN: Duration = Duration::from_millis(20);
+const SELDOM: Duration = Duration::from_secs(1);
 /// What one read brings: answers are empty.
 const READ: usize = 512;
 
@@ -29,6 +30,7 @@ pub(super) struct Publisher {
     waiting: VecDeque<Vec<u8>>,
     link: Option<Link>,
     not_before: Option<Instant>,
+    pause: Duration,
 }
 
 /// A connection, on which the first of those that wait is being told.
@@ -46,6 +48,7 @@ impl Publisher {
             waiting: VecDeque::new(),
             link: None,
             not_before: None,
+            pause: AGAIN,
         }
     }
 
@@ -62,6 +65,12 @@ impl Publisher {
             envelope: Some(event.envelope(&self.namespace, SystemTime::now().into())),
         };
         self.waiting.push_back(request.encode_to_vec());
+    }
+
+    /// containerd is there: it is looked for at once.
+    pub(super) fn hurry(&mut self) {
+        self.not_before = None;
+        self.pause = AGAIN;
     }
 
     /// Whether everything was told.
@@ -83,7 +92,8 @@ impl Publisher {
         }
         if self.step(now).is_none() {
             self.link = None;
-            self.not_before = Some(now + AGAIN);
+            self.not_before = Some(now + self.pause);
+            self.pause = (self.pause * 2).min(SELDOM);
         }
     }
 
@@ -102,7 +112,10 @@ impl Publisher {
             link.write()?;
             // One that containerd will not have (its namespace is gone, say) would be refused for ever.
             match link.read()? {
-                true => drop(self.waiting.pop_front()),
+                true => {
+                    self.waiting.pop_front();
+                    self.pause = AGAIN;
+                }
                 false => break,
             }
         }

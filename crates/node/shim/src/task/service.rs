@@ -21,7 +21,7 @@ use tare_ttrpc::{Code, Status};
 
 /// How many connections there may be at once. containerd has one, and one more while it restarts.
 const MOST_CONNECTIONS: usize = 64;
-/// How long a supervisor without containers and connections stays: containerd has died between two of its steps.
+/// How long a supervisor without connections stays that has no container yet: containerd has died after its start.
 const ALONE: Duration = Duration::from_secs(30);
 /// How long leaving waits for containerd to hear the last events.
 const TELLING: Duration = Duration::from_secs(2);
@@ -44,6 +44,7 @@ pub(super) struct Service {
     pub(super) next: u32,
     /// The starter's score, which a container has that asks for none.
     pub(super) oom_score: Option<i32>,
+    pub(super) had_containers: bool,
     pub(super) alone_since: Instant,
     pub(super) leave_by: Option<Instant>,
 }
@@ -118,6 +119,7 @@ impl Service {
         }
         let number = self.number();
         self.connections.push(Connection::new(number, socket));
+        self.publisher.hurry();
     }
 
     /// A number for a connection or a process; none is used twice.

@@ -22,7 +22,7 @@ const GROUPS: [&str; 2] = ["io.containerd.runc.v2.group", "io.kubernetes.cri.san
 /// The largest configuration that is read.
 const LARGEST: usize = 16 << 20;
 /// The most that standard input may bring.
-const MOST_INPUT: u64 = 1 << 20;
+pub(super) const MOST_INPUT: u64 = 1 << 20;
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 128;
 /// How often another's socket may vanish between two looks.
