@@ -105,6 +105,9 @@ impl Streams {
             return null(OFlags::WRONLY);
         }
         if let Some(path) = wanted.strip_prefix("file://") {
+            // As containerd's own shim: a log may be the first of its folder.
+            let folder = Path::new(path).parent().unwrap_or(Path::new("/"));
+            std::fs::create_dir_all(folder).op("make", folder.display())?;
             return append(path);
         }
         if let Some((scheme, _)) = wanted.split_once("://") {
