@@ -22,12 +22,28 @@ mkdir -p /run/b/$ID/rootfs; cd /run/b/$ID; mkfifo log
 runc spec
 jq -c '.process.terminal = (env.TTY == "yes") | .process.args = ["sh", "-c", env.SCRIPT]
   | .process.capabilities = {} | .linux.namespaces |= map(select(.type != "network")) | .linux.cgroupsPath = "/shim/" + env.ID
-  | .mounts |= map(select(.destination | IN("/proc", "/dev", "/dev/pts")))
+  | .linux.resources.memory.limit = 33554432 | .mounts |= map(select(.destination | IN("/proc", "/dev", "/dev/pts")))
   | .annotations["io.kubernetes.cri.sandbox-id"] = "c"' config.json > new
 mv new config.json"#;
 
-/// containerd's own shim.
-pub(crate) const RUNCS: &str = "containerd-shim-runc-v2";
+/// A shim's program and what it calls itself.
+#[derive(Debug)]
+pub(crate) struct Shim {
+    pub(crate) program: &'static str,
+    pub(crate) name: &'static str,
+}
+
+/// containerd's own.
+pub(crate) const RUNCS: &Shim = &Shim {
+    program: "containerd-shim-runc-v2",
+    name: "io.containerd.runc.v2",
+};
+
+/// The one of this build.
+pub(crate) const OURS: &Shim = &Shim {
+    program: "/opt/tare/containerd-shim-tare-v2",
+    name: "io.containerd.tare.v2",
+};
 
 /// A script that answers TERM with 7.
 pub(crate) const TRAP: &str = "trap 'exit 7' TERM; while :; do sleep 0.05; done";
@@ -41,7 +57,7 @@ pub(crate) struct Bed {
     machine: Machine,
     /// Somebody on it, so that its root has a name outside.
     _inside: Running,
-    shim: &'static str,
+    pub(crate) shim: &'static Shim,
     pub(crate) root: PathBuf,
     events: Arc<Mutex<Vec<String>>>,
     listener: Arc<UnixListener>,
@@ -53,12 +69,15 @@ impl Drop for Bed {
     fn drop(&mut self) {
         // What waits for a connection ends with an error.
         let _ = shutdown(&*self.listener, Shutdown::Both);
-        let _ = self.listening.take().map(JoinHandle::join);
+        // Where a test has failed, a shim may be there still, and nobody waits for it.
+        if !std::thread::panicking() {
+            let _ = self.listening.take().map(JoinHandle::join);
+        }
     }
 }
 
 impl Bed {
-    pub(crate) fn furnish(world: &World, shim: &'static str) -> Bed {
+    pub(crate) fn furnish(world: &World, shim: &'static Shim) -> Bed {
         let machine = Machine::furnish(world);
         let mut inside = machine.sh("echo there; exec cat", &[]).start();
         assert_eq!(inside.line().as_deref(), Some("there"));
@@ -86,7 +105,7 @@ impl Bed {
 
     /// Runs a shell script on the machine, about the container of this id.
     pub(crate) fn run(&self, script: &str, id: &str, more: &[(&str, &str)]) -> String {
-        let variables = [&[("ID", id), ("SHIM", self.shim)], more].concat();
+        let variables = [&[("ID", id), ("SHIM", self.shim.program)], more].concat();
         self.machine.sh(script, &variables).ok()
     }
 
@@ -186,13 +205,16 @@ fn told<A>(outcome: tare_error::Result<A>, of: impl FnOnce(A) -> String) -> Stri
 
 /// One connection, and a line for each call.
 pub(crate) struct Talk {
-    connection: Connection,
+    /// The container.
+    pub(crate) id: String,
+    pub(crate) connection: Connection,
     pub(crate) lines: Vec<String>,
 }
 
 impl Talk {
-    pub(crate) fn over(connection: Connection) -> Self {
+    pub(crate) fn over(id: &str, connection: Connection) -> Self {
         Talk {
+            id: id.to_owned(),
             connection,
             lines: Vec::new(),
         }
@@ -217,7 +239,7 @@ impl Talk {
 
     pub(crate) fn state(&mut self, exec: &str) {
         let request = task::StateRequest {
-            id: "c".into(),
+            id: self.id.clone(),
             exec_id: exec.into(),
         };
         self.ask("state", "State", &request, |a: task::StateResponse| {
@@ -234,7 +256,7 @@ impl Talk {
 
     pub(crate) fn start(&mut self, exec: &str) {
         let request = task::StartRequest {
-            id: "c".into(),
+            id: self.id.clone(),
             exec_id: exec.into(),
         };
         self.ask("start", "Start", &request, |a: task::StartResponse| {
@@ -244,7 +266,7 @@ impl Talk {
 
     pub(crate) fn kill(&mut self, exec: &str, signal: u32) {
         let request = task::KillRequest {
-            id: "c".into(),
+            id: self.id.clone(),
             exec_id: exec.into(),
             signal,
             all: false,
@@ -257,7 +279,7 @@ impl Talk {
             r#"{{"cwd":"/","args":["sh","-c","{script}"],"env":["PATH=/bin"],"user":{{"uid":0,"gid":0}}}}"#
         );
         let request = task::ExecProcessRequest {
-            id: "c".into(),
+            id: self.id.clone(),
             exec_id: exec.into(),
             spec: Some(Any::json(typeurl::PROCESS, process.into_bytes())),
             ..task::ExecProcessRequest::default()
@@ -267,7 +289,7 @@ impl Talk {
 
     pub(crate) fn wait(&mut self, exec: &str) {
         let request = task::WaitRequest {
-            id: "c".into(),
+            id: self.id.clone(),
             exec_id: exec.into(),
         };
         self.ask("wait", "Wait", &request, |a: task::WaitResponse| {
@@ -277,7 +299,7 @@ impl Talk {
 
     pub(crate) fn delete(&mut self, exec: &str) {
         let request = task::DeleteRequest {
-            id: "c".into(),
+            id: self.id.clone(),
             exec_id: exec.into(),
         };
         self.ask("delete", "Delete", &request, |a: task::DeleteResponse| {
@@ -289,7 +311,7 @@ impl Talk {
         self.ask(
             "pids",
             "Pids",
-            &task::PidsRequest { id: "c".into() },
+            &task::PidsRequest { id: self.id.clone() },
             |a: task::PidsResponse| {
                 let details =
                     |p: &process::ProcessInfo| p.info.as_ref()?.unpack::<runc::ProcessDetails>().ok();
@@ -304,7 +326,8 @@ impl Talk {
         );
     }
 
-    pub(crate) fn create(&mut self, bundle: &str, io: Option<&str>, terminal: bool) {
+    /// Creates it from the bundle of its id, with these streams: standard input, output and error.
+    pub(crate) fn create(&mut self, [stdin, stdout, stderr]: [&str; 3], terminal: bool) {
         let mount = types::Mount {
             r#type: "bind".into(),
             source: "/".into(),
@@ -312,14 +335,11 @@ impl Talk {
             ..Default::default()
         };
         let request = task::CreateTaskRequest {
-            id: "c".into(),
-            bundle: bundle.into(),
-            stdin: io.map(|io| format!("{io}.in")).unwrap_or_default(),
-            stdout: io.map(|io| format!("{io}.out")).unwrap_or_default(),
-            stderr: io
-                .filter(|_| !terminal)
-                .map(|io| format!("{io}.err"))
-                .unwrap_or_default(),
+            id: self.id.clone(),
+            bundle: format!("/run/b/{}", self.id),
+            stdin: stdin.into(),
+            stdout: stdout.into(),
+            stderr: stderr.into(),
             terminal,
             rootfs: vec![mount],
             options: Some(Any::pack(&runc::Options::default())),
