@@ -1,9 +1,9 @@
 //! What this machine (or this container around us) offers: hierarchies, their mounts, and where we stand in them.
 
-use crate::mountinfo::{self, MountLine};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use tare_error::{Context, Error, Kind, Result};
+use tare_mount::{MountLine, is_reachable, mount_lines};
 
 /// No mount table is longer; a machine of a hundred thousand mounts has half of it.
 const TABLE_MOST: usize = 32 << 20;
@@ -173,13 +173,13 @@ impl Host {
     /// `Unsupported` where no cgroup file system can be reached.
     pub fn detect(mountinfo: &str, self_cgroup: &str) -> Result<Host> {
         let own = OwnGroups::parse(self_cgroup);
-        let mounts = mountinfo::parse(mountinfo);
+        let mounts = mount_lines(mountinfo);
         let mut hierarchies: Vec<Hierarchy> = Vec::new();
         for mount in &mounts {
             let Some(found) = hierarchy_of(mount, &own) else {
                 continue;
             };
-            if !mountinfo::is_reachable(mount, &mounts) {
+            if !is_reachable(mount, &mounts) {
                 continue;
             }
             match hierarchies.iter_mut().find(|known| known.is_same_tree(&found)) {

@@ -54,7 +54,6 @@ mod dir;
 mod group;
 mod host;
 mod limits;
-mod mountinfo;
 mod notice;
 mod path;
 mod report;

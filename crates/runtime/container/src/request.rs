@@ -4,6 +4,7 @@ use rustix::fd::BorrowedFd;
 use rustix::process::geteuid;
 use std::path::{Path, PathBuf};
 use tare_error::{Context, Result};
+use tare_mount::mount_lines;
 use tare_spec_oci::{Mount, Spec};
 use tare_sys::FilterFlags;
 
@@ -236,19 +237,9 @@ impl Cgroups {
 
 /// The mount points of procfs and sysfs in the text of `mountinfo` (proc_pid_mountinfo(5)), the latest first.
 fn kernel_views(mountinfo: &str) -> Vec<PathBuf> {
-    let points = mountinfo.lines().filter_map(|line| {
-        let (mount, file_system) = line.split_once(" - ")?;
-        let kind = file_system.split(' ').next()?;
-        ["proc", "sysfs"]
-            .contains(&kind)
-            .then(|| mount.split(' ').nth(4))?
-    });
-    let mut views: Vec<PathBuf> = points
-        // What else is escaped does not occur in a path that people mount procfs on.
-        .map(|point| point.replace("\\040", " ").into())
-        .collect();
-    views.reverse();
-    views
+    let lines = mount_lines(mountinfo).into_iter().rev();
+    let views = lines.filter(|line| ["proc", "sysfs"].contains(&line.file_system));
+    views.map(|line| line.at).collect()
 }
 
 /// Reads one of the kernel's short files.

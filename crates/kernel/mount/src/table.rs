@@ -1,25 +1,28 @@
-//! `/proc/self/mountinfo` as far as cgroups need it: which mounts a path look-up can still reach.
+//! The mount table, `/proc/self/mountinfo`: its lines, and which mounts a path look-up can still reach. Pure.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-/// One line of mountinfo (`proc_pid_mountinfo(5)`).
+/// One line of the table (`proc_pid_mountinfo(5)`).
 #[derive(Debug)]
-pub(crate) struct MountLine<'a> {
+pub struct MountLine<'a> {
     id: u32,
     parent: u32,
     /// The directory of the file system that is mounted: for cgroups, the group shown at the mount point.
-    pub(crate) root: String,
-    pub(crate) at: PathBuf,
-    pub(crate) file_system: &'a str,
+    pub root: String,
+    /// Where it is mounted.
+    pub at: PathBuf,
+    /// Its type.
+    pub file_system: &'a str,
     /// Options of the file system: for cgroup v1, the controllers.
-    pub(crate) super_options: &'a str,
-    pub(crate) read_only: bool,
+    pub super_options: &'a str,
+    /// Whether the mount or the file system is read-only.
+    pub read_only: bool,
 }
 
 /// Reads every well-formed line; a line that is not is skipped, as the kernel may add forms.
-pub(crate) fn parse(text: &str) -> Vec<MountLine<'_>> {
+pub fn mount_lines(text: &str) -> Vec<MountLine<'_>> {
     text.lines().filter_map(parse_line).collect()
 }
 
@@ -66,7 +69,7 @@ fn unescape(field: &str) -> Vec<u8> {
 }
 
 /// Whether a look-up of `mount.at` ends in `mount`: false where a later mount covers it or a folder above it.
-pub(crate) fn is_reachable(mount: &MountLine<'_>, all: &[MountLine<'_>]) -> bool {
+pub fn is_reachable(mount: &MountLine<'_>, all: &[MountLine<'_>]) -> bool {
     // The top has no parent in the list (it lies outside our root, or is its own parent).
     let is_top = |m: &MountLine<'_>| m.parent == m.id || !all.iter().any(|above| above.id == m.parent);
     let mut here: Option<&MountLine<'_>> = None;
@@ -121,7 +124,7 @@ mod tests {
 25 24 0:4 /x /sys/fs/cgroup ro - cgroup2 cgroup2 rw
 broken line
 26 20 0:5 / /mnt rw shared:5 master:2 - cgroup2 cgroup2 ro";
-        let all = parse(text);
+        let all = mount_lines(text);
         let reachable: Vec<u32> = all
             .iter()
             .filter(|m| is_reachable(m, &all))
