@@ -60,19 +60,20 @@ pub(crate) struct Bed {
     pub(crate) shim: &'static Shim,
     pub(crate) root: PathBuf,
     events: Arc<Mutex<Vec<String>>>,
-    listener: Arc<UnixListener>,
-    listening: Option<JoinHandle<()>>,
+    ear: Option<Ear>,
     logs: Vec<File>,
+}
+
+/// Who listens to events.
+struct Ear {
+    listener: Arc<UnixListener>,
+    caller: Arc<Mutex<Option<UnixStream>>>,
+    thread: JoinHandle<()>,
 }
 
 impl Drop for Bed {
     fn drop(&mut self) {
-        // What waits for a connection ends with an error.
-        let _ = shutdown(&*self.listener, Shutdown::Both);
-        // Where a test has failed, a shim may be there still, and nobody waits for it.
-        if !std::thread::panicking() {
-            let _ = self.listening.take().map(JoinHandle::join);
-        }
+        self.deafen();
     }
 }
 
@@ -82,25 +83,53 @@ impl Bed {
         let mut inside = machine.sh("echo there; exec cat", &[]).start();
         assert_eq!(inside.line().as_deref(), Some("there"));
         let root = PathBuf::from(format!("/proc/{}/root", inside.id().as_raw_pid()));
-        let listener = Arc::new(UnixListener::bind(root.join("run/events.sock")).expect("bind"));
-        let events = Arc::new(Mutex::new(Vec::new()));
-        let (heard, doors) = (Arc::clone(&events), Arc::clone(&listener));
-        let listening = std::thread::spawn(move || {
-            // One shim, one connection at a time.
-            while let Ok((stream, _)) = doors.accept() {
-                hear(stream, &heard);
-            }
-        });
-        Bed {
+        let mut bed = Bed {
             machine,
             _inside: inside,
             shim,
             root,
-            events,
-            listener,
-            listening: Some(listening),
+            events: Arc::default(),
+            ear: None,
             logs: Vec::new(),
+        };
+        bed.listen();
+        bed
+    }
+
+    /// Listens to events, as containerd does.
+    pub(crate) fn listen(&mut self) {
+        let listener = Arc::new(UnixListener::bind(self.root.join("run/events.sock")).expect("bind"));
+        let caller = Arc::new(Mutex::new(None));
+        let (events, doors, who) = (
+            Arc::clone(&self.events),
+            Arc::clone(&listener),
+            Arc::clone(&caller),
+        );
+        let thread = std::thread::spawn(move || {
+            // One shim, one connection at a time.
+            while let Ok((stream, _)) = doors.accept() {
+                *who.lock().expect("unpoisoned") = stream.try_clone().ok();
+                hear(stream, &events);
+                *who.lock().expect("unpoisoned") = None;
+            }
+        });
+        self.ear = Some(Ear {
+            listener,
+            caller,
+            thread,
+        });
+    }
+
+    /// Listens no more, as a containerd that has been killed.
+    pub(crate) fn deafen(&mut self) {
+        let Some(ear) = self.ear.take() else { return };
+        // Who waits for a connection, or for what comes over it, gets an error.
+        let _ = shutdown(&*ear.listener, Shutdown::Both);
+        if let Some(stream) = ear.caller.lock().expect("unpoisoned").as_ref() {
+            let _ = shutdown(stream, Shutdown::Both);
         }
+        ear.thread.join().expect("it ends");
+        std::fs::remove_file(self.root.join("run/events.sock")).expect("remove the socket");
     }
 
     /// Runs a shell script on the machine, about the container of this id.
@@ -172,7 +201,9 @@ fn hear(mut stream: UnixStream, heard: &Mutex<Vec<String>>) {
                 .push(line_of(&envelope.topic, &envelope.event.expect("an event")));
             server.answer(call.stream, Ok(b""));
         }
-        stream.write_all(server.output()).expect("write");
+        if stream.write_all(server.output()).is_err() {
+            return;
+        }
         server.sent(server.output().len());
     }
 }

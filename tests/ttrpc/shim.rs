@@ -461,6 +461,40 @@ fn clients_come_back_to_two_of_a_pod(bed: &mut Bed) {
     }
 }
 
+/// What happens while nobody listens is told to the next one who does, and holds up nobody.
+fn events_wait_for_containerd(bed: &mut Bed) {
+    let answer = bed.start("c", TRAP, "no");
+    let mut talk = Talk::over("c", bed.connect(&answer));
+    talk.create([""; 3], false);
+    talk.start("");
+    assert_eq!(bed.heard("/tasks/", 2), ["/tasks/create c", "/tasks/start c"]);
+    bed.deafen();
+    talk.exec("e", "exit 5");
+    talk.start("e");
+    talk.wait("e");
+    talk.kill("", 15);
+    talk.wait("");
+    assert_eq!(
+        talk.lines[2..],
+        [
+            "exec e: ok",
+            "start: pid true",
+            "wait: 5",
+            "kill 15 : ok",
+            "wait: 7"
+        ]
+    );
+    bed.listen();
+    let heard = bed.heard("/tasks/", 6);
+    let told =
+        ["exec-added c e", "exec-started c e", "exit c e 5", "exit c c 7"].map(|e| format!("/tasks/{e}"));
+    assert!(told.iter().all(|event| heard.contains(event)), "{heard:?}");
+    // containerd's own tries each again after a time of its own, and so in any order.
+    assert!(heard[2..] == told || bed.shim.name == RUNCS.name, "{heard:?}");
+    talk.delete("");
+    ends(bed, &answer, &mut talk, true);
+}
+
 /// More memory than there may be: a killed child, and then init.
 fn the_lack_of_memory_is_told(bed: &mut Bed) {
     let answer = bed.start("c", "tail /dev/zero; exit 9", "no");
@@ -529,4 +563,5 @@ tests! {
     a_file_takes_output
     clients_come_back_to_two_of_a_pod
     the_lack_of_memory_is_told
+    events_wait_for_containerd
 }
