@@ -1,10 +1,11 @@
-//! What containerd, or whoever reaches its socket, writes to a shim: frames, requests, and the messages in them.
+//! What containerd, or whoever reaches its socket, writes to a shim: frames, requests, and the messages in them; and the same
+//! as answers to a client.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use std::time::{Duration, Instant};
 use tare_spec_containerd::{Message, SandboxMethod, Service, TaskMethod, sandbox, task};
-use tare_ttrpc::{Call, Client, Code, Limits, Server, Status};
+use tare_ttrpc::{Call, Client, Code, Limits, Reply, Server, Status};
 
 const LIMITS: Limits = Limits {
     in_flight: 8,
@@ -20,7 +21,39 @@ fuzz_target!(|input: &[u8]| {
     let pieces = run(bytes, usize::from(*piece).max(1), now, true);
     assert_eq!(whole, pieces);
     understood(&whole.1);
+    assert_eq!(
+        replies(bytes, bytes.len().max(1)),
+        replies(bytes, usize::from(*piece).max(1))
+    );
 });
+
+/// The same bytes as what a server says, in pieces: the ends of sixteen calls.
+fn replies(bytes: &[u8], piece: usize) -> Vec<Reply> {
+    let mut client = Client::new();
+    for _ in 0..16 {
+        let called = client.call("s", "m", b"", None, Instant::now());
+        client.sent(if called.is_ok() { client.output().len() } else { 0 });
+    }
+    let mut found = Vec::new();
+    for part in bytes.chunks(piece) {
+        let mut rest = part;
+        while let Some(reply) = client.next(&mut rest) {
+            found.push(reply);
+        }
+        assert_eq!(rest, b"");
+        assert!(
+            client.held() <= 2 * bytes.len() + 1024,
+            "{} of {}",
+            client.held(),
+            bytes.len()
+        );
+    }
+    let mut left = client.end();
+    left.sort_by_key(|reply| reply.stream);
+    found.extend(left);
+    assert_eq!(found.len(), 16);
+    found
+}
 
 /// Feeds the bytes in pieces and answers every other call at once; between two pieces a successor may take over.
 fn run(bytes: &[u8], piece: usize, now: Instant, successor: bool) -> (Vec<Call>, Vec<u8>) {
