@@ -16,6 +16,7 @@ mod connection;
 mod container;
 mod creation;
 mod delete;
+mod memory;
 mod options;
 mod process;
 mod publisher;

@@ -258,6 +258,16 @@ impl Container {
         change_class(&rdt, self.id.as_str(), &root, pid)
     }
 
+    /// Lets go of its cgroup, which its maker still holds: files in every hierarchy.
+    pub fn let_go(&mut self) -> Option<Group> {
+        self.held.take()
+    }
+
+    /// Holds its cgroup again, so that deleting it need not look for it.
+    pub fn hold(&mut self, group: Group) {
+        self.held = Some(group);
+    }
+
     /// Its folder, for what a supervisor keeps of it; gone with the container.
     pub fn folder(&self) -> &Path {
         &self.folder

@@ -2,6 +2,7 @@
 
 use super::connection::Asked;
 use super::container::Container;
+use super::memory::Memory;
 use super::process::{Process, Stage};
 use super::service::{Service, told};
 use super::stats;
@@ -210,6 +211,7 @@ impl Service {
             Stage::Created(_) => {}
             _ => return Err(running(&request.id)),
         }
+        let home = self.containers_home.clone();
         let container = self.container(&request.id)?;
         if !request.exec_id.is_empty() {
             container.processes.retain(|process| process.number != number);
@@ -218,8 +220,14 @@ impl Service {
         if let Some(process) = container.process("").and_then(Process::child) {
             process.kill_and_reap();
         }
-        if let Some(held) = container.held.take() {
-            held.delete(false)?;
+        let group = container.memory.as_mut().and_then(Memory::take_group);
+        if let Some(mut held) = container.held.take() {
+            group.into_iter().for_each(|group| held.hold(group));
+            if let Err(error) = held.delete(false) {
+                // What is left of it is deleted the next time.
+                container.held = home.container(&ContainerId::parse(&request.id)?).ok();
+                return Err(error);
+            }
         }
         self.containers.retain(|container| container.id != request.id);
         self.publisher.publish(&TaskDelete {

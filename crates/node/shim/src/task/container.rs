@@ -1,17 +1,17 @@
 //! A container: its processes, its memory, and what the library knows of it.
 
 use super::connection::Asked;
+use super::memory::Memory;
 use super::process::{Ended, Held, Process, READERS, Stage};
 use super::stdio::{Streams, Wanted};
 use crate::poller::Interest;
-use crate::protocol::{Exit, Oom};
+use crate::protocol::Exit;
 use crate::task::source::Source;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::AsFd;
 use rustix::process::Signal;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
-use tare_cgroup::{Group, MemoryNotice, MemoryReport};
 use tare_error::{Context, Error, Kind, Result};
 use tare_lifecycle::Made;
 use tare_spec_containerd::types::Mount;
@@ -41,17 +41,6 @@ pub(super) struct Container {
     pub(super) killed: bool,
     /// The first process, then those that were executed.
     pub(super) processes: Vec<Process>,
-}
-
-/// The memory of a container's group.
-#[derive(Debug)]
-pub(super) struct Memory {
-    group: Group,
-    /// What it was when the container began, by which a kill is blamed.
-    before: MemoryReport,
-    notice: Option<MemoryNotice>,
-    /// How many kills were told.
-    told: u64,
 }
 
 /// What came of a step.
@@ -163,9 +152,8 @@ impl Container {
         }
     }
 
-    fn take_made(&mut self, made: Made) -> Result<()> {
-        let group = made.container.group()?;
-        self.memory = group.and_then(Memory::of);
+    fn take_made(&mut self, mut made: Made) -> Result<()> {
+        self.memory = made.container.let_go().and_then(|group| Memory::of(&group));
         self.held = Some(made.container);
         if let Some(first) = self.process_mut("") {
             first.stage = Stage::Created(made.process);
@@ -219,7 +207,7 @@ impl Container {
             return Ok(());
         }
         let by_us = self.killed;
-        if let Some(memory) = &self.memory {
+        if let Some(memory) = &mut self.memory {
             exit.oom = memory.oom(exit.signal == Some(Signal::KILL.as_raw()) && !by_us);
         }
         let recorded = self.record(&exit);
@@ -260,6 +248,17 @@ impl Container {
         self.memory.as_mut().is_some_and(Memory::has_new_kills)
     }
 
+    /// The same, after a notice about memory: where nothing was killed yet, it is looked once more in a moment.
+    pub(super) fn hears_of_kills(&mut self) -> bool {
+        self.memory.as_mut().is_some_and(Memory::heard)
+    }
+
+    /// The same, where that moment has come.
+    pub(super) fn had_kills_after_notice(&mut self, now: Instant) -> bool {
+        let memory = self.memory.as_mut();
+        memory.is_some_and(|memory| memory.is_due(now) && memory.has_new_kills())
+    }
+
     /// The answers that were held back, and may be given now.
     pub(super) fn release(&mut self, now: Instant) -> Result<Vec<Held>> {
         let released = self.processes.iter_mut().map(|process| process.release(now));
@@ -295,26 +294,19 @@ impl Container {
             None if process.held.is_some() => Some(now + LOOK_AGAIN),
             None => process.deadline(),
         };
-        self.processes.iter().filter_map(of).min()
+        let memory = self.memory.as_ref().and_then(Memory::deadline);
+        self.processes.iter().filter_map(of).chain(memory).min()
     }
 
     /// What to wait for.
     pub(super) fn interests<'a>(&'a self, into: &mut Vec<Interest<'a, Source>>) {
         let when = |now| if now { EventFlags::IN } else { EventFlags::empty() };
-        if let Some((notice, first)) = self
-            .memory
-            .as_ref()
-            .and_then(|memory| memory.notice.as_ref())
-            .zip(self.processes.first())
-        {
+        let memory = self.memory.as_ref().and_then(Memory::interest);
+        if let Some(((fd, flags), first)) = memory.zip(self.processes.first()) {
             into.push(Interest {
                 source: Source::Memory(first.number),
-                fd: notice.as_fd(),
-                flags: if notice.is_exceptional() {
-                    EventFlags::PRI
-                } else {
-                    EventFlags::IN
-                },
+                fd,
+                flags,
             });
         }
         for process in &self.processes {
@@ -345,44 +337,5 @@ impl Container {
         }
         self.processes.push(Process::new(number, exec_id, stdio, stage));
         Ok(())
-    }
-}
-
-impl Memory {
-    /// None where nothing accounts it.
-    fn of(group: Group) -> Option<Memory> {
-        let before = group.memory_report().ok()?;
-        // Without it kills are told when the container ends.
-        let notice = group.memory_notice().unwrap_or_default();
-        Some(Memory {
-            group,
-            before,
-            notice,
-            told: 0,
-        })
-    }
-
-    fn has_new_kills(&mut self) -> bool {
-        if let Some(notice) = &self.notice {
-            notice.take();
-        }
-        let report = self.group.memory_report().ok();
-        let kills = report
-            .and_then(|now| now.since(Some(&self.before)))
-            .map_or(0, |kill| kill.kills);
-        let more = kills > self.told;
-        self.told = self.told.max(kills);
-        more
-    }
-
-    /// What was killed since the container began, if anything was.
-    fn oom(&self, first_process: bool) -> Option<Oom> {
-        let kill = self.group.memory_report().ok()?.since(Some(&self.before))?;
-        Some(Oom {
-            limit: kill.limit,
-            group: kill.group,
-            kills: kill.kills,
-            first_process,
-        })
     }
 }

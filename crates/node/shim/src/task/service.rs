@@ -26,6 +26,9 @@ const ALONE: Duration = Duration::from_secs(30);
 /// How long leaving waits for containerd to hear the last events.
 const TELLING: Duration = Duration::from_secs(2);
 
+/// The code of a process that was killed.
+const KILLED: u8 = 128 + 9;
+
 /// A running supervisor.
 #[derive(Debug)]
 pub(super) struct Service {
@@ -215,7 +218,7 @@ impl Service {
     }
 
     fn look_at_memory(&mut self, number: u32) {
-        let killed = self.container_of(number).is_some_and(Container::has_new_kills);
+        let killed = self.container_of(number).is_some_and(Container::hears_of_kills);
         if let Some(container_id) = self.container_of(number).filter(|_| killed).map(|c| c.id.clone()) {
             self.publisher.publish(&TaskOom { container_id });
         }
@@ -227,7 +230,7 @@ impl Service {
         let due: Vec<u32> = self.overdue(now);
         due.into_iter().for_each(|number| self.advance(number));
         self.release(now);
-        self.tell_ends();
+        self.tell_ends(now);
         for container in &mut self.containers {
             if let Err(error) = container.close_streams(now) {
                 self.journal.note(Report::new(&error));
@@ -265,11 +268,15 @@ impl Service {
     }
 
     /// Tells of processes that have ended: that memory ran out before that they ended.
-    fn tell_ends(&mut self) {
+    fn tell_ends(&mut self, now: Instant) {
         let mut answers = Vec::new();
         for container in &mut self.containers {
             let ends = container.ends_to_tell();
-            if ends.iter().any(|(exec_id, _, _)| exec_id.is_empty()) && container.has_new_kills() {
+            // Whoever is told of an end that memory caused has heard of the cause.
+            let killed = ends
+                .iter()
+                .any(|(exec_id, ended, _)| exec_id.is_empty() || ended.code == KILLED);
+            if killed && container.has_new_kills() || container.had_kills_after_notice(now) {
                 let container_id = container.id.clone();
                 self.publisher.publish(&TaskOom { container_id });
             }

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tare_error::{Context, Error, Kind, Result};
@@ -19,6 +20,8 @@ use tare_spec_containerd::{BootstrapAnswer, StartInput};
 const SOCKETS: &str = "/run/containerd/s";
 /// The annotations that put containers into one group, the first that is there.
 const GROUPS: [&str; 2] = ["io.containerd.runc.v2.group", "io.kubernetes.cri.sandbox-id"];
+/// What people see in lists of processes.
+const PROGRAM: &str = "containerd-shim-tare-v2";
 /// The largest configuration that is read.
 const LARGEST: usize = 16 << 20;
 /// The most that standard input may bring.
@@ -152,6 +155,7 @@ fn listen(path: &Path) -> Result<Option<OwnedFd>> {
 fn spawn(arguments: &Arguments, group: &str, path: &Path, listener: OwnedFd) -> Result<()> {
     let (ours, its) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).op("make", "a pipe")?;
     let mut child = Command::new("/proc/self/exe")
+        .arg0(PROGRAM)
         .args(["-namespace", &arguments.namespace, "-id", group])
         .args(["-address", &arguments.address])
         .arg("-socket")

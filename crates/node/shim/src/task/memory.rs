@@ -1,0 +1,106 @@
+//! The memory of a container: what was killed for want of it, and whose limit it was.
+
+use crate::protocol::Oom;
+use rustix::event::epoll::EventFlags;
+use rustix::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+use tare_cgroup::{Group, GroupPath, Host, MemoryNotice, MemoryReport, OomKill};
+
+/// How long the kernel takes from saying that memory ran out to the kill.
+const KILLING: Duration = Duration::from_millis(50);
+/// The memory of a container's group. The group itself is opened when it is looked at: held, it is a file in every
+/// hierarchy, and a pod may have a hundred containers.
+#[derive(Debug)]
+pub(super) struct Memory {
+    host: Host,
+    path: GroupPath,
+    /// The group of a container that has ended and is not deleted yet.
+    group: Option<Group>,
+    /// What it was when the container began, by which a kill is blamed.
+    before: MemoryReport,
+    notice: Option<MemoryNotice>,
+    /// How many kills were told.
+    told: u64,
+    /// When to look once more: version 1 says that memory ran out before it kills.
+    look_at: Option<Instant>,
+}
+
+impl Memory {
+    /// None where nothing accounts it.
+    pub(super) fn of(group: &Group) -> Option<Memory> {
+        let before = group.memory_report().ok()?;
+        // Without it kills are told when the container ends.
+        let notice = group.memory_notice().unwrap_or_default();
+        Some(Memory {
+            host: group.host().clone(),
+            path: group.path().clone(),
+            group: None,
+            before,
+            notice,
+            told: 0,
+            look_at: None,
+        })
+    }
+
+    /// What was killed since the container began, if anything was.
+    fn kills(&self) -> Option<OomKill> {
+        let report = match &self.group {
+            Some(group) => group.memory_report(),
+            None => Group::open(&self.host, &self.path).and_then(|group| group.memory_report()),
+        };
+        report.ok()?.since(Some(&self.before))
+    }
+
+    /// Something was said about it.
+    pub(super) fn heard(&mut self) -> bool {
+        if let Some(notice) = &self.notice {
+            notice.take();
+        }
+        let more = self.has_new_kills();
+        self.look_at = (!more).then(|| Instant::now() + KILLING);
+        more
+    }
+
+    pub(super) fn has_new_kills(&mut self) -> bool {
+        let kills = self.kills().map_or(0, |kill| kill.kills);
+        let more = kills > self.told;
+        self.told = self.told.max(kills);
+        more
+    }
+
+    /// For the record of an end; from now on the group is held, until it goes.
+    pub(super) fn oom(&mut self, first_process: bool) -> Option<Oom> {
+        self.group = Group::open(&self.host, &self.path).ok();
+        let kill = self.kills()?;
+        Some(Oom {
+            limit: kill.limit,
+            group: kill.group,
+            kills: kill.kills,
+            first_process,
+        })
+    }
+
+    /// The group, where it is held.
+    pub(super) fn take_group(&mut self) -> Option<Group> {
+        self.group.take()
+    }
+
+    /// Whether the moment after a notice has come.
+    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+        self.look_at.take_if(|at| *at <= now).is_some()
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.look_at
+    }
+
+    /// What to wait for.
+    pub(super) fn interest(&self) -> Option<(BorrowedFd<'_>, EventFlags)> {
+        let notice = self.notice.as_ref()?;
+        let flags = match notice.is_exceptional() {
+            true => EventFlags::PRI,
+            false => EventFlags::IN,
+        };
+        Some((notice.as_fd(), flags))
+    }
+}
