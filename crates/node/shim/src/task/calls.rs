@@ -253,7 +253,11 @@ impl Service {
             })
         };
         let mut pids: Vec<u32> = match &container.held {
-            Some(held) => held.processes()?.into_iter().map(i32::unsigned_abs).collect(),
+            // A failure here would be the same to it as none.
+            Some(held) => {
+                let pids = held.processes().unwrap_or_default();
+                pids.into_iter().map(i32::unsigned_abs).collect()
+            }
             None => Vec::new(),
         };
         if pids.is_empty() {

@@ -19,8 +19,9 @@ use tare_spec_containerd::events::{TaskCreate, TaskExecStarted, TaskExit, TaskIo
 use tare_spec_containerd::task::{CreateTaskResponse, StartResponse, WaitResponse};
 use tare_ttrpc::{Code, Status};
 
-/// How many connections there may be at once. containerd has one, and one more while it restarts.
-const MOST_CONNECTIONS: usize = 64;
+/// How many connections there may be at once. containerd has one for each container of a pod, and as many more while it
+/// restarts.
+const MOST_CONNECTIONS: usize = 1024;
 /// How long a supervisor without connections stays that has no container yet: containerd has died after its start.
 const ALONE: Duration = Duration::from_secs(30);
 /// How long leaving waits for containerd to hear the last events.
@@ -120,6 +121,8 @@ impl Service {
                 .note("a connection was refused: of another user, or one too many");
             return;
         }
+        // It may be for a container: the address was given to somebody who needs a supervisor.
+        self.leave_by = None;
         let number = self.number();
         self.connections.push(Connection::new(number, socket));
         self.publisher.hurry();
@@ -138,7 +141,7 @@ impl Service {
         };
         let Some(calls) = self.connections.get_mut(at).and_then(Connection::receive) else {
             drop(self.connections.swap_remove(at));
-            return;
+            return self.forget(|asked| asked.connection == number);
         };
         for call in calls {
             let asked = Asked {
@@ -236,14 +239,41 @@ impl Service {
                 self.journal.note(Report::new(&error));
             }
         }
-        self.connections.retain_mut(|connection| {
-            connection.expire(now);
-            connection.flush()
-        });
+        self.flush(now);
         self.publisher.advance();
         if !self.containers.is_empty() || !self.connections.is_empty() {
             self.alone_since = now;
         }
+    }
+
+    /// Writes answers, among them those to calls whose time is over; whom nobody waits for any more is forgotten.
+    fn flush(&mut self, now: Instant) {
+        let mut over = Vec::new();
+        self.connections.retain_mut(|connection| {
+            let number = connection.number;
+            let expired = connection.expire(now).into_iter();
+            over.extend(expired.map(|stream| (number, Some(stream))));
+            let lives = connection.flush();
+            over.extend((!lives).then_some((number, None)));
+            lives
+        });
+        if !over.is_empty() {
+            self.forget(|asked| {
+                let mut gone = over.iter();
+                gone.any(|(number, stream)| {
+                    *number == asked.connection && stream.is_none_or(|s| s == asked.stream)
+                })
+            });
+        }
+    }
+
+    /// Forgets who waits for the end of a process: they would add up while it lives.
+    fn forget(&mut self, gone: impl Fn(&Asked) -> bool) {
+        let processes = self
+            .containers
+            .iter_mut()
+            .flat_map(|container| &mut container.processes);
+        processes.for_each(|process| process.waiters.retain(|asked| !gone(asked)));
     }
 
     /// Gives the answers that waited for readers.
