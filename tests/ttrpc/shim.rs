@@ -485,7 +485,10 @@ fn events_wait_for_containerd(bed: &mut Bed) {
         ]
     );
     bed.listen();
-    let heard = bed.heard("/tasks/", 6);
+    bed.heard("exit c c", 1);
+    let mut heard = bed.heard("/tasks/", 6);
+    // One whose answer was lost is told again.
+    heard.dedup();
     let told =
         ["exec-added c e", "exec-started c e", "exit c e 5", "exit c c 7"].map(|e| format!("/tasks/{e}"));
     assert!(told.iter().all(|event| heard.contains(event)), "{heard:?}");
@@ -493,6 +496,58 @@ fn events_wait_for_containerd(bed: &mut Bed) {
     assert!(heard[2..] == told || bed.shim.name == RUNCS.name, "{heard:?}");
     talk.delete("");
     ends(bed, &answer, &mut talk, true);
+}
+
+/// The same name again, at once: as `docker restart` has it. Nobody hears events meanwhile, so that a shim may be long in
+/// leaving; the one that answers then keeps its container.
+fn a_name_is_used_again_at_once(bed: &mut Bed) {
+    bed.deafen();
+    for round in 0..3 {
+        let answer = match round {
+            0 => bed.start("c", TRAP, "no"),
+            _ => serde_json::from_str(&bed.verb("c", "start")).expect("an answer in JSON"),
+        };
+        let mut talk = Talk::over("c", bed.connect(&answer));
+        talk.create([""; 3], false);
+        talk.start("");
+        if round == 2 {
+            // Longer than a shim takes to leave.
+            let moment = Some(Duration::from_millis(2500));
+            let request = task::WaitRequest {
+                id: "c".into(),
+                ..Default::default()
+            };
+            let wait = talk.connection.call::<task::WaitResponse>(
+                "containerd.task.v3.Task",
+                "Wait",
+                &request,
+                moment,
+            );
+            let error = wait.expect_err("it runs");
+            assert_ne!(error.reason(), Some("the connection has ended"));
+        }
+        talk.kill("", 9);
+        talk.wait("");
+        talk.delete("");
+        talk.done(
+            "shutdown",
+            "Shutdown",
+            &task::ShutdownRequest {
+                id: "c".into(),
+                now: false,
+            },
+        );
+        let said = [
+            "create: pid true",
+            "start: pid true",
+            "kill 9 : ok",
+            "wait: 137",
+            "delete: 137 true pid true",
+        ];
+        assert_eq!(talk.lines[..5], said, "round {round}");
+    }
+    bed.listen();
+    machine::remove_group("/shim");
 }
 
 /// More memory than there may be: a killed child, and then init.
@@ -564,4 +619,5 @@ tests! {
     clients_come_back_to_two_of_a_pod
     the_lack_of_memory_is_told
     events_wait_for_containerd
+    a_name_is_used_again_at_once
 }
