@@ -33,6 +33,7 @@ sh /run/serve"#,
     prelude: prelude!("ctr run --runc-binary $R"),
     runtimes: ["runc", "/opt/tare/tare-runtime"],
     list: "ctr container ls -q",
+    fixtures: &[],
     clear: "for name in $(ctr container ls -q); do ctr task rm -f $name; ctr container rm $name; done",
     keeps: &["/default"],
 };

@@ -29,6 +29,7 @@ const DOCKER: Engine = Engine {
     prelude: PRELUDE,
     runtimes: ["runc", "tare"],
     list: "docker ps -aq",
+    fixtures: &[],
     clear: "docker ps -aq | xargs -r docker rm -f",
     keeps: &["/docker"],
 };

@@ -7,7 +7,7 @@
 //! /run /tmp           new; /proc /sys of the world's namespaces; /dev the host's
 //! /sys/fs/cgroup      the version 1 hierarchies of the world (containerd reports nothing without systemd's own) without
 //!                     its cgroup2 tree, as crun refuses hybrid machines; the cgroup2 tree where there is no other
-//! /opt/tare           the programs of this build
+//! /opt/tare           the programs of this build; beside it the fixtures that an engine's table needs, by name
 //! ```
 
 use std::fs;
@@ -52,6 +52,12 @@ for name in containerd docker containers; do
 done
 mkdir -p opt/tare old
 mount --bind "$3" opt/tare
+shift 3
+for fixture; do
+  name=$(basename "$fixture")
+  mkdir "opt/${name%-*}"
+  mount --bind "$fixture" "opt/${name%-*}"
+done
 pivot_root . old
 umount -l /old
 mount --make-rshared /
@@ -64,8 +70,8 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Furnishes one.
-    pub(crate) fn furnish(world: &World) -> Machine {
+    /// Furnishes one, with more fixtures.
+    pub(crate) fn furnish(world: &World, fixtures: &[&'static str]) -> Machine {
         let programs = world.program("tare-runtime").command().get_program().to_owned();
         let programs = Path::new(&programs).parent().unwrap();
         let mut holder = Tare::program("unshare")
@@ -84,6 +90,7 @@ impl Machine {
                 &world.folder("machine"),
                 programs,
             ])
+            .args(fixtures.iter().map(|name| world.fixture(name)))
             .start();
         assert_eq!(holder.line().as_deref(), Some("furnished"));
         Machine { holder }

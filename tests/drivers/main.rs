@@ -9,5 +9,6 @@ mod machine;
 mod table;
 
 mod containerd;
+mod cri;
 mod docker;
 mod podman;

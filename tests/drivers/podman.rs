@@ -18,6 +18,7 @@ end() { podman rm -f -t 0 "$N" >/dev/null; }"#,
     runtimes: ["crun", "tare"],
     // What was to be removed at its end is removed by a process that nobody waits for.
     list: "for i in $(seq 50); do left=$(podman ps -aq; podman pod ps -q); [ -n \"$left\" ] || break; sleep 0.1; done; echo -n \"$left\"",
+    fixtures: &[],
     clear: "podman rm -af -t 0; podman pod rm -af -t 0",
     keeps: &["/libpod_parent/conmon", "/libpod_parent"],
 };

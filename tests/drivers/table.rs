@@ -23,6 +23,8 @@ pub(crate) struct Engine {
     pub(crate) list: &'static str,
     /// Removes every container that a row left which failed.
     pub(crate) clear: &'static str,
+    /// The fixtures that its rows find below `/opt`.
+    pub(crate) fixtures: &'static [&'static str],
     /// The groups that it keeps.
     pub(crate) keeps: &'static [&'static str],
 }
@@ -99,7 +101,7 @@ pub(crate) const fn differs(
 
 /// Runs a table on a machine of its own; all rows that fail are told.
 pub(crate) fn run(world: &World, engine: &Engine, rows: &[Row]) {
-    let machine = Machine::furnish(world);
+    let machine = Machine::furnish(world, engine.fixtures);
     let _ = machine.sh(engine.start, &[]).ok();
     let failures: Vec<String> = rows
         .iter()
@@ -108,9 +110,9 @@ pub(crate) fn run(world: &World, engine: &Engine, rows: &[Row]) {
             // twice is told, what fails once is shown.
             let first = row.failure(&machine, engine, "")?;
             println!("once more, as it failed:\n{first}");
-            let _ = machine.sh(engine.clear, &[]).ok();
+            let _ = machine.sh(engine.clear, &[]).run();
             let second = row.failure(&machine, engine, "-again")?;
-            let _ = machine.sh(engine.clear, &[]).ok();
+            let _ = machine.sh(engine.clear, &[]).run();
             Some(second)
         })
         .collect();

@@ -79,7 +79,7 @@ impl Drop for Bed {
 
 impl Bed {
     pub(crate) fn furnish(world: &World, shim: &'static Shim) -> Bed {
-        let machine = Machine::furnish(world);
+        let machine = Machine::furnish(world, &[]);
         let mut inside = machine.sh("echo there; exec cat", &[]).start();
         assert_eq!(inside.line().as_deref(), Some("there"));
         let root = PathBuf::from(format!("/proc/{}/root", inside.id().as_raw_pid()));
