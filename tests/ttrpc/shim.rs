@@ -589,11 +589,6 @@ macro_rules! tests {
     ($($name:ident)+) => {
         mod containerds {
             use super::*;
-            // Ours has no word for such programs yet (#4).
-            #[test]
-            fn a_program_takes_output() {
-                test(NEEDS, |world| super::a_program_takes_output(&mut Bed::furnish(world, RUNCS)));
-            }
             $(#[test]
             fn $name() {
                 test(NEEDS, |world| super::$name(&mut Bed::furnish(world, RUNCS)));
@@ -610,6 +605,7 @@ macro_rules! tests {
 }
 
 tests! {
+    a_program_takes_output
     calls_and_events
     streams_end_with_their_process
     a_terminal_has_its_size

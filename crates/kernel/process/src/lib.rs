@@ -18,6 +18,7 @@
 
 mod capabilities;
 mod handover;
+mod passing;
 mod procfs;
 pub mod rootless;
 pub mod seal;
@@ -30,6 +31,7 @@ pub use capabilities::{
     CapabilitySet, drop_from_bounding, parse_capabilities, set_ambient, set_thread_capabilities,
 };
 pub use handover::{close_all_but, set_stdio, take_passed};
+pub use passing::pass_on;
 pub use procfs::Procfs;
 pub use spawn::{Child, Fork, spawn, spawn_through};
 pub use stamp::Stamp;

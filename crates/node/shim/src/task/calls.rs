@@ -76,7 +76,7 @@ impl Service {
 
     pub(super) fn container(&mut self, id: &str) -> Result<&mut Container> {
         let found = self.containers.iter_mut().find(|container| container.id == id);
-        found.ok_or_else(|| Error::new(Kind::NotFound, "find container", id).because("container not created"))
+        found.ok_or_else(|| not_created(id))
     }
 
     fn process(&mut self, id: &str, exec_id: &str) -> Result<&mut Process> {
@@ -214,7 +214,11 @@ impl Service {
         let home = self.containers_home.clone();
         let container = self.container(&request.id)?;
         if !request.exec_id.is_empty() {
+            let mut processes = container.processes.iter_mut();
+            let process = processes.find(|process| process.number == number);
+            let logger = process.and_then(|process| process.streams.take_logger());
             container.processes.retain(|process| process.number != number);
+            self.loggers.extend(logger);
             return Ok(answer);
         }
         if let Some(process) = container.process("").and_then(Process::child) {
@@ -229,6 +233,8 @@ impl Service {
                 return Err(error);
             }
         }
+        let loggers = container.take_loggers();
+        self.loggers.extend(loggers);
         self.containers.retain(|container| container.id != request.id);
         self.publisher.publish(&TaskDelete {
             container_id: request.id.clone(),
@@ -338,6 +344,11 @@ impl Service {
             self.begin_to_leave();
         }
     }
+}
+
+/// A container that this supervisor has not: in the words of runc's shim.
+pub(super) fn not_created(id: &str) -> Error {
+    Error::new(Kind::NotFound, "find container", id).because("container not created")
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the end of a chain of results")]

@@ -3,7 +3,7 @@
 use super::connection::Asked;
 use super::memory::Memory;
 use super::process::{Ended, Held, Process, READERS, Stage};
-use super::stdio::{Streams, Wanted};
+use super::stdio::{Logger, Owner, Streams, Wanted};
 use crate::poller::Interest;
 use crate::protocol::Exit;
 use crate::task::source::Source;
@@ -11,14 +11,15 @@ use rustix::event::epoll::EventFlags;
 use rustix::fd::AsFd;
 use rustix::process::Signal;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 use tare_error::{Context, Error, Kind, Result};
 use tare_lifecycle::Made;
 use tare_spec_containerd::types::Mount;
 use tare_store::Durability;
 
-/// How often it is looked whether a reader has come: a FIFO does not say so.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// How often it is looked whether a reader has come, which a FIFO does not say, or a logging program has ended.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// The record of its end, in its folder.
 pub(super) const EXIT_RECORD: &str = "exit.json";
 /// The longest record that is read.
@@ -28,6 +29,8 @@ pub(super) const LONGEST_RECORD: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Container {
     pub(super) id: String,
+    /// containerd's, in which the id is.
+    pub(super) namespace: Rc<str>,
     pub(super) bundle: PathBuf,
     /// What containerd asked to make its root of, until that was told.
     pub(super) rootfs: Vec<Mount>,
@@ -109,6 +112,10 @@ impl Container {
 
     /// Takes over what is made, started or entered.
     fn take_over(&mut self, number: u32) -> Result<Progress> {
+        let owner = Owner {
+            namespace: &self.namespace,
+            container: &self.id,
+        };
         let Some(process) = self.processes.iter_mut().find(|p| p.number == number) else {
             return Ok(Progress::Goes);
         };
@@ -136,7 +143,7 @@ impl Container {
                 let running = entering.finish()?;
                 let pid = running.process.pid.as_raw_pid().unsigned_abs();
                 if let Some(master) = running.terminal {
-                    process.streams = Streams::of_terminal(&process.stdio, master)?;
+                    process.streams = Streams::of_terminal(&process.stdio, master, owner)?;
                 }
                 process.stage = Stage::Running(running.process);
                 Ok(Progress::Started {
@@ -155,10 +162,14 @@ impl Container {
     fn take_made(&mut self, mut made: Made) -> Result<()> {
         self.memory = made.container.let_go().and_then(|group| Memory::of(&group));
         self.held = Some(made.container);
-        if let Some(first) = self.process_mut("") {
+        let owner = Owner {
+            namespace: &self.namespace,
+            container: &self.id,
+        };
+        if let Some(first) = self.processes.iter_mut().find(|process| process.is_first()) {
             first.stage = Stage::Created(made.process);
             if let Some(master) = made.terminal {
-                first.streams = Streams::of_terminal(&first.stdio, master)?;
+                first.streams = Streams::of_terminal(&first.stdio, master, owner)?;
             }
         }
         Ok(())
@@ -284,6 +295,14 @@ impl Container {
             done = done.and(ended.map(drop));
         }
         done
+    }
+
+    /// The logging programs of its processes, which outlive it for a while.
+    pub(super) fn take_loggers(&mut self) -> Vec<Logger> {
+        let processes = self.processes.iter_mut();
+        processes
+            .filter_map(|process| process.streams.take_logger())
+            .collect()
     }
 
     /// When it must be looked at again.

@@ -1,11 +1,12 @@
 //! `Create` and `Start`: the two that begin something.
 
+use super::calls::not_created;
 use super::connection::Asked;
 use super::container::Container;
 use super::options;
 use super::process::{Process, Stage};
 use super::service::Service;
-use super::stdio::{Streams, Wanted};
+use super::stdio::{Owner, Streams, Wanted};
 use std::path::{Path, PathBuf};
 use tare_container::Stdio;
 use tare_error::{Error, Kind, Result};
@@ -45,6 +46,7 @@ impl Service {
         self.had_containers = true;
         self.containers.push(Container {
             id: request.id,
+            namespace: self.namespace.clone(),
             bundle: PathBuf::from(request.bundle),
             rootfs: request.rootfs,
             held: None,
@@ -84,14 +86,31 @@ impl Service {
         if wanted.terminal {
             return Ok((make(Stdio::Terminal)?, Streams::default()));
         }
-        let (streams, ends) = Streams::open(wanted)?;
+        let owner = Owner {
+            namespace: &self.namespace,
+            container: &request.id,
+        };
+        let (streams, ends) = self.signals.released(|| Streams::open(wanted, owner))??;
         Ok((make(ends.as_stdio())?, streams))
     }
 
     /// Begins to start the container, or a process that was added; the answer comes when its program runs.
     pub(super) fn start(&mut self, asked: Asked, request: &StartRequest) -> Result<()> {
-        let container = self.container(&request.id)?;
-        let Container { held, processes, .. } = container;
+        let Service {
+            containers, signals, ..
+        } = self;
+        let found = containers.iter_mut().find(|container| container.id == request.id);
+        let Container {
+            id,
+            namespace,
+            held,
+            processes,
+            ..
+        } = found.ok_or_else(|| not_created(&request.id))?;
+        let owner = Owner {
+            namespace,
+            container: id,
+        };
         let missing = || {
             Error::new(Kind::NotFound, "find process", &request.exec_id).because("there is none of this name")
         };
@@ -115,7 +134,10 @@ impl Service {
                     return Err(error);
                 }
             },
-            Stage::Added(command) => match enter(held, &command, process) {
+            Stage::Added(command) => match signals
+                .released(|| enter(held, &command, process, owner))
+                .flatten()
+            {
                 Ok(entering) => Stage::Entering {
                     entering: Box::new(entering),
                     asked,
@@ -138,6 +160,7 @@ fn enter(
     held: &tare_lifecycle::Container,
     command: &Command,
     process: &mut Process,
+    owner: Owner<'_>,
 ) -> Result<tare_lifecycle::Entering> {
     let begin = |stdio| {
         held.begin_exec(&Exec {
@@ -152,7 +175,7 @@ fn enter(
     if process.stdio.terminal {
         return begin(Stdio::Terminal);
     }
-    let (streams, ends) = Streams::open(&process.stdio)?;
+    let (streams, ends) = Streams::open(&process.stdio, owner)?;
     let entering = begin(ends.as_stdio())?;
     process.streams = streams;
     Ok(entering)

@@ -1,9 +1,10 @@
 //! The loop: what containerd asks, what the containers do, and when to leave.
 
 use super::connection::{Asked, Connection};
-use super::container::{Container, Progress};
+use super::container::{Container, LOOK_AGAIN, Progress};
 use super::publisher::Publisher;
 use super::source::Source;
+use super::stdio::Logger;
 use crate::clock::Earliest;
 use crate::poller::{Interest, Poller};
 use crate::signals::Signals;
@@ -12,6 +13,7 @@ use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::net::SocketFlags;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tare_error::{Error, Report, Result};
 use tare_spec_containerd::Message;
@@ -44,6 +46,9 @@ pub(super) struct Service {
     pub(super) publisher: Publisher,
     pub(super) connections: Vec<Connection>,
     pub(super) containers: Vec<Container>,
+    /// Logging programs of what is deleted, until they have written everything down.
+    pub(super) loggers: Vec<Logger>,
+    pub(super) namespace: Rc<str>,
     /// The next number of a connection or a process.
     pub(super) next: u32,
     /// The starter's score, which a container has that asks for none.
@@ -233,6 +238,7 @@ impl Service {
         let due: Vec<u32> = self.overdue(now);
         due.into_iter().for_each(|number| self.advance(number));
         self.release(now);
+        self.loggers.retain_mut(|logger| !logger.has_ended(now));
         self.tell_ends(now);
         for container in &mut self.containers {
             if let Err(error) = container.close_streams(now) {
@@ -343,6 +349,9 @@ impl Service {
         }
         for container in &self.containers {
             earliest.add(container.deadline(now));
+        }
+        if !self.loggers.is_empty() {
+            earliest.add(Some(now + LOOK_AGAIN));
         }
         earliest.add(self.publisher.deadline());
         earliest.add(self.leave_by);

@@ -5,14 +5,17 @@
 //! the client says that it ends (`CloseIO`), and that of its outputs until somebody has come to read. A terminal's other
 //! end is ours, and what goes over it is copied, as much as fits.
 
+mod logger;
 mod relay;
 
+pub(super) use logger::{Logger, Owner};
 use relay::Relay;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 use tare_error::{Context, Error, Kind, Result};
 
 /// Where a client wants the streams of a process.
@@ -42,6 +45,8 @@ pub(super) struct Streams {
     /// The output that a terminal's relay writes to, until somebody reads it.
     unread: Option<PathBuf>,
     relay: Option<Relay>,
+    /// The program that reads the outputs.
+    logger: Option<Logger>,
 }
 
 /// Something of a terminal that is waited for.
@@ -57,14 +62,20 @@ pub(super) enum Part {
 
 impl Streams {
     /// Opens what a process without a terminal gets.
-    pub(super) fn open(wanted: &Wanted) -> Result<(Streams, Ends)> {
+    pub(super) fn open(wanted: &Wanted, owner: Owner<'_>) -> Result<(Streams, Ends)> {
         let mut streams = Streams::default();
         let stdin = match wanted.stdin.as_str() {
             "" => null(OFlags::RDONLY)?,
             path => streams.open_input(path)?,
         };
-        let stdout = streams.open_output(&wanted.stdout)?;
-        let stderr = streams.open_output(&wanted.stderr)?;
+        let (stdout, stderr) = if wanted.stdout.starts_with(logger::SCHEME) {
+            streams.log(&wanted.stdout, owner)?
+        } else {
+            (
+                streams.open_output(&wanted.stdout)?,
+                streams.open_output(&wanted.stderr)?,
+            )
+        };
         let ends = Ends {
             stdin,
             stdout,
@@ -74,7 +85,7 @@ impl Streams {
     }
 
     /// Takes over the other end of a process's terminal.
-    pub(super) fn of_terminal(wanted: &Wanted, master: OwnedFd) -> Result<Streams> {
+    pub(super) fn of_terminal(wanted: &Wanted, master: OwnedFd, owner: Owner<'_>) -> Result<Streams> {
         let mut streams = Streams::default();
         let input = match wanted.stdin.as_str() {
             "" => None,
@@ -86,6 +97,11 @@ impl Streams {
         };
         let output = match wanted.stdout.as_str() {
             "" => None,
+            address if address.starts_with(logger::SCHEME) => {
+                let (output, _) = streams.log(address, owner)?;
+                rustix::fs::fcntl_setfl(&output, OFlags::NONBLOCK).op("set the flags of", address)?;
+                Some(output)
+            }
             path => Some(streams.open_terminal_output(path)?),
         };
         streams.relay = Some(Relay::new(master, input, output)?);
@@ -124,6 +140,18 @@ impl Streams {
         Ok(its)
     }
 
+    /// Starts a logging program; where the process's output and error go.
+    fn log(&mut self, address: &str, owner: Owner<'_>) -> Result<(OwnedFd, OwnedFd)> {
+        let (logger, stdout, stderr) = Logger::start(address, owner)?;
+        self.logger = Some(logger);
+        Ok((stdout, stderr))
+    }
+
+    /// The logging program, which is still to write down what it has read.
+    pub(super) fn take_logger(&mut self) -> Option<Logger> {
+        self.logger.take()
+    }
+
     fn open_terminal_output(&mut self, wanted: &str) -> Result<OwnedFd> {
         if wanted.contains("://") || !is_fifo(wanted)? {
             return self.open_output(wanted);
@@ -145,7 +173,8 @@ impl Streams {
             // From now on its reader may go and another one come.
             relay.write_to(open(&path.to_string_lossy(), OFlags::RDWR | OFlags::NONBLOCK)?);
         }
-        Ok(self.unread.is_none() && self.outputs.iter().all(|(_, path)| is_read(path)))
+        let logged = self.logger.as_mut().is_none_or(Logger::is_ready);
+        Ok(logged && self.unread.is_none() && self.outputs.iter().all(|(_, path)| is_read(path)))
     }
 
     /// The client has nothing more to say to the process: whoever else writes there still may.
@@ -164,12 +193,14 @@ impl Streams {
             }
             self.relay = None;
         }
-        Ok(self.outputs.is_empty())
+        let now = Instant::now();
+        self.logger.take_if(|logger| logger.has_ended(now));
+        Ok(self.outputs.is_empty() && self.logger.is_none())
     }
 
     /// Whether outputs wait for their readers.
     pub(super) fn waits_for_readers(&self) -> bool {
-        !self.outputs.is_empty()
+        !self.outputs.is_empty() || self.logger.is_some()
     }
 
     /// Gives a terminal a size; a process without one has none.

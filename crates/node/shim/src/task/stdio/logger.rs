@@ -1,0 +1,132 @@
+//! A logging program (`binary://`), which reads what a process writes: its standard output as fd 3, standard error as 4, and
+//! 5 is closed by it when it is ready.
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
+use rustix::pipe::{PipeFlags, pipe_with};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tare_error::{Context, Error, Kind, Result};
+
+/// How a program's address begins.
+pub(super) const SCHEME: &str = "binary://";
+/// How long it may take to write down what is left, after the process has ended.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whose output is written down.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::task) struct Owner<'a> {
+    pub(in crate::task) namespace: &'a str,
+    pub(in crate::task) container: &'a str,
+}
+
+/// A logging program that runs.
+#[derive(Debug)]
+pub(in crate::task) struct Logger {
+    child: Child,
+    /// Until it is ready.
+    ready: Option<OwnedFd>,
+    until: Option<Instant>,
+}
+
+impl Logger {
+    /// Starts it; the process's standard output and error.
+    pub(super) fn start(address: &str, owner: Owner<'_>) -> Result<(Logger, OwnedFd, OwnedFd)> {
+        let pipe = || pipe_with(PipeFlags::CLOEXEC).op("make a pipe to", address);
+        let ((out, its_stdout), (err, its_stderr), (ready, tell)) = (pipe()?, pipe()?, pipe()?);
+        let (path, query) = split(address)?;
+        let mut command = Command::new(path);
+        command.args(query).env_clear();
+        command
+            .env("CONTAINER_ID", owner.container)
+            .env("CONTAINER_NAMESPACE", owner.namespace)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        tare_process::pass_on(&mut command, vec![out, err, tell]).op("hand pipes to", address)?;
+        let child = command.spawn().op("start the logging program", address)?;
+        let logger = Logger {
+            child,
+            ready: Some(ready),
+            until: None,
+        };
+        Ok((logger, its_stdout, its_stderr))
+    }
+
+    /// Whether it has said that it is ready, by closing its end of a pipe.
+    pub(super) fn is_ready(&mut self) -> bool {
+        let closed = |ready: &mut OwnedFd| {
+            let mut fds = [PollFd::new(ready, PollFlags::IN)];
+            matches!(poll(&mut fds, Some(&Timespec::default())), Ok(1..))
+        };
+        self.ready.take_if(closed);
+        self.ready.is_none()
+    }
+
+    /// Whether it has ended, after its process has: it is waited for so long, and then killed.
+    pub(in crate::task) fn has_ended(&mut self, now: Instant) -> bool {
+        let until = *self.until.get_or_insert(now + PATIENCE);
+        match self.child.try_wait() {
+            Ok(None) if until <= now => {
+                let _ = self.child.kill();
+                self.child.wait().is_ok()
+            }
+            Ok(None) => false,
+            Ok(Some(_)) | Err(_) => true,
+        }
+    }
+}
+
+/// The program and its arguments: names and values of the query, in their order.
+fn split(address: &str) -> Result<(String, Vec<String>)> {
+    let wrong =
+        || Error::new(Kind::Invalid, "read", address).because("it names no program by an absolute path");
+    let rest = address.strip_prefix(SCHEME).ok_or_else(wrong)?;
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let path = decoded(path)
+        .filter(|path| path.starts_with('/'))
+        .ok_or_else(wrong)?;
+    let words = query.split('&').filter(|pair| !pair.is_empty());
+    let words = words
+        .flat_map(|pair| pair.splitn(2, '='))
+        .filter(|word| !word.is_empty());
+    let words: Option<Vec<String>> = words.map(|word| decoded(&word.replace('+', " "))).collect();
+    Ok((path, words.ok_or_else(wrong)?))
+}
+
+/// Text without the `%41` of addresses.
+fn decoded(text: &str) -> Option<String> {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        bytes.push(u8::from_str_radix(part.get(..2)?, 16).ok()?);
+        bytes.extend_from_slice(part.get(2..)?.as_bytes());
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_names_a_program_and_its_arguments() {
+        let split = |address| split(address).map(|(path, words)| format!("{path} {}", words.join("|")));
+        for (address, expected) in [
+            ("binary:///bin/log", "/bin/log "),
+            ("binary:///bin/log?key=value", "/bin/log key|value"),
+            ("binary:///a%20b?x=1%262&flag&y=", "/a b x|1&2|flag|y"),
+            ("binary:///l?text=a+b", "/l text|a b"),
+        ] {
+            assert_eq!(split(address).unwrap(), expected, "{address}");
+        }
+        for address in [
+            "binary://relative",
+            "binary://",
+            "binary:///a%zz",
+            "binary:///a%4",
+        ] {
+            assert_eq!(split(address).unwrap_err().kind(), Kind::Invalid, "{address}");
+        }
+    }
+}
