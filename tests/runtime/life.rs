@@ -227,9 +227,8 @@ fn killed_it_is_gone_with_all_it_started() {
         bundle.start();
         while pids().len() < 3 {}
         let first: Value = serde_json::from_str(&bundle.runtime(&["state", "c"]).ok()).unwrap();
-        let _ = Tare::program("kill")
-            .args(["-KILL", &first["pid"].to_string()])
-            .ok();
+        let kill = format!("kill -KILL {}", first["pid"]);
+        let _ = Tare::program("sh").args(["-c", &kill]).ok();
         bundle.wait_until_stopped();
         assert_eq!(pids().len(), 2);
         let _ = bundle.runtime(&["kill", "c", "KILL"]).ok();

@@ -245,10 +245,16 @@ pub(crate) fn receive(channel: &OwnedFd) -> Result<Received> {
         let mut into = [IoSliceMut::new(&mut record)];
         rustix::net::recvmsg(channel.as_fd(), &mut into, &mut ancillary, flags)
     };
-    // A child that ends without having read what it was told resets the socket; the kernel says so once, and before
-    // what the child had said (unix(7) does not tell; seen on 6.18).
+    // Neither an end nor a reset is the last word. A child that ends without having read what it was told resets the
+    // socket; the kernel says so once, and before what the child had said (unix(7) does not tell; seen on 6.18). And a
+    // read that does not wait looks for a message first and for the end then: what is said and ended in between is an
+    // end with a message behind it (`unix_dgram_recvmsg`; seen on 6.12 and 6.18).
     let received = match take() {
         Err(Errno::CONNRESET) => take(),
+        done => done,
+    };
+    let received = match received {
+        Ok(message) if message.bytes == 0 => take(),
         done => done,
     };
     let length = match received {
@@ -364,5 +370,25 @@ mod tests {
         ));
         drop(child);
         assert!(matches!(receive(&parent).unwrap(), Received::End));
+    }
+
+    /// With one look too few it is lost once in a thousand rounds.
+    #[test]
+    fn last_words_are_heard_at_the_very_moment_of_the_end() {
+        for round in 0..20_000 {
+            let (parent, child) = channel();
+            let end = std::thread::spawn(move || send_created(child.as_fd()));
+            let heard = loop {
+                match receive(&parent).unwrap() {
+                    Received::Nothing => {}
+                    heard => break heard,
+                }
+            };
+            end.join().unwrap().unwrap();
+            assert!(
+                matches!(heard, Received::Message(Message::Created)),
+                "round {round}"
+            );
+        }
     }
 }
