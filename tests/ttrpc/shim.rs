@@ -584,6 +584,30 @@ fn the_lack_of_memory_is_told(bed: &mut Bed) {
     ends(bed, &answer, &mut talk, true);
 }
 
+/// A client that cannot wait any longer deletes what is still being made: here, while a hook runs. runc's shim waits for the
+/// hook.
+fn what_is_being_made_can_be_deleted(bed: &mut Bed) {
+    let answer = bed.start("c", TRAP, "no");
+    let hook = r#"jq -c '.hooks.createRuntime = [{path: "/bin/sleep", args: ["sleep", "1000"]}]' config.json > new; mv new config.json"#;
+    bed.run(&format!("cd /run/b/$ID; {hook}"), "c", &[]);
+    let mut creator = Talk::over("c", bed.connect(&answer));
+    let creator = std::thread::spawn(move || {
+        creator.create([""; 3], false);
+        creator.lines
+    });
+    bed.run("until pgrep -x sleep; do sleep 0.05; done", "c", &[]);
+    let mut talk = Talk::over("c", bed.connect(&answer));
+    talk.delete("");
+    assert_eq!(talk.lines, ["delete: 137 true pid false"]);
+    let told = creator.join().expect("an answer");
+    assert!(
+        told[0].contains("it was deleted while it was created"),
+        "{told:?}"
+    );
+    assert_eq!(bed.run("pgrep -x sleep || echo none", "c", &[]).trim(), "none");
+    ends(bed, &answer, &mut talk, true);
+}
+
 /// Each of these as a test of its own, for both shims.
 macro_rules! tests {
     ($($name:ident)+) => {
@@ -596,6 +620,10 @@ macro_rules! tests {
         }
         mod ours {
             use super::*;
+            #[test]
+            fn what_is_being_made_can_be_deleted() {
+                test(NEEDS, |world| super::what_is_being_made_can_be_deleted(&mut Bed::furnish(world, OURS)));
+            }
             $(#[test]
             fn $name() {
                 test(NEEDS, |world| super::$name(&mut Bed::furnish(world, OURS)));

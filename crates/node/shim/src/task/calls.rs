@@ -2,12 +2,14 @@
 
 use super::connection::Asked;
 use super::container::Container;
+use super::delete;
 use super::memory::Memory;
 use super::process::{Process, Stage};
 use super::service::{Service, told};
 use super::stats;
 use super::stdio::Wanted;
 use rustix::process::Signal;
+use std::time::SystemTime;
 use tare_error::{Error, Kind, Result};
 use tare_lifecycle::ContainerId;
 use tare_spec_containerd::events::{TaskDelete, TaskExecAdded, TaskPaused, TaskResumed};
@@ -209,6 +211,7 @@ impl Service {
             Stage::Ended(_) | Stage::Added(_) => {}
             // One that waits to be started is ended first.
             Stage::Created(_) => {}
+            Stage::Making { .. } => return self.abandon(&request.id),
             _ => return Err(running(&request.id)),
         }
         let home = self.containers_home.clone();
@@ -244,6 +247,30 @@ impl Service {
             id: String::new(),
         });
         Ok(answer)
+    }
+
+    /// Gives a container up that is still being made: its client has gone, perhaps because that takes too long.
+    fn abandon(&mut self, id: &str) -> Result<DeleteResponse> {
+        let at = self.containers.iter().position(|container| container.id == id);
+        let container = at.map(|at| self.containers.swap_remove(at));
+        for process in container.into_iter().flat_map(|container| container.processes) {
+            if let Stage::Making { making, asked } = process.stage {
+                // Its process, or its hook, ends with it.
+                drop(making);
+                let told = Status::new(Code::Cancelled, "it was deleted while it was created");
+                self.answer(asked, Err(told));
+            }
+        }
+        match self.containers_home.container(&ContainerId::parse(id)?) {
+            Ok(left) => left.delete(true)?,
+            Err(e) if e.kind() == Kind::NotFound => {}
+            Err(e) => return Err(e),
+        }
+        Ok(DeleteResponse {
+            pid: 0,
+            exit_status: delete::KILLED,
+            exited_at: Some(SystemTime::now().into()),
+        })
     }
 
     /// Every process of the container. One that has ended and is not deleted has its first one still: containerd, started

@@ -20,6 +20,8 @@ use tare_store::Durability;
 
 /// How often it is looked whether a reader has come, which a FIFO does not say, or a logging program has ended.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// How many processes a container may have at once, the ended ones among them that are not deleted yet.
+const MOST_PROCESSES: usize = 4096;
 /// The record of its end, in its folder.
 pub(super) const EXIT_RECORD: &str = "exit.json";
 /// The longest record that is read.
@@ -353,6 +355,15 @@ impl Container {
         if self.process(&exec_id).is_some() {
             return Err(Error::new(Kind::AlreadyExists, "exec", exec_id)
                 .because(format!("container {} has a process of this name", self.id)));
+        }
+        if self.processes.len() >= MOST_PROCESSES {
+            let why = format!(
+                "container {} has {MOST_PROCESSES} processes that nobody has deleted",
+                self.id
+            );
+            return Err(Error::new(Kind::Exhausted, "exec", exec_id)
+                .because(why)
+                .hint("delete those that have ended"));
         }
         self.processes.push(Process::new(number, exec_id, stdio, stage));
         Ok(())

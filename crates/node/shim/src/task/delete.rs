@@ -12,7 +12,7 @@ use tare_spec_containerd::Message;
 use tare_spec_containerd::task::DeleteResponse;
 
 /// What runc's shim says of a container whose end it did not see: killed.
-const KILLED: u32 = 137;
+pub(super) const KILLED: u32 = 137;
 
 /// Ends the container, if there is one, and what its supervisor left, where that is gone; what is to be said on standard output.
 ///
