@@ -608,6 +608,49 @@ fn what_is_being_made_can_be_deleted(bed: &mut Bed) {
     ends(bed, &answer, &mut talk, true);
 }
 
+/// Whoever waits for a process that cannot be started is answered.
+fn a_wait_ends_with_a_start_that_fails(bed: &mut Bed) {
+    let answer = bed.start("c", TRAP, "no");
+    let mut talk = Talk::over("c", bed.connect(&answer));
+    talk.create([""; 3], false);
+    talk.start("");
+    talk.exec("e", "true");
+    let mut waiter = Talk::over("c", bed.connect(&answer));
+    let waiter = std::thread::spawn(move || {
+        waiter.wait("e");
+        waiter.lines
+    });
+    // The container is frozen by somebody else: no process can enter it.
+    talk.done("pause", "Pause", &task::PauseRequest { id: "c".into() });
+    talk.start("e");
+    assert!(talk.lines[4].starts_with("start: "), "{:?}", talk.lines);
+    assert!(!talk.lines[4].contains("pid true"), "{:?}", talk.lines);
+    assert_eq!(waiter.join().expect("an answer").len(), 1);
+    talk.delete("e");
+    talk.done("resume", "Resume", &task::ResumeRequest { id: "c".into() });
+    talk.kill("", 15);
+    talk.wait("");
+    talk.delete("");
+    ends(bed, &answer, &mut talk, true);
+}
+
+/// A terminal whose other end cannot be opened: nothing is left of the container, nor of a process in one.
+fn a_terminal_that_leads_nowhere_leaves_nothing(bed: &mut Bed) {
+    let answer = bed.start("c", TRAP, "yes");
+    let mut talk = Talk::over("c", bed.connect(&answer));
+    talk.create(["", "/run/nosuch", ""], true);
+    assert!(talk.lines[0].contains("/run/nosuch"), "{:?}", talk.lines);
+    talk.state("");
+    assert!(talk.lines[1].contains("NotFound"), "{:?}", talk.lines);
+    let left = bed.run(
+        "ls /run/tare/containerd/default; find /sys/fs/cgroup -path '*/shim/c'",
+        "c",
+        &[],
+    );
+    assert_eq!(left, "");
+    ends(bed, &answer, &mut talk, true);
+}
+
 /// Each of these as a test of its own, for both shims.
 macro_rules! tests {
     ($($name:ident)+) => {
@@ -620,6 +663,14 @@ macro_rules! tests {
         }
         mod ours {
             use super::*;
+            #[test]
+            fn a_wait_ends_with_a_start_that_fails() {
+                test(NEEDS, |world| super::a_wait_ends_with_a_start_that_fails(&mut Bed::furnish(world, OURS)));
+            }
+            #[test]
+            fn a_terminal_that_leads_nowhere_leaves_nothing() {
+                test(NEEDS, |world| super::a_terminal_that_leads_nowhere_leaves_nothing(&mut Bed::furnish(world, OURS)));
+            }
             #[test]
             fn what_is_being_made_can_be_deleted() {
                 test(NEEDS, |world| super::what_is_being_made_can_be_deleted(&mut Bed::furnish(world, OURS)));

@@ -8,7 +8,7 @@ use crate::poller::Interest;
 use crate::protocol::Exit;
 use crate::task::source::Source;
 use rustix::event::epoll::EventFlags;
-use rustix::fd::AsFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::process::Signal;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -144,8 +144,13 @@ impl Container {
             Stage::Entering { entering, asked } => {
                 let running = entering.finish()?;
                 let pid = running.process.pid.as_raw_pid().unsigned_abs();
-                if let Some(master) = running.terminal {
-                    process.streams = Streams::of_terminal(&process.stdio, master, owner)?;
+                match opened(running.terminal, &process.stdio, owner) {
+                    Ok(Some(streams)) => process.streams = streams,
+                    Ok(None) => {}
+                    Err(error) => {
+                        running.process.kill_and_reap();
+                        return Err(error);
+                    }
                 }
                 process.stage = Stage::Running(running.process);
                 Ok(Progress::Started {
@@ -161,19 +166,29 @@ impl Container {
         }
     }
 
+    /// Takes over a container; one whose terminal leads nowhere is deleted again.
     fn take_made(&mut self, mut made: Made) -> Result<()> {
-        self.memory = made.container.let_go().and_then(|group| Memory::of(&group));
-        self.held = Some(made.container);
         let owner = Owner {
             namespace: &self.namespace,
             container: &self.id,
         };
-        if let Some(first) = self.processes.iter_mut().find(|process| process.is_first()) {
-            first.stage = Stage::Created(made.process);
-            if let Some(master) = made.terminal {
-                first.streams = Streams::of_terminal(&first.stdio, master, owner)?;
+        let Some(first) = self.processes.iter_mut().find(|process| process.is_first()) else {
+            return Ok(());
+        };
+        match opened(made.terminal, &first.stdio, owner) {
+            Ok(Some(streams)) => first.streams = streams,
+            Ok(None) => {}
+            Err(error) => {
+                made.process.kill_and_reap();
+                return Err(match made.container.delete(true) {
+                    Ok(()) => error,
+                    Err(also) => error.also(also),
+                });
             }
         }
+        first.stage = Stage::Created(made.process);
+        self.memory = made.container.let_go().and_then(|group| Memory::of(&group));
+        self.held = Some(made.container);
         Ok(())
     }
 
@@ -254,6 +269,15 @@ impl Container {
             told.extend(first.tell());
         }
         told
+    }
+
+    /// Who waits for the end of a process that could never be started: that is no end to be told, but there will be no other.
+    pub(super) fn waiters_in_vain(&mut self) -> Vec<(Ended, Vec<Asked>)> {
+        let told = |process: &mut Process| {
+            let ended = process.ended().filter(|ended| ended.told)?;
+            (!process.waiters.is_empty()).then(|| (ended, std::mem::take(&mut process.waiters)))
+        };
+        self.processes.iter_mut().filter_map(told).collect()
     }
 
     /// Whether a process was killed for memory that nobody was told of.
@@ -368,4 +392,11 @@ impl Container {
         self.processes.push(Process::new(number, exec_id, stdio, stage));
         Ok(())
     }
+}
+
+/// The streams of a process with a terminal.
+fn opened(terminal: Option<OwnedFd>, stdio: &Wanted, owner: Owner<'_>) -> Result<Option<Streams>> {
+    terminal
+        .map(|master| Streams::of_terminal(stdio, master, owner))
+        .transpose()
 }

@@ -43,7 +43,6 @@ impl Service {
         let making = Box::new(making);
         let mut first = Process::new(number, String::new(), wanted, Stage::Making { making, asked });
         first.streams = streams;
-        self.had_containers = true;
         self.containers.push(Container {
             id: request.id,
             namespace: self.namespace.clone(),

@@ -69,7 +69,6 @@ fn settle(arguments: &Arguments) -> Result<Service> {
         next: 0,
         // As runc's shim has it: containers end before their engine does.
         oom_score: oom_score.ok().map(|score| (score + 1).min(1000)),
-        had_containers: false,
         alone_since: Instant::now(),
         leave_by: None,
     })

@@ -53,7 +53,6 @@ pub(super) struct Service {
     pub(super) next: u32,
     /// The starter's score, which a container has that asks for none.
     pub(super) oom_score: Option<i32>,
-    pub(super) had_containers: bool,
     pub(super) alone_since: Instant,
     pub(super) leave_by: Option<Instant>,
 }
@@ -332,6 +331,13 @@ impl Service {
                 let answer = WaitResponse {
                     exit_status: exit.exit_status,
                     exited_at: exit.exited_at,
+                };
+                answers.extend(waiters.into_iter().map(|asked| (asked, answer)));
+            }
+            for (ended, waiters) in container.waiters_in_vain() {
+                let answer = WaitResponse {
+                    exit_status: u32::from(ended.code),
+                    exited_at: Some(ended.at.into()),
                 };
                 answers.extend(waiters.into_iter().map(|asked| (asked, answer)));
             }
