@@ -19,6 +19,7 @@
 
 mod client;
 mod clock;
+mod entrance;
 mod orphan;
 mod pod;
 mod poller;
@@ -27,6 +28,7 @@ mod record;
 mod signals;
 mod supervisor;
 pub mod task;
+mod terminal;
 
 pub use client::{Attach, Connection, Created, Launch, launch};
 pub use pod::PodDir;

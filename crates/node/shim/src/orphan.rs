@@ -106,12 +106,7 @@ fn end_group(group: &str) -> Result<Option<Oom>> {
         group.kill()?;
     }
     group.remove()?;
-    Ok(kill.map(|kill| Oom {
-        limit: kill.limit,
-        group: kill.group,
-        kills: kill.kills,
-        first_process: false,
-    }))
+    Ok(kill.map(|kill| Oom::of(kill, false)))
 }
 
 fn remove_group(path: &GroupPath) -> Result<()> {

@@ -4,6 +4,7 @@ use crate::annotation::Annotations;
 use crate::bundle::{self, Bundle};
 use crate::container::{Container, LOCK, gate_of, open_folder};
 use crate::driver::{Driver, ScopedUnit};
+use crate::exec::has_own;
 use crate::filter::{self, Compiled};
 use crate::home::Home;
 use crate::hooks::{self, StateFile};
@@ -23,7 +24,7 @@ use tare_cgroup::{Entrance, Group};
 use tare_container::{Creation, HostFacts, Options, Request, Stage, Stdio};
 use tare_error::{Context, Error, Kind, Result};
 use tare_process::{Child, Stamp};
-use tare_spec_oci::{Hooks, Mount, NamespaceKind, Process, Spec, Status};
+use tare_spec_oci::{Hooks, Mount, NamespaceKind, Process, Status};
 use tare_store::{Durability, Lock};
 
 /// A container to be made.
@@ -166,16 +167,10 @@ impl Create<'_> {
             hooks: None,
             root_mounts: self.rootfs.to_vec(),
             has_class: spec.linux.as_ref().is_some_and(|linux| linux.intel_rdt.is_some()),
-            shares_pids: !has_own_pids(spec),
+            shares_pids: !has_own(spec.linux.as_ref(), NamespaceKind::Pid),
             annotations: spec.annotations.clone(),
         }
     }
-}
-
-/// Whether a container gets a pid namespace that was made for it.
-fn has_own_pids(spec: &Spec) -> bool {
-    let mut namespaces = spec.linux.iter().flat_map(|linux| &linux.namespaces);
-    namespaces.any(|n| n.kind == NamespaceKind::Pid && n.path.is_none())
 }
 
 /// What a container is made with that nobody needs once its process is there.
@@ -398,7 +393,7 @@ impl Making {
         let Some(file) = &self.state else {
             return Ok(());
         };
-        let pid = match has_own_pids(&self.bundle.spec) {
+        let pid = match has_own(self.bundle.spec.linux.as_ref(), NamespaceKind::Pid) {
             true => Some(1),
             false => self.pid().map(Pid::as_raw_pid),
         };

@@ -59,10 +59,10 @@ fn begun_on<T>(processors: Option<&Processors>, make: impl FnOnce() -> Result<T>
     made
 }
 
-/// Whether the container has a mount namespace that was made for it.
-pub(crate) fn has_own_mounts(linux: &Linux) -> bool {
-    let mut namespaces = linux.namespaces.iter();
-    namespaces.any(|n| n.kind == NamespaceKind::Mount && n.path.is_none())
+/// Whether a container has a namespace of this kind that was made for it.
+pub fn has_own(linux: Option<&Linux>, kind: NamespaceKind) -> bool {
+    let mut namespaces = linux.iter().flat_map(|linux| &linux.namespaces);
+    namespaces.any(|n| n.kind == kind && n.path.is_none())
 }
 
 /// The namespaces of a container's process to join, in their order: those that its configuration names, and that of its
@@ -272,7 +272,7 @@ impl Container {
             Error::new(Kind::Conflict, "exec in container", &self.id)
                 .because("cannot exec in a stopped container")
         })?;
-        let root = match has_own_mounts(&linux) {
+        let root = match has_own(Some(&linux), NamespaceKind::Mount) {
             true => None,
             false => Some(root_of(pid)?),
         };

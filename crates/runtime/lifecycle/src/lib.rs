@@ -51,7 +51,7 @@ pub use console::send as send_terminal;
 pub use container::{Condition, Container};
 pub use create::{Create, Made, Making, own_stdio};
 pub use driver::Driver;
-pub use exec::{Entering, Exec};
+pub use exec::{Entering, Exec, has_own};
 pub use features::features;
 pub use home::Home;
 pub use id::ContainerId;

@@ -3,7 +3,7 @@
 
 use crate::annotation::Annotations;
 use crate::container::{Condition, Container};
-use crate::exec::{has_own_mounts, namespaces_of};
+use crate::exec::{has_own, namespaces_of};
 use rustix::fd::AsFd;
 use tare_container::{Change, Creation, HostFacts, Options, Request, Stdio};
 use tare_error::{Context, Error, Kind, Result};
@@ -97,7 +97,7 @@ impl Container {
     fn with_mount(&self, mount: &Mount, pid: i32) -> Result<Spec> {
         let own = self.bundle()?.spec;
         let linux = own.linux.unwrap_or_default();
-        if !has_own_mounts(&linux) {
+        if !has_own(Some(&linux), NamespaceKind::Mount) {
             return Err(
                 Error::new(Kind::Unsupported, "change mounts of container", &self.id)
                     .because("it has no mount namespace of its own"),

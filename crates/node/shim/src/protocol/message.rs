@@ -3,6 +3,7 @@
 use super::Failure;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use tare_cgroup::OomKill;
 use tare_spec_oci::{Mount, Spec};
 
 /// The first frame of each side.
@@ -198,4 +199,16 @@ pub struct Oom {
     pub kills: u64,
     /// The container ended by it; otherwise only other processes of the container were killed.
     pub first_process: bool,
+}
+
+impl Oom {
+    /// What the kernel counted, and whether the container ended by it.
+    pub(crate) fn of(kill: OomKill, first_process: bool) -> Oom {
+        Oom {
+            limit: kill.limit,
+            group: kill.group,
+            kills: kill.kills,
+            first_process,
+        }
+    }
 }

@@ -5,12 +5,13 @@ use super::group::Home;
 use super::journal::Journal;
 use super::peer::Peer;
 use super::service::Service;
+use crate::entrance;
 use crate::pod::{Entry, PodDir};
 use crate::poller::Poller;
 use crate::record::SupervisorRecord;
 use crate::signals::Signals;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use tare_error::{Context, Error, Report, Result};
 use tare_sys::CloneFlags;
@@ -98,12 +99,9 @@ pub(crate) fn leave_mount_namespace() -> Result<()> {
 
 /// Takes the control connection away from stdin, where it came in, and puts nothing in its place.
 fn take_control() -> Result<OwnedFd> {
-    let control = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3).op("take", "stdin")?;
-    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
-    let null = null.op("open", "/dev/null")?;
-    rustix::stdio::dup2_stdin(&null).op("close", "stdin")?;
-    rustix::stdio::dup2_stdout(&null).op("close", "stdout")?;
-    rustix::stdio::dup2_stderr(&null).op("close", "stderr")?;
+    let control = entrance::take_stdin()?;
+    entrance::close_stdout()?;
+    entrance::close_stderr()?;
     // The other end is our creator: whoever made the pair, as the kernel knows it. A file or a terminal has no peer.
     rustix::net::sockopt::socket_peercred(&control).map_err(|e| {
         Error::os("take the control connection from", "stdin", e)

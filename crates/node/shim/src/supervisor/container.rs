@@ -115,7 +115,7 @@ impl Container {
                 asked,
             },
             group,
-            shares_pids: !has_own_pids(&call.spec),
+            shares_pids: !tare_lifecycle::has_own(call.spec.linux.as_ref(), NamespaceKind::Pid),
             killed: false,
             streams,
             stdin_open: call.stdin_open,
@@ -431,10 +431,4 @@ fn undo(group: Option<ContainerGroup>, error: Error) -> Error {
         None | Some(Ok(())) => error,
         Some(Err(also)) => error.also(also),
     }
-}
-
-/// Whether the container's first process is pid 1 of a namespace of its own.
-fn has_own_pids(spec: &Spec) -> bool {
-    let mut namespaces = spec.linux.iter().flat_map(|linux| &linux.namespaces);
-    namespaces.any(|namespace| namespace.kind == NamespaceKind::Pid && namespace.path.is_none())
 }

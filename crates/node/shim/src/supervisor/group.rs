@@ -114,12 +114,7 @@ impl ContainerGroup {
     pub(super) fn oom(&self, first_process: bool) -> Option<Oom> {
         let report = self.group.memory_report().ok()?;
         let kill = report.since(self.before.as_ref())?;
-        Some(Oom {
-            limit: kill.limit,
-            group: kill.group,
-            kills: kill.kills,
-            first_process,
-        })
+        Some(Oom::of(kill, first_process))
     }
 
     /// Whether nothing lives in it any more.

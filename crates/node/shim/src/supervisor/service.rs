@@ -8,13 +8,13 @@ use super::peer::{Fault, Peer};
 use super::source::Source;
 use super::streams::Pumped;
 use crate::clock::Earliest;
+use crate::entrance::{self, Visitor};
 use crate::pod::{Entry, PodDir};
 use crate::poller::{Interest, Poller};
 use crate::protocol::{Answer, Credit, Filled, FrameKind, Hangup, Notice, Stream};
 use crate::signals::Signals;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::net::SocketFlags;
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 use tare_error::{Report, Result};
@@ -118,18 +118,15 @@ impl Service {
 
     /// Takes a further client, if it is the same user or root.
     fn accept(&mut self) {
-        let Ok(socket) = rustix::net::accept_with(&self.listener, SocketFlags::CLOEXEC) else {
-            return;
+        let socket = match entrance::accept(&self.listener) {
+            None => return,
+            Some(Visitor::Welcome(socket)) if self.peers.len() < MOST_PEERS => socket,
+            Some(_) => {
+                self.journal
+                    .note("a client was refused: of another user, or one too many");
+                return;
+            }
         };
-        let allowed = match rustix::net::sockopt::socket_peercred(&socket) {
-            Ok(peer) => peer.uid.is_root() || peer.uid == rustix::process::geteuid(),
-            Err(_) => false,
-        };
-        if !allowed || self.peers.len() >= MOST_PEERS {
-            self.journal
-                .note("a client was refused: of another user, or one too many");
-            return;
-        }
         let mut peer = Peer::new(self.next_peer, socket);
         peer.say_hello(Vec::new());
         self.next_peer += 1;

@@ -6,6 +6,7 @@
 
 use crate::pod::{Entry, PodDir};
 use crate::protocol::{Stream, WINDOW};
+use crate::terminal;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat};
@@ -229,12 +230,7 @@ impl Streams {
 
     /// Takes the master of a container's terminal.
     pub(super) fn terminal(master: OwnedFd, stdin_open: bool) -> Result<Streams> {
-        let flags = rustix::fs::fcntl_getfl(&master).op("read the flags of", "the terminal")?;
-        rustix::fs::fcntl_setfl(&master, flags | OFlags::NONBLOCK).op("set the flags of", "the terminal")?;
-        let peer = rustix::pty::OpenptFlags::RDWR
-            | rustix::pty::OpenptFlags::NOCTTY
-            | rustix::pty::OpenptFlags::CLOEXEC;
-        let slave = rustix::pty::ioctl_tiocgptpeer(&master, peer).op("open", "the terminal")?;
+        let slave = terminal::prepare(&master)?;
         let writer = rustix::io::fcntl_dupfd_cloexec(&master, 3).op("duplicate", "the terminal")?;
         Ok(Streams {
             input: Input::new(stdin_open.then_some(writer), true),
@@ -245,16 +241,8 @@ impl Streams {
 
     /// Gives the terminal a size; the foreground process gets `WINCH` from the kernel.
     pub(super) fn resize(&self, rows: u16, columns: u16) -> Result<()> {
-        let Some(slave) = &self.slave else {
-            return Ok(());
-        };
-        let size = rustix::termios::Winsize {
-            ws_row: rows,
-            ws_col: columns,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        rustix::termios::tcsetwinsize(slave, size).op("set the size of", "the terminal")
+        let slave = self.slave.as_ref();
+        slave.map_or(Ok(()), |slave| terminal::resize(slave, rows, columns))
     }
 
     pub(super) fn output(&mut self, stream: Stream) -> Option<&mut Output> {

@@ -40,8 +40,6 @@ pub(super) struct Container {
     pub(super) held: Option<tare_lifecycle::Container>,
     pub(super) memory: Option<Memory>,
     pub(super) paused: bool,
-    /// Whether its processes may outlive its first one, which is not the first of a pid namespace.
-    pub(super) shares_pids: bool,
     /// We sent the signal that ends everything.
     pub(super) killed: bool,
     /// The first process, then those that were executed.
@@ -240,7 +238,7 @@ impl Container {
         }
         let recorded = self.record(&exit);
         match &self.held {
-            Some(held) if self.shares_pids => held.signal_all(Signal::KILL.as_raw()).and(recorded),
+            Some(held) if held.record().shares_pids => held.signal_all(Signal::KILL.as_raw()).and(recorded),
             _ => recorded,
         }
     }

@@ -13,7 +13,7 @@ use tare_error::{Error, Kind, Result};
 use tare_lifecycle::{Bundle, ContainerId, Create, Exec, Making};
 use tare_spec_containerd::task::{CreateTaskRequest, StartRequest};
 use tare_spec_containerd::types;
-use tare_spec_oci::{Mount, NamespaceKind, Process as Command, Spec};
+use tare_spec_oci::{Mount, Process as Command};
 
 impl Service {
     /// Begins to make a container; the answer comes when it is made.
@@ -37,7 +37,6 @@ impl Service {
             stderr: request.stderr.clone(),
             terminal: request.terminal,
         };
-        let shares_pids = !has_own_pids(&bundle.spec);
         let (making, streams) = self.begin(&request, bundle, &wanted)?;
         let number = self.number();
         let making = Box::new(making);
@@ -51,7 +50,6 @@ impl Service {
             held: None,
             memory: None,
             paused: false,
-            shares_pids,
             killed: false,
             processes: vec![first],
         });
@@ -189,10 +187,4 @@ fn mount(mount: &types::Mount) -> Mount {
         options: mount.options.clone(),
         ..Mount::default()
     }
-}
-
-/// Whether the container's first process is pid 1 of a namespace of its own.
-fn has_own_pids(spec: &Spec) -> bool {
-    let mut namespaces = spec.linux.iter().flat_map(|linux| &linux.namespaces);
-    namespaces.any(|namespace| namespace.kind == NamespaceKind::Pid && namespace.path.is_none())
 }

@@ -71,13 +71,7 @@ impl Memory {
     /// For the record of an end; from now on the group is held, until it goes.
     pub(super) fn oom(&mut self, first_process: bool) -> Option<Oom> {
         self.group = Group::open(&self.host, &self.path).ok();
-        let kill = self.kills()?;
-        Some(Oom {
-            limit: kill.limit,
-            group: kill.group,
-            kills: kill.kills,
-            first_process,
-        })
+        Some(Oom::of(self.kills()?, first_process))
     }
 
     /// The group, where it is held.

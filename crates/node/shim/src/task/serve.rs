@@ -3,12 +3,13 @@
 use super::arguments::Arguments;
 use super::publisher::Publisher;
 use super::service::Service;
+use crate::entrance;
 use crate::pod::{Entry, PodDir};
 use crate::record::SupervisorRecord;
 use crate::signals::Signals;
 use crate::supervisor::{Home, Journal, keep_from_the_oom_killer, leave_mount_namespace};
 use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::Mode;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -21,8 +22,7 @@ const RUN: &str = "/run/tare";
 /// serves, and gets the reason where it cannot.
 pub(super) fn serve(arguments: &Arguments) -> Result<()> {
     let service = settle(arguments)?;
-    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
-    rustix::stdio::dup2_stdout(null.op("open", "/dev/null")?).op("close", "stdout")?;
+    entrance::close_stdout()?;
     service.run()
 }
 
@@ -106,11 +106,9 @@ pub(super) fn bury(namespace: &str, group: &str) -> Result<()> {
     pod.remove()
 }
 
-/// Takes the listening socket away from stdin, where it came in, and puts nothing in its place.
+/// Takes the listening socket, which came in as stdin.
 fn take_listener() -> Result<OwnedFd> {
-    let listener = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3).op("take", "stdin")?;
-    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
-    rustix::stdio::dup2_stdin(null.op("open", "/dev/null")?).op("close", "stdin")?;
+    let listener = entrance::take_stdin()?;
     let listens = rustix::net::sockopt::socket_acceptconn(&listener);
     match listens {
         Ok(true) => Ok(listener),

@@ -6,12 +6,12 @@ use super::publisher::Publisher;
 use super::source::Source;
 use super::stdio::Logger;
 use crate::clock::Earliest;
+use crate::entrance::{self, Visitor};
 use crate::poller::{Interest, Poller};
 use crate::signals::Signals;
 use crate::supervisor::{Home, Journal};
 use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::net::SocketFlags;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -113,18 +113,15 @@ impl Service {
 
     /// Takes a connection, if it is of the same user or root.
     fn accept(&mut self) {
-        let Ok(socket) = rustix::net::accept_with(&self.listener, SocketFlags::CLOEXEC) else {
-            return;
+        let socket = match entrance::accept(&self.listener) {
+            None => return,
+            Some(Visitor::Welcome(socket)) if self.connections.len() < MOST_CONNECTIONS => socket,
+            Some(_) => {
+                self.journal
+                    .note("a connection was refused: of another user, or one too many");
+                return;
+            }
         };
-        let allowed = match rustix::net::sockopt::socket_peercred(&socket) {
-            Ok(peer) => peer.uid.is_root() || peer.uid == rustix::process::geteuid(),
-            Err(_) => false,
-        };
-        if !allowed || self.connections.len() >= MOST_CONNECTIONS {
-            self.journal
-                .note("a connection was refused: of another user, or one too many");
-            return;
-        }
         // It may be for a container: the address was given to somebody who needs a supervisor.
         self.leave_by = None;
         let number = self.number();

@@ -1,9 +1,9 @@
 //! What goes over a terminal, both ways: one read's worth at a time, kept until it is written.
 
 use super::Part;
+use crate::terminal;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::OFlags;
 use rustix::io::Errno;
 use tare_error::{Context, Result};
 
@@ -40,13 +40,7 @@ enum Moved {
 
 impl Relay {
     pub(super) fn new(master: OwnedFd, input: Option<OwnedFd>, output: Option<OwnedFd>) -> Result<Relay> {
-        let what = "the terminal";
-        let flags = rustix::fs::fcntl_getfl(&master).op("read the flags of", what)?;
-        rustix::fs::fcntl_setfl(&master, flags | OFlags::NONBLOCK).op("set the flags of", what)?;
-        let peer = rustix::pty::OpenptFlags::RDWR
-            | rustix::pty::OpenptFlags::NOCTTY
-            | rustix::pty::OpenptFlags::CLOEXEC;
-        let slave = rustix::pty::ioctl_tiocgptpeer(&master, peer).op("open", what)?;
+        let slave = terminal::prepare(&master)?;
         Ok(Relay {
             master,
             slave,
@@ -63,13 +57,7 @@ impl Relay {
     }
 
     pub(super) fn resize(&self, rows: u16, columns: u16) -> Result<()> {
-        let size = rustix::termios::Winsize {
-            ws_row: rows,
-            ws_col: columns,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        rustix::termios::tcsetwinsize(&self.slave, size).op("set the size of", "the terminal")
+        terminal::resize(&self.slave, rows, columns)
     }
 
     /// Copies both ways as far as both sides go.
