@@ -20,6 +20,7 @@ mod filter;
 mod fork;
 mod interface;
 mod keyring;
+mod landlock;
 mod mount;
 mod namespace;
 mod notification;
@@ -35,6 +36,9 @@ pub use filter::{FilterFlags, load_filter, load_filter_with_listener};
 pub use fork::{CloneFlags, Forked, fork_sibling, fork_with};
 pub use interface::bring_up;
 pub use keyring::join_session_keyring;
+pub use landlock::{
+    PathRights, PortRights, Scopes, allow_below, allow_port, landlock_version, make_ruleset, restrict_self,
+};
 pub use mount::{MountAttributes, mount_setattr};
 pub use namespace::{is_single_threaded, unshare};
 pub use notification::{Notification, receive_notification, refuse_call};
