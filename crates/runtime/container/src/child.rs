@@ -11,6 +11,7 @@ mod grounds;
 mod home;
 mod hooks;
 mod identity;
+mod landlock;
 mod mounts;
 mod opener;
 mod plug;
@@ -85,6 +86,7 @@ pub(crate) struct Handles {
     terminal: Option<OwnedFd>,
     cgroup_namespace: Option<OwnedFd>,
     mount_namespace: Option<OwnedFd>,
+    ruleset: Option<OwnedFd>,
     directory_as_user: bool,
 }
 
@@ -191,11 +193,9 @@ impl<'a> Child<'a> {
                 inheritable,
                 ambient,
             } => identity::set_capabilities(*effective, *permitted, *inheritable, *ambient),
+            Action::Landlock(step) => self.confine(step),
             Action::Filter { program, flags } => self.load_filter(program, *flags),
-            Action::NoProgram => Err(Failure {
-                errno: Errno::NOEXEC,
-                detail: Detail::NoProcess,
-            }),
+            Action::NoProgram => Err(program::missing()),
             // Executed by `run`, which does not come back.
             Action::Exec { .. } => Err(Errno::INVAL.into()),
         }

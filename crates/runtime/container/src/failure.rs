@@ -58,7 +58,9 @@ pub(crate) fn describe(plan: &Plan, step: usize, failure: Failure, head: &[u8]) 
             Kind::Invalid,
             "the host's file of this name is another device".to_owned(),
         ),
-        Detail::Program(index) => program::not_executable(step, candidate(step, index), failure.errno, head),
+        Detail::Program(index) => {
+            program::not_executable(plan, step, candidate(step, index), failure.errno, head)
+        }
         Detail::NoProgram => program::not_found(plan, step),
         Detail::Owners => {
             os().hint("its owners cannot be mapped: the file system or the kernel lacks idmapped mounts")

@@ -26,6 +26,7 @@
 mod child;
 mod creation;
 mod failure;
+mod landlock;
 mod listener;
 mod numbers;
 mod plan;
@@ -35,9 +36,10 @@ mod step;
 mod waiting;
 
 pub use creation::{Creation, Running, Stage, change_class};
+pub use landlock::{Landlock, PathRule};
 pub use listener::send_listener;
 pub use numbers::{ExecAffinity, Processors};
 pub use plan::{Plan, doubts, plan, resctrl_groups};
 pub use request::{Cgroups, Change, Filter, HostFacts, LabelOption, Options, Request, Stdio};
-pub use tare_sys::FilterFlags;
+pub use tare_sys::{FilterFlags, PathRights, Scopes};
 pub use waiting::{Starting, Waiting};

@@ -3,6 +3,7 @@
 mod devices;
 mod entering;
 mod hooks;
+mod landlock;
 mod mounts;
 mod namespaces;
 mod network;
@@ -171,6 +172,7 @@ const MAKING: &[Contributor] = &[
     paths::contribute,
     placement::contribute,
     process::contribute,
+    landlock::contribute,
     hooks::contribute,
 ];
 
@@ -180,6 +182,7 @@ const ENTERING: &[Contributor] = &[
     entering::contribute,
     placement::contribute,
     process::contribute,
+    landlock::contribute,
 ];
 
 /// Who adds steps where a process enters to change what is mounted.

@@ -1,5 +1,6 @@
 //! What the caller asks for, and what the plan must know about the host.
 
+use crate::landlock::Landlock;
 use rustix::fd::BorrowedFd;
 use rustix::process::geteuid;
 use std::path::{Path, PathBuf};
@@ -65,6 +66,8 @@ pub struct Options<'a> {
     pub hook_output: [Option<BorrowedFd<'a>>; 2],
     /// By which option a file system gets `linux.mountLabel`.
     pub label_option: LabelOption,
+    /// What confines the process and all that come from it, besides the configuration.
+    pub landlock: Option<&'a Landlock>,
     /// Where the process that enters ([`Options::enters`]) does nothing but change what is mounted: `spec.mounts` are
     /// added or removed once it is [`crate::Stage::Created`], and it is dropped then.
     pub change: Option<Change>,
@@ -150,6 +153,8 @@ pub struct HostFacts {
     pub selinux: bool,
     /// Whether AppArmor confines what is executed; without it profiles mean nothing and are left out.
     pub apparmor: bool,
+    /// The version of the kernel's Landlock; 0 where it has none, and where nobody asked ([`HostFacts::read_for`]).
+    pub landlock: u32,
     /// Where procfs and sysfs are mounted. A container without a pivot keeps the host's tree below its own; the kernel lets
     /// it mount new ones without any mask as long as one of the host's is there, so they go. Empty where a container
     /// pivots: see [`HostFacts::with_kernel_views`].
@@ -182,12 +187,33 @@ impl HostFacts {
             selinux: Path::new("/sys/fs/selinux/enforce").exists(),
             apparmor: read("/sys/module/apparmor/parameters/enabled")
                 .is_ok_and(|enabled| enabled.starts_with('Y')),
+            landlock: 0,
             kernel_views: Vec::new(),
         })
     }
 }
 
 impl HostFacts {
+    /// Reads them with what only some containers need.
+    ///
+    /// # Errors
+    /// Where `/proc` cannot be read.
+    pub fn read_for(options: &Options<'_>) -> Result<HostFacts> {
+        let mut facts = HostFacts::read()?;
+        if options.without_pivot {
+            facts = facts.with_kernel_views()?;
+        }
+        if options.landlock.is_some() {
+            facts.landlock = HostFacts::find_landlock();
+        }
+        Ok(facts)
+    }
+
+    /// The version of the kernel's Landlock; 0 where it has none.
+    pub fn find_landlock() -> u32 {
+        tare_sys::landlock_version().unwrap_or(0)
+    }
+
     /// Adds where procfs and sysfs are mounted, for a container without a pivot.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 use tare_mount::{Attributes, FileSystem, Links, Overlay, Propagation, Target};
 use tare_process::{CapabilitySet, CloneFlags};
-use tare_sys::{CStrings, FilterFlags, Scheduling};
+use tare_sys::{CStrings, FilterFlags, PathRights, PortRights, Scheduling, Scopes};
 
 /// The order of steps: they run as they stand here. This is the only place that decides it; the reason of each place
 /// stands with it.
@@ -88,6 +88,9 @@ pub(crate) enum Place {
     Directory,
     /// The user's home, while root may read what tells it.
     Home,
+    /// What Landlock allows, once nothing but the program is looked for any more, while root may look everywhere and has the
+    /// right to confine itself: a user has it only with `no_new_privs`.
+    Confinement,
     /// Limits, after everything that could need more, and before the right to raise them goes.
     Limits,
     /// The user, after all that needs root.
@@ -272,6 +275,7 @@ pub(crate) enum Action {
         program: Vec<u8>,
         flags: FilterFlags,
     },
+    Landlock(LandlockStep),
     /// What the process finds is its root.
     EnterRoot,
     /// Looks up the home of a user in the container's own list of users.
@@ -290,6 +294,23 @@ pub(crate) enum Action {
         /// Without `HOME` where that was looked up.
         environment: CStrings,
     },
+}
+
+/// A step of being confined by Landlock (landlock(7)), in their order.
+#[derive(Debug)]
+pub(crate) enum LandlockStep {
+    /// What is forbidden.
+    Forbid {
+        paths: PathRights,
+        ports: PortRights,
+        scopes: Scopes,
+    },
+    /// What is allowed below a path of the container.
+    AllowBelow { path: CString, rights: PathRights },
+    /// What is allowed with a port.
+    AllowPort { port: u16, rights: PortRights },
+    /// From here on.
+    Confine,
 }
 
 /// What is made or opened with the rights of the host, into a slot.

@@ -17,6 +17,8 @@ mod denied;
 mod failures;
 #[path = "real/inside.rs"]
 mod inside;
+#[path = "real/landlock.rs"]
+mod landlock;
 #[path = "real/layers.rs"]
 mod layers;
 #[path = "real/listener.rs"]
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         inside::TESTS,
         attacks::TESTS,
         failures::TESTS,
+        landlock::TESTS,
         layers::TESTS,
         denied::TESTS,
         users::TESTS,

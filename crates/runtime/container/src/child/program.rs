@@ -69,6 +69,14 @@ pub(super) fn execute(
     }
 }
 
+/// There is nothing to execute.
+pub(super) fn missing() -> Failure {
+    Failure {
+        errno: Errno::NOEXEC,
+        detail: Detail::NoProcess,
+    }
+}
+
 /// What a shell would end with: 127 where there is no program, 126 where it cannot be executed. Engines that lost the
 /// message show it.
 pub(super) fn exit_code(failure: &Failure) -> i32 {

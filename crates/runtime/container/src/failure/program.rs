@@ -1,7 +1,7 @@
 //! Why a command cannot be executed, read from the beginning of its file.
 
 use crate::plan::Plan;
-use crate::step::Step;
+use crate::step::{Place, Step};
 use rustix::io::Errno;
 use std::ffi::CString;
 use tare_error::{Error, Kind};
@@ -37,13 +37,21 @@ pub(crate) fn not_found(plan: &Plan, step: &Step) -> Error {
 }
 
 /// The command is there and the kernel refuses it.
-pub(crate) fn not_executable(step: &Step, place: Option<&CString>, errno: Errno, head: &[u8]) -> Error {
+pub(crate) fn not_executable(
+    plan: &Plan,
+    step: &Step,
+    place: Option<&CString>,
+    errno: Errno,
+    head: &[u8],
+) -> Error {
     let place = place.map_or_else(|| step.subject.clone(), |p| p.to_string_lossy().into_owned());
     let error = Error::new(Kind::CommandNotExecutable, step.name, place);
+    let is_confined = plan.steps().iter().any(|step| step.place == Place::Confinement);
     match (errno, reason(errno, head)) {
-        (Errno::ACCESS, _) => error
-            .because("permission denied")
-            .hint("it is a directory, is not marked executable, or lies on a mount with noexec"),
+        (Errno::ACCESS, _) => error.because("permission denied").hint(match is_confined {
+            false => "it is a directory, is not marked executable, or lies on a mount with noexec",
+            true => "what confines it by Landlock must allow to execute it, its interpreter and its loader",
+        }),
         (Errno::NOENT | Errno::NOTDIR, Some(reason)) => {
             error.because(reason).from_source(std::io::Error::from(errno))
         }

@@ -16,6 +16,7 @@ fn facts() -> HostFacts {
         cgroups: Cgroups::V2,
         overlay_append: true,
         resctrl: None,
+        landlock: 7,
         kernel_views: Vec::new(),
         selinux: true,
         apparmor: true,

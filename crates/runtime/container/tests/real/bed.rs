@@ -8,7 +8,7 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use tare_container::{Creation, Filter, FilterFlags, HostFacts, Request, Stdio};
+use tare_container::{Creation, Filter, FilterFlags, HostFacts, Landlock, Request, Stdio};
 use tare_error::{Error, Report};
 use tare_spec_oci::{Mount, Spec};
 use tare_sys::CloneFlags;
@@ -35,6 +35,7 @@ pub(crate) struct Bed {
     pub(crate) filter_flags: FilterFlags,
     pub(crate) facts: HostFacts,
     pub(crate) group: Option<OwnedFd>,
+    pub(crate) landlock: Option<Landlock>,
 }
 
 /// How a run ended.
@@ -61,6 +62,7 @@ impl Bed {
             filter_flags: FilterFlags::empty(),
             facts: HostFacts::read().unwrap(),
             group: None,
+            landlock: None,
         }
     }
 
@@ -149,7 +151,10 @@ impl Bed {
                 program,
                 flags: self.filter_flags,
             }),
-            options: tare_container::Options::default(),
+            options: tare_container::Options {
+                landlock: self.landlock.as_ref(),
+                ..Default::default()
+            },
         };
         Creation::begin(&request, &self.facts, attach)
     }

@@ -22,10 +22,15 @@ fn instruction(code: u16, jt: u8, jf: u8, k: u32) -> [u8; 8] {
 
 /// A filter that answers one call with an error number and allows the rest.
 pub(crate) fn deny(call: u32, errno: u32) -> Vec<u8> {
+    filter(call, 0x0005_0000 | errno)
+}
+
+/// A filter that answers one call with an action and allows the rest.
+pub(crate) fn filter(call: u32, action: u32) -> Vec<u8> {
     [
         instruction(0x20, 0, 0, 0),
         instruction(0x15, 0, 1, call),
-        instruction(0x06, 0, 0, 0x0005_0000 | errno),
+        instruction(0x06, 0, 0, action),
         instruction(0x06, 0, 0, 0x7fff_0000),
     ]
     .concat()
