@@ -235,6 +235,8 @@ fn features_tell_them() {
         let told: Value = serde_json::from_str(&bundle.runtime(&["features"]).ok()).unwrap();
         let names = &told["potentiallyUnsafeConfigAnnotations"];
         assert_eq!(*names, json!(["org.systemd.property.", "run.oci."]));
+        // One that only takes rights away is not among them.
+        assert_eq!(told["annotations"]["io.tare.runtime.landlock.enabled"], "true");
         let mut bundle = bundle;
         annotate(&mut bundle, "run.oci.nosuch", "whatever");
         assert_eq!(bundle.run().code(), Some(0), "what is not known means nothing");

@@ -8,6 +8,7 @@ mod handed;
 mod hooks;
 mod input;
 mod killed;
+mod landlock;
 mod life;
 mod mounts;
 mod person;

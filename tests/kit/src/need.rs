@@ -25,6 +25,8 @@ pub enum Need {
     Overlay,
     /// The `nft` program and the kernel's nf_tables.
     Nft,
+    /// A kernel whose Landlock has ports and scopes (version 6, Linux 6.12).
+    Landlock,
     /// A /dev/kvm that opens.
     Kvm,
     /// The `criu` program.
@@ -85,6 +87,7 @@ impl Need {
             Need::Overlay => (!lines("/proc/filesystems").any(|line| line.ends_with("\toverlay")))
                 .then(|| "the kernel has no overlay filesystem loaded".to_owned()),
             Need::Nft => no_program("nft"),
+            Need::Landlock => landlock(6),
             Need::Kvm => std::fs::File::options()
                 .read(true)
                 .write(true)
@@ -126,6 +129,24 @@ fn no_program(name: &str) -> Option<String> {
     program(name)
         .is_none()
         .then(|| format!("there is no program {name}"))
+}
+
+/// Whether the kernel's Landlock is of this version at least: no file tells, and no program of Debian's.
+#[expect(
+    unsafe_code,
+    reason = "the call is the only way to ask, and the kit links nothing of ours"
+)]
+fn landlock(wanted: i64) -> Option<String> {
+    /// `landlock_create_ruleset(2)`.
+    const CREATE_RULESET: i64 = 444;
+    /// `LANDLOCK_CREATE_RULESET_VERSION`.
+    const VERSION: i64 = 1;
+    unsafe extern "C" {
+        fn syscall(number: i64, ...) -> i64;
+    }
+    // SAFETY: with this flag the call takes no structure, makes nothing and returns a number (landlock_create_ruleset(2)).
+    let version = unsafe { syscall(CREATE_RULESET, std::ptr::null::<u8>(), 0_usize, VERSION) };
+    (version < wanted).then(|| format!("the kernel's Landlock is of version {}", version.max(0)))
 }
 
 /// Where the search path has this program; /sbin and /usr/sbin are always looked into.

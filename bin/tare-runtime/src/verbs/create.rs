@@ -4,7 +4,7 @@ use crate::reading::Arguments;
 use rustix::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::ExitCode;
-use tare_container::{FilterFlags, doubts};
+use tare_container::FilterFlags;
 use tare_error::{Context, Error, Kind, Result};
 use tare_lifecycle::{Bundle, ContainerId, Create, Home, Made, own_stdio, send_terminal};
 
@@ -24,9 +24,10 @@ pub(crate) fn make(arguments: &Arguments, detached: bool) -> Result<Made> {
         Some(file) => Bundle::read_file_for(&home, arguments.bundle(), file)?,
     };
     pass_on(&mut bundle, listening);
-    if let Some(process) = &bundle.spec.process {
-        doubts(process).iter().for_each(|doubt| arguments.log.warn(doubt));
-    }
+    bundle
+        .doubts()?
+        .iter()
+        .for_each(|doubt| arguments.log.warn(doubt));
     if arguments.log.is_debugging() {
         tell_plan(arguments, &home, &bundle, &id)?;
     }

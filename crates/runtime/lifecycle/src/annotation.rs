@@ -1,15 +1,17 @@
-//! What annotations of a configuration ask for: crun's extensions, by crun's names (`run.oci.*`, crun(1)).
+//! What annotations of a configuration ask for: crun's extensions, by crun's names (`run.oci.*`, crun(1)), and one of ours.
 //!
 //! Annotations are read here and nowhere else, each into a type of its own and strictly; those of other names mean
 //! nothing. An engine that lets others write them gives these rights away, which is why `features` names them
 //! ([`UNSAFE_ANNOTATIONS`]).
+
+mod landlock;
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags};
 use std::collections::BTreeMap;
 use std::path::Path;
 use tare_cgroup::GroupPath;
-use tare_container::LabelOption;
+use tare_container::{LabelOption, Landlock};
 use tare_error::{Context, Error, Kind, Result};
 
 /// The names of annotations, or where they end in a dot all names that begin so, that change how a container is made
@@ -22,6 +24,8 @@ const DELEGATE: &str = "run.oci.delegate-cgroup";
 const PIDFD_RECEIVER: &str = "run.oci.pidfd_receiver";
 const HOOK_OUTPUT: [&str; 2] = ["run.oci.hooks.stdout", "run.oci.hooks.stderr"];
 const LABEL_OPTION: &str = "run.oci.mount_context_type";
+/// Ours: the specification has no word for it. It only takes rights away, so that nothing is unsafe about it.
+const LANDLOCK: &str = "io.tare.landlock";
 
 /// The annotations of one configuration.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +42,7 @@ impl<'a> Annotations<'a> {
         self.delegated()?;
         self.pidfd_receiver()?;
         self.label_option()?;
+        self.landlock()?;
         HOOK_OUTPUT
             .iter()
             .try_for_each(|name| self.path(name).map(|_| ()))
@@ -99,6 +104,13 @@ impl<'a> Annotations<'a> {
                 return Err(wrong(LABEL_OPTION, why));
             }
         })
+    }
+
+    /// What confines every process of the container.
+    pub(crate) fn landlock(self) -> Result<Option<Landlock>> {
+        self.given(LANDLOCK)
+            .map(|text| landlock::read(text).map_err(|why| wrong(LANDLOCK, why)))
+            .transpose()
     }
 
     /// An annotation's value; an empty one is as none.

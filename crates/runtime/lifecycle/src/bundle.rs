@@ -6,7 +6,7 @@ use crate::filter::{self, Compiled, Filters};
 use crate::home::Home;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use tare_container::{Filter, FilterFlags, HostFacts, Options, Plan, Request};
+use tare_container::{Filter, FilterFlags, HostFacts, Options, Plan, Request, doubts};
 use tare_error::{Context, Error, Kind, Result};
 use tare_spec_oci::{Action, Mount, Seccomp, Spec};
 
@@ -119,6 +119,25 @@ impl Bundle {
         Ok(filter.map(|compiled| compiled.as_filter().flags.bits()))
     }
 
+    /// What is asked for and not given on this machine, one sentence each ([`tare_container::doubts`], and what its kernel's
+    /// Landlock lacks where it is not required).
+    ///
+    /// # Errors
+    /// Those of the annotations.
+    pub fn doubts(&self) -> Result<Vec<String>> {
+        let mut doubts = self.spec.process.as_ref().map(doubts).unwrap_or_default();
+        if let Some(asked) = Annotations(&self.spec.annotations).landlock()? {
+            let lacking = asked.lacking(HostFacts::find_landlock());
+            if !asked.required && !lacking.is_empty() {
+                doubts.push(format!(
+                    "Landlock of this kernel cannot restrict {}",
+                    lacking.join(", ")
+                ));
+            }
+        }
+        Ok(doubts)
+    }
+
     /// The steps by which its container is made on this machine, in the numbering of its maker: whoever starts it later
     /// looks up here what a number means. `rootfs` are the mounts that make its root, where it is not the bundle's own.
     ///
@@ -137,6 +156,8 @@ impl Bundle {
                 false => FilterFlags::empty(),
             },
         };
+        let asked = Annotations(&self.spec.annotations);
+        let landlock = asked.landlock()?;
         let request = Request {
             id,
             spec: &self.spec,
@@ -149,11 +170,12 @@ impl Bundle {
             options: Options {
                 gate: Some(any),
                 hook_state: Some(any),
-                delegates: Annotations(&self.spec.annotations).delegated()?.is_some(),
+                delegates: asked.delegated()?.is_some(),
+                landlock: landlock.as_ref(),
                 ..Options::default()
             },
         };
-        tare_container::plan(&request, &HostFacts::read()?)
+        tare_container::plan(&request, &HostFacts::read_for(&request.options)?)
     }
 
     /// Where its root is on the host.

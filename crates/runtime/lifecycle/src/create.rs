@@ -248,6 +248,7 @@ impl Making {
         let entrances: Vec<BorrowedFd<'_>> = entrance.iter().flat_map(Entrance::files).collect();
         let passed: Vec<BorrowedFd<'_>> = how.passed.iter().map(AsFd::as_fd).collect();
         let asked = Annotations(&spec.annotations);
+        let landlock = asked.landlock()?;
         let hook_output = match spec.hooks {
             Some(_) => asked.hook_output()?,
             None => [None, None],
@@ -274,16 +275,14 @@ impl Making {
                 delegates: asked.delegated()?.is_some(),
                 hook_output: hook_output.each_ref().map(|file| file.as_ref().map(AsFd::as_fd)),
                 label_option: asked.label_option()?,
+                landlock: landlock.as_ref(),
                 change: None,
             },
         };
         let record = &mut container.record;
         let mut adopted = None;
         // The child goes on only after this: whatever it makes belongs to a process that the record names.
-        let facts = match request.options.without_pivot {
-            false => HostFacts::read()?,
-            true => HostFacts::read()?.with_kernel_views()?,
-        };
+        let facts = HostFacts::read_for(&request.options)?;
         self.creation = Some(Creation::begin(&request, &facts, |pid| {
             record.init = Some(Stamp::of(pid.as_raw_pid())?);
             record.write(folder)?;

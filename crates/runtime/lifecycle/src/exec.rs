@@ -228,6 +228,8 @@ impl Container {
         let entrance = group.map(Group::entrance_beside_clone).transpose()?;
         let entrances: Vec<BorrowedFd<'_>> = entrance.iter().flat_map(Entrance::files).collect();
         let passed: Vec<BorrowedFd<'_>> = exec.passed.iter().map(AsFd::as_fd).collect();
+        let asked = Annotations(&self.record.annotations);
+        let landlock = asked.landlock()?;
         let request = Request {
             id: self.id.as_str(),
             spec,
@@ -242,11 +244,12 @@ impl Container {
                 root: inside.root.map(AsFd::as_fd),
                 passed: &passed,
                 plain_lines: exec.plain_lines,
-                keeps_groups: Annotations(&self.record.annotations).keeps_groups()?,
+                keeps_groups: asked.keeps_groups()?,
+                landlock: landlock.as_ref(),
                 ..Options::default()
             },
         };
-        let facts = HostFacts::read()?;
+        let facts = HostFacts::read_for(&request.options)?;
         let affinity = ExecAffinity::read(exec.process.exec_cpu_affinity.as_ref())?;
         let creation = begun_on(affinity.initial.as_ref(), || {
             Creation::begin(&request, &facts, attach)

@@ -30,7 +30,11 @@ pub fn features() -> Features {
         hooks: HOOKS.iter().map(|hook| (*hook).to_owned()).collect(),
         mount_options: Options::names(),
         linux: Some(linux()),
-        annotations: BTreeMap::from([("io.tare.runtime.version".to_owned(), version)]),
+        annotations: BTreeMap::from([
+            ("io.tare.runtime.version".to_owned(), version),
+            // In the manner of runc's "org.opencontainers.runc.checkpoint.enabled": the specification has no member for it.
+            ("io.tare.runtime.landlock.enabled".to_owned(), "true".to_owned()),
+        ]),
         potentially_unsafe_config_annotations: unsafe_annotations.collect(),
     }
 }
