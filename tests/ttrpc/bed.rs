@@ -264,6 +264,14 @@ impl Talk {
         self.lines.push(format!("{what}: {}", told(outcome, of)));
     }
 
+    /// The answer itself.
+    pub(crate) fn get<A: Message + Default>(&mut self, method: &str, request: &impl Message) -> A {
+        let answer = self
+            .connection
+            .call::<A>(Service::TaskV3.name(), method, request, SOON);
+        answer.expect(method)
+    }
+
     pub(crate) fn done(&mut self, what: &str, method: &str, request: &impl Message) {
         self.ask(what, method, request, |()| "ok".to_owned());
     }

@@ -9,6 +9,7 @@ mod messages;
 mod serve;
 mod server;
 mod shim;
+mod successor;
 
 use tare_kit::Need;
 

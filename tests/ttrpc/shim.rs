@@ -190,7 +190,7 @@ fn said_by(shim: &Shim) -> Vec<String> {
 }
 
 /// Where the group's last container is gone, so is the shim, and its socket.
-fn ends(bed: &Bed, answer: &BootstrapAnswer, talk: &mut Talk, last: bool) {
+pub(crate) fn ends(bed: &Bed, answer: &BootstrapAnswer, talk: &mut Talk, last: bool) {
     talk.done(
         "shutdown",
         "Shutdown",

@@ -1,5 +1,6 @@
 //! What this machine (or this container around us) offers: hierarchies, their mounts, and where we stand in them.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use tare_error::{Context, Error, Kind, Result};
@@ -9,7 +10,7 @@ use tare_mount::{MountLine, is_reachable, mount_lines};
 const TABLE_MOST: usize = 32 << 20;
 
 /// The two interfaces of the kernel (`cgroups(7)`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Version {
     /// One hierarchy per controller or set of controllers.
     V1,

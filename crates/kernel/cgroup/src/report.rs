@@ -3,6 +3,7 @@
 use crate::dir::{Dir, find_key};
 use crate::group::{Group, Member};
 use crate::host::{Controller, Version};
+use serde::{Deserialize, Serialize};
 use tare_error::{Context, Result};
 
 /// Version 1 says "no limit" by the largest number of whole pages; page sizes go up to 64 KiB.
@@ -12,7 +13,7 @@ const V1_NO_LIMIT: u64 = 0x7fff_ffff_ffff_0000;
 const NEAR: u64 = 64 * 4096;
 
 /// A group and those above it, nearest first, as far as the mount shows them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryReport {
     /// The version that accounts memory here; none where nothing does.
     pub version: Option<Version>,
@@ -21,7 +22,7 @@ pub struct MemoryReport {
 }
 
 /// The memory of one group.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupMemory {
     /// Its path below the mount; `/` is the root of the mount.
     pub group: String,

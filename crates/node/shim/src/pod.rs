@@ -6,6 +6,7 @@
 //!   sock                    0600; further clients (peer credentials are checked)
 //!   init.json               from before the container's first process runs: pid, start time, boot, cgroup
 //!   stdin stdout stderr     FIFOs; stdout and stderr are open read-write in the container
+//!   containers/ID.json      under containerd: what a successor must know of a container
 //!   exit.json               how it ended; written before anyone is told
 //!   log                     what the supervisor found odd, at most 16 KiB
 //! ```
@@ -25,6 +26,9 @@ use tare_store::Durability;
 
 /// The longest record that is read.
 const LONGEST: u64 = 64 * 1024;
+
+/// The folder with a record of each container.
+const CONTAINERS: &str = "containers";
 
 /// A file of a pod's directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,6 +155,15 @@ impl PodDir {
         std::fs::read_to_string(self.file(Entry::Log)).unwrap_or_default()
     }
 
+    /// The folder with a record of each container, made where it is not there.
+    pub(crate) fn containers(&self) -> Result<PathBuf> {
+        let path = self.path.join(CONTAINERS);
+        match rustix::fs::mkdir(&path, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => Ok(path),
+            Err(e) => Err(Error::os("make folder", path.display(), e)),
+        }
+    }
+
     /// Removes everything a supervisor ever makes here, then the directory if nothing of others is left in it.
     ///
     /// # Errors
@@ -158,6 +171,11 @@ impl PodDir {
     pub fn remove(&self) -> Result<()> {
         self.remove_entries(&Entry::OF_SUPERVISOR)?;
         self.remove_entries(&[Entry::Exit, Entry::Log])?;
+        let containers = self.path.join(CONTAINERS);
+        if containers.is_dir() {
+            tare_store::sweep_temporaries(&containers, Duration::ZERO)?;
+            std::fs::remove_dir(&containers).op("remove", containers.display())?;
+        }
         if self.path.is_dir() {
             tare_store::sweep_temporaries(&self.path, Duration::ZERO)?;
         }

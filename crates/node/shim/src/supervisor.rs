@@ -26,7 +26,7 @@ mod streams;
 
 pub(crate) use birth::{keep_from_the_oom_killer, leave_mount_namespace};
 pub use copy::{Copy, copy};
-pub(crate) use death::{exit_of, unknown as unknown_exit};
+pub(crate) use death::{exit_of, exit_of_status, unknown as unknown_exit};
 pub(crate) use group::{Home, SUPERVISORS};
 pub(crate) use journal::Journal;
 

@@ -10,16 +10,19 @@
 //! The loop handles what epoll reports, makes the steps that became possible, and computes anew what to wait for. Nothing
 //! in it waits: making, starting and entering go on in steps, and a process's streams are the client's own FIFOs.
 
+mod adoption;
 mod arguments;
 mod calls;
 mod connection;
 mod container;
 mod creation;
 mod delete;
+mod life;
 mod memory;
 mod options;
 mod process;
 mod publisher;
+mod record;
 mod serve;
 mod service;
 mod source;

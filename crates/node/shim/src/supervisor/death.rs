@@ -12,6 +12,14 @@ pub(crate) fn exit_of(status: &WaitIdStatus) -> Exit {
     exit_from(status.exit_status(), status.terminating_signal())
 }
 
+/// The same of a status as `wait(2)` has it.
+pub(crate) fn exit_of_status(status: i32) -> Exit {
+    match status & 0x7f {
+        0 => exit_from(Some(status >> 8 & 0xff), None),
+        signal => exit_from(None, Some(signal)),
+    }
+}
+
 fn exit_from(code: Option<i32>, signal: Option<i32>) -> Exit {
     let shell = match (code, signal) {
         (Some(code), _) => u8::try_from(code & 0xff).ok(),
@@ -61,6 +69,15 @@ mod tests {
         for (code, signal, expected) in table {
             let exit = exit_from(code, signal);
             assert_eq!((exit.code, exit.signal), (expected, signal));
+        }
+        for (status, code, signal) in [
+            (0, 0, None),
+            (7 << 8, 7, None),
+            (9, 137, Some(9)),
+            (0x80 | 11, 139, Some(11)),
+        ] {
+            let exit = exit_of_status(status);
+            assert_eq!((exit.code, exit.signal), (code, signal));
         }
     }
 }

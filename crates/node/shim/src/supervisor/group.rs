@@ -21,7 +21,11 @@ impl Home {
     pub(crate) fn enter(pod: &str) -> Result<Home> {
         let path = GroupPath::parse(SUPERVISORS)?.join(pod)?;
         let made = Host::current().and_then(|host| {
-            let group = Group::create_unlimited(&host, &path)?;
+            let group = match Group::create_unlimited(&host, &path) {
+                // What a supervisor before us started, and what outlived it: a logging program.
+                Err(e) if e.kind() == Kind::Conflict => Group::open(&host, &path)?,
+                made => made?,
+            };
             match enter(&group) {
                 Ok(()) => Ok(group),
                 Err(e) => match group.remove_within(Duration::ZERO) {

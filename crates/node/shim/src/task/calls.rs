@@ -179,10 +179,10 @@ impl Service {
             container.killed |= signal == Signal::KILL.as_raw();
             return container.held()?.signal_all(signal);
         }
-        let Some(child) = process.child() else {
+        let Some(life) = process.life() else {
             return Err(Error::new(Kind::Conflict, "signal", &request.exec_id).because("process not created"));
         };
-        match tare_signal::send(&child.pidfd, signal) {
+        match life.signal(signal) {
             Err(rustix::io::Errno::SRCH) => return Err(finished()),
             done => tare_error::Context::op(done, "signal", &request.id)?,
         }
@@ -221,10 +221,11 @@ impl Service {
             let process = processes.find(|process| process.number == number);
             let logger = process.and_then(|process| process.streams.take_logger());
             container.processes.retain(|process| process.number != number);
+            let recorded = container.write_record();
             self.loggers.extend(logger);
-            return Ok(answer);
+            return recorded.map(|()| answer);
         }
-        if let Some(process) = container.process("").and_then(Process::child) {
+        if let Some(process) = container.process("").and_then(Process::life) {
             process.kill_and_reap();
         }
         let group = container.memory.as_mut().and_then(Memory::take_group);
@@ -238,7 +239,7 @@ impl Service {
         }
         let loggers = container.take_loggers();
         self.loggers.extend(loggers);
-        self.containers.retain(|container| container.id != request.id);
+        self.forget_container(&request.id)?;
         self.publisher.publish(&TaskDelete {
             container_id: request.id.clone(),
             pid: answer.pid,
@@ -266,6 +267,7 @@ impl Service {
             Err(e) if e.kind() == Kind::NotFound => {}
             Err(e) => return Err(e),
         }
+        self.forget_container(id)?;
         Ok(DeleteResponse {
             pid: 0,
             exit_status: delete::KILLED,

@@ -1,8 +1,10 @@
 //! A container: its processes, its memory, and what the library knows of it.
 
 use super::connection::Asked;
+use super::life::Life;
 use super::memory::Memory;
 use super::process::{Ended, Held, Process, READERS, Stage};
+use super::record::ContainerRecord;
 use super::stdio::{Logger, Owner, Streams, Wanted};
 use crate::poller::Interest;
 use crate::protocol::Exit;
@@ -10,11 +12,12 @@ use crate::task::source::Source;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::process::Signal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
-use tare_error::{Context, Error, Kind, Result};
+use tare_error::{Error, Kind, Result};
 use tare_lifecycle::Made;
+use tare_process::Stamp;
 use tare_spec_containerd::types::Mount;
 use tare_store::Durability;
 
@@ -34,6 +37,8 @@ pub(super) struct Container {
     /// containerd's, in which the id is.
     pub(super) namespace: Rc<str>,
     pub(super) bundle: PathBuf,
+    /// Where its record is.
+    pub(super) records: Rc<Path>,
     /// What containerd asked to make its root of, until that was told.
     pub(super) rootfs: Vec<Mount>,
     /// The container of the library, once it is made.
@@ -131,7 +136,7 @@ impl Container {
                 asked,
                 ..
             } => {
-                let pid = child.pid.as_raw_pid().unsigned_abs();
+                let pid = child.pid().unsigned_abs();
                 process.stage = Stage::Running(child);
                 Ok(Progress::Started {
                     asked,
@@ -141,7 +146,7 @@ impl Container {
             }
             Stage::Entering { entering, asked } => {
                 let running = entering.finish()?;
-                let pid = running.process.pid.as_raw_pid().unsigned_abs();
+                let pid = running.process.pid.as_raw_pid();
                 match opened(running.terminal, &process.stdio, owner) {
                     Ok(Some(streams)) => process.streams = streams,
                     Ok(None) => {}
@@ -150,12 +155,11 @@ impl Container {
                         return Err(error);
                     }
                 }
-                process.stage = Stage::Running(running.process);
-                Ok(Progress::Started {
-                    asked,
-                    exec_id: process.exec_id.clone(),
-                    pid,
-                })
+                let exec_id = process.exec_id.clone();
+                process.stage = Stage::Running(Life::of_child(running.process, Stamp::of(pid)?));
+                self.write_record()?;
+                let pid = pid.unsigned_abs();
+                Ok(Progress::Started { asked, exec_id, pid })
             }
             other => {
                 process.stage = other;
@@ -184,10 +188,14 @@ impl Container {
                 });
             }
         }
-        first.stage = Stage::Created(made.process);
+        let stamp = match made.container.record().init.clone() {
+            Some(stamp) => stamp,
+            None => Stamp::of(made.process.pid.as_raw_pid())?,
+        };
+        first.stage = Stage::Created(Life::of_child(made.process, stamp));
         self.memory = made.container.let_go().and_then(|group| Memory::of(&group));
         self.held = Some(made.container);
-        Ok(())
+        self.write_record()
     }
 
     /// A process that could not be started: the first one's own end is still to come, as it was there.
@@ -217,11 +225,10 @@ impl Container {
         let Some(child) = process.settled() else {
             return Ok(());
         };
-        let Some(status) = child.try_wait().op("wait for a process of", &self.id)? else {
+        let pid = child.pid();
+        let Some(mut exit) = child.end()? else {
             return Ok(());
         };
-        let pid = child.pid.as_raw_pid();
-        let mut exit = crate::supervisor::exit_of(&status);
         process.stage = Stage::Ended(Ended {
             pid,
             code: exit.code,
@@ -230,20 +237,25 @@ impl Container {
         });
         process.ending = Some(Instant::now());
         if !process.is_first() {
-            return Ok(());
+            return self.write_record();
         }
         let by_us = self.killed;
         if let Some(memory) = &mut self.memory {
             exit.oom = memory.oom(exit.signal == Some(Signal::KILL.as_raw()) && !by_us);
         }
-        let recorded = self.record(&exit);
+        self.record_end(&exit)
+    }
+
+    /// Records the end of the first process, and ends what would outlive it.
+    pub(super) fn record_end(&self, exit: &Exit) -> Result<()> {
+        let recorded = self.record_exit(exit);
         match &self.held {
             Some(held) if held.record().shares_pids => held.signal_all(Signal::KILL.as_raw()).and(recorded),
             _ => recorded,
         }
     }
 
-    fn record(&self, exit: &Exit) -> Result<()> {
+    fn record_exit(&self, exit: &Exit) -> Result<()> {
         let Some(held) = &self.held else {
             return Ok(());
         };
@@ -251,6 +263,11 @@ impl Container {
         let bytes = serde_json::to_vec(exit)
             .map_err(|e| Error::new(Kind::Internal, "write", path.display()).from_source(e))?;
         tare_store::replace(&path, Durability::Volatile, 0o600, &bytes)
+    }
+
+    /// Writes down what a successor must know.
+    pub(super) fn write_record(&self) -> Result<()> {
+        ContainerRecord::of(self).write(&self.records)
     }
 
     /// The processes whose end may be told now, each once: the first one's comes after all others'.
@@ -262,7 +279,7 @@ impl Container {
         let others_live = self
             .processes
             .iter()
-            .any(|p| !p.is_first() && (p.child().is_some() || matches!(p.stage, Stage::Entering { .. })));
+            .any(|p| !p.is_first() && (p.life().is_some() || matches!(p.stage, Stage::Entering { .. })));
         if !others_live && let Some(first) = self.process_mut("") {
             told.extend(first.tell());
         }
@@ -335,6 +352,7 @@ impl Container {
             Some(_) if process.streams.waits_for_readers() => Some(now + LOOK_AGAIN),
             Some(since) => Some(since + READERS),
             None if process.held.is_some() => Some(now + LOOK_AGAIN),
+            None if process.life().is_some_and(Life::is_to_be_looked_at) => Some(now + LOOK_AGAIN),
             None => process.deadline(),
         };
         let memory = self.memory.as_ref().and_then(Memory::deadline);
@@ -358,10 +376,11 @@ impl Container {
                 fd: awaited.fd,
                 flags: when(awaited.now),
             }));
-            into.extend(process.child().map(|child| Interest {
+            let looked_at = |life: &&Life| !life.is_to_be_looked_at();
+            into.extend(process.life().map(|life| Interest {
                 source: Source::End(process.number),
-                fd: child.pidfd.as_fd(),
-                flags: when(process.settled().is_some()),
+                fd: life.as_fd(),
+                flags: when(process.settled().filter(looked_at).is_some()),
             }));
             let streams = process.streams.interests();
             into.extend(streams.map(|(part, fd, flags)| Interest {
@@ -388,7 +407,7 @@ impl Container {
                 .hint("delete those that have ended"));
         }
         self.processes.push(Process::new(number, exec_id, stdio, stage));
-        Ok(())
+        self.write_record().inspect_err(|_| drop(self.processes.pop()))
     }
 }
 

@@ -3,8 +3,10 @@
 use super::calls::not_created;
 use super::connection::Asked;
 use super::container::Container;
+use super::life::Life;
 use super::options;
 use super::process::{Process, Stage};
+use super::record::ContainerRecord;
 use super::service::Service;
 use super::stdio::{Owner, Streams, Wanted};
 use std::path::{Path, PathBuf};
@@ -37,7 +39,9 @@ impl Service {
             stderr: request.stderr.clone(),
             terminal: request.terminal,
         };
-        let (making, streams) = self.begin(&request, bundle, &wanted)?;
+        ContainerRecord::of_intent(&request.id, Path::new(&request.bundle), &wanted).write(&self.records)?;
+        let begun = self.begin(&request, bundle, &wanted);
+        let (making, streams) = begun.or_else(|error| self.not_made(&request.id, error))?;
         let number = self.number();
         let making = Box::new(making);
         let mut first = Process::new(number, String::new(), wanted, Stage::Making { making, asked });
@@ -46,6 +50,7 @@ impl Service {
             id: request.id,
             namespace: self.namespace.clone(),
             bundle: PathBuf::from(request.bundle),
+            records: self.records.clone(),
             rootfs: request.rootfs,
             held: None,
             memory: None,
@@ -54,6 +59,14 @@ impl Service {
             processes: vec![first],
         });
         Ok(())
+    }
+
+    /// A container that could not be made leaves no record of ours either.
+    fn not_made<T>(&self, id: &str, error: Error) -> Result<T> {
+        match ContainerRecord::remove(&self.records, id) {
+            Ok(()) => Err(error),
+            Err(also) => Err(error.also(also)),
+        }
     }
 
     fn begin(
@@ -97,57 +110,82 @@ impl Service {
             containers, signals, ..
         } = self;
         let found = containers.iter_mut().find(|container| container.id == request.id);
+        let container = found.ok_or_else(|| not_created(&request.id))?;
+        let number = signals
+            .released(|| container.start(asked, &request.exec_id))
+            .flatten()?;
+        self.advance(number);
+        Ok(())
+    }
+}
+
+impl Container {
+    /// Begins to start a process; its number.
+    fn start(&mut self, asked: Asked, exec_id: &str) -> Result<u32> {
+        let refused = |why: &str| Error::new(Kind::Conflict, "start", &self.id).because(why.to_owned());
+        let unmade = refused("it is still being created");
+        let again = refused("cannot start a running process");
+        let is_made = self.held.is_some();
+        let process = self.process_mut(exec_id).ok_or_else(|| {
+            Error::new(Kind::NotFound, "find process", exec_id).because("there is none of this name")
+        })?;
+        if !is_made {
+            return Err(unmade);
+        }
+        let number = process.number;
+        match process.stage.take() {
+            Stage::Created(life) => self.begin_start(asked, life)?,
+            Stage::Added(command) => self.execute(asked, exec_id, &command)?,
+            other => {
+                process.stage = other;
+                return Err(again);
+            }
+        }
+        Ok(number)
+    }
+
+    fn begin_start(&mut self, asked: Asked, process: Life) -> Result<()> {
+        let (stage, done) = match self.held().and_then(tare_lifecycle::Container::begin_start) {
+            Ok(starting) => {
+                let starting = Box::new(starting);
+                let stage = Stage::Starting {
+                    starting,
+                    process,
+                    asked,
+                };
+                (stage, Ok(()))
+            }
+            Err(error) => (Stage::Created(process), Err(error)),
+        };
+        if let Some(first) = self.process_mut("") {
+            first.stage = stage;
+        }
+        done
+    }
+
+    /// Begins to execute a process. Where that fails it stays an end that nobody saw, to be deleted.
+    fn execute(&mut self, asked: Asked, exec_id: &str, command: &Command) -> Result<()> {
+        // A successor must not execute it a second time.
+        self.write_record()?;
         let Container {
             id,
             namespace,
             held,
             processes,
             ..
-        } = found.ok_or_else(|| not_created(&request.id))?;
+        } = self;
         let owner = Owner {
             namespace,
             container: id,
         };
-        let missing = || {
-            Error::new(Kind::NotFound, "find process", &request.exec_id).because("there is none of this name")
+        let process = processes.iter_mut().find(|p| p.exec_id == exec_id);
+        let Some((held, process)) = held.as_ref().zip(process) else {
+            return Ok(());
         };
-        let mut found = processes.iter_mut();
-        let process = found.find(|p| p.exec_id == request.exec_id).ok_or_else(missing)?;
-        let refuse =
-            |why: &str| Err(Error::new(Kind::Conflict, "start", &request.id).because(why.to_owned()));
-        let Some(held) = held else {
-            return refuse("it is still being created");
+        process.stage = Stage::Entering {
+            entering: Box::new(enter(held, command, process, owner)?),
+            asked,
         };
-        let number = process.number;
-        process.stage = match process.stage.take() {
-            Stage::Created(child) => match held.begin_start() {
-                Ok(starting) => Stage::Starting {
-                    starting: Box::new(starting),
-                    process: child,
-                    asked,
-                },
-                Err(error) => {
-                    process.stage = Stage::Created(child);
-                    return Err(error);
-                }
-            },
-            Stage::Added(command) => match signals
-                .released(|| enter(held, &command, process, owner))
-                .flatten()
-            {
-                Ok(entering) => Stage::Entering {
-                    entering: Box::new(entering),
-                    asked,
-                },
-                // It stays an end that nobody saw, to be deleted.
-                Err(error) => return Err(error),
-            },
-            other => {
-                process.stage = other;
-                return refuse("cannot start a running process");
-            }
-        };
-        self.advance(number);
         Ok(())
     }
 }

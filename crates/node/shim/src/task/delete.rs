@@ -22,7 +22,7 @@ pub(super) fn delete(arguments: &Arguments) -> Result<Vec<u8>> {
     // A bundle that cannot be read any more belongs to a container of a group of its own, if to any.
     let group = group.unwrap_or_else(|_| arguments.id.clone());
     let ended = end(arguments)?;
-    bury(&arguments.namespace, &group)?;
+    bury(&arguments.namespace, &group, &arguments.id)?;
     Ok(ended)
 }
 

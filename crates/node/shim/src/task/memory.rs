@@ -3,11 +3,21 @@
 use crate::protocol::Oom;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, BorrowedFd};
+use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 use tare_cgroup::{Group, GroupPath, Host, MemoryNotice, MemoryReport, OomKill};
 
 /// How long the kernel takes from saying that memory ran out to the kill.
 const KILLING: Duration = Duration::from_millis(50);
+
+/// What a container's memory was when it began, by which a kill is blamed, and how many kills were told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Before {
+    report: MemoryReport,
+    #[serde(default)]
+    told: u64,
+}
+
 /// The memory of a container's group. The group itself is opened when it is looked at: held, it is a file in every
 /// hierarchy, and a pod may have a hundred containers.
 #[derive(Debug)]
@@ -16,11 +26,8 @@ pub(super) struct Memory {
     path: GroupPath,
     /// The group of a container that has ended and is not deleted yet.
     group: Option<Group>,
-    /// What it was when the container began, by which a kill is blamed.
-    before: MemoryReport,
+    pub(super) before: Before,
     notice: Option<MemoryNotice>,
-    /// How many kills were told.
-    told: u64,
     /// When to look once more: version 1 says that memory ran out before it kills.
     look_at: Option<Instant>,
 }
@@ -28,18 +35,22 @@ pub(super) struct Memory {
 impl Memory {
     /// None where nothing accounts it.
     pub(super) fn of(group: &Group) -> Option<Memory> {
-        let before = group.memory_report().ok()?;
+        let report = group.memory_report().ok()?;
+        Some(Memory::since(group, Before { report, told: 0 }))
+    }
+
+    /// Of a container that began under another supervisor.
+    pub(super) fn since(group: &Group, before: Before) -> Memory {
         // Without it kills are told when the container ends.
         let notice = group.memory_notice().unwrap_or_default();
-        Some(Memory {
+        Memory {
             host: group.host().clone(),
             path: group.path().clone(),
             group: None,
             before,
             notice,
-            told: 0,
             look_at: None,
-        })
+        }
     }
 
     /// What was killed since the container began, if anything was.
@@ -48,7 +59,7 @@ impl Memory {
             Some(group) => group.memory_report(),
             None => Group::open(&self.host, &self.path).and_then(|group| group.memory_report()),
         };
-        report.ok()?.since(Some(&self.before))
+        report.ok()?.since(Some(&self.before.report))
     }
 
     /// Something was said about it.
@@ -63,8 +74,8 @@ impl Memory {
 
     pub(super) fn has_new_kills(&mut self) -> bool {
         let kills = self.kills().map_or(0, |kill| kill.kills);
-        let more = kills > self.told;
-        self.told = self.told.max(kills);
+        let more = kills > self.before.told;
+        self.before.told = self.before.told.max(kills);
         more
     }
 

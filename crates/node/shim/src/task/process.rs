@@ -1,11 +1,11 @@
 //! One process of a container: its first, or one that was executed in it.
 
 use super::connection::Asked;
+use super::life::Life;
 use super::stdio::{Streams, Wanted};
 use std::time::{Duration, Instant, SystemTime};
 use tare_error::Result;
 use tare_lifecycle::{Awaited, Entering, Making, Pending, Starting};
-use tare_process::Child;
 use tare_spec_containerd::Timestamp;
 use tare_spec_containerd::process::Status;
 use tare_spec_oci::Process as Command;
@@ -39,17 +39,17 @@ pub(super) enum Stage {
     /// The container is being made.
     Making { making: Box<Making>, asked: Asked },
     /// The container is made, and waits to be started.
-    Created(Child),
+    Created(Life),
     /// The container starts.
     Starting {
         starting: Box<Starting>,
-        process: Child,
+        process: Life,
         asked: Asked,
     },
     /// It enters the container.
     Entering { entering: Box<Entering>, asked: Asked },
     /// Its program runs.
-    Running(Child),
+    Running(Life),
     /// It has ended.
     Ended(Ended),
 }
@@ -118,7 +118,7 @@ impl Process {
             Stage::Entering { entering, .. } => entering.pid().as_raw_pid(),
             Stage::Ended(ended) => ended.pid,
             Stage::Created(process) | Stage::Running(process) | Stage::Starting { process, .. } => {
-                process.pid.as_raw_pid()
+                process.pid()
             }
         };
         u32::try_from(pid).unwrap_or(0)
@@ -155,8 +155,8 @@ impl Process {
         }
     }
 
-    /// The living process, where it is ours to wait for.
-    pub(super) fn child(&self) -> Option<&Child> {
+    /// The living process, once it is made.
+    pub(super) fn life(&self) -> Option<&Life> {
         match &self.stage {
             Stage::Created(process) | Stage::Running(process) | Stage::Starting { process, .. } => {
                 Some(process)
@@ -166,7 +166,7 @@ impl Process {
     }
 
     /// The living process, where its end is looked for: one that starts says first why that failed.
-    pub(super) fn settled(&self) -> Option<&Child> {
+    pub(super) fn settled(&self) -> Option<&Life> {
         match &self.stage {
             Stage::Created(process) | Stage::Running(process) => Some(process),
             _ => None,

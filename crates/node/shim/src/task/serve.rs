@@ -2,6 +2,7 @@
 
 use super::arguments::Arguments;
 use super::publisher::Publisher;
+use super::record::ContainerRecord;
 use super::service::Service;
 use crate::entrance;
 use crate::pod::{Entry, PodDir};
@@ -12,6 +13,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::Mode;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Instant;
 use tare_error::{Context, Error, Kind, Report, Result};
 
@@ -54,9 +56,11 @@ fn settle(arguments: &Arguments) -> Result<Service> {
         odd(Err(error));
         Home::none()
     });
-    Ok(Service {
+    let records: Rc<Path> = journal.pod().containers()?.into();
+    let mut service = Service {
         address: socket_of(&listener)?,
         containers_home: containers_home(&arguments.namespace),
+        records,
         home,
         signals,
         listener,
@@ -71,7 +75,9 @@ fn settle(arguments: &Arguments) -> Result<Service> {
         oom_score: oom_score.ok().map(|score| (score + 1).min(1000)),
         alone_since: Instant::now(),
         leave_by: None,
-    })
+    };
+    service.adopt();
+    Ok(service)
 }
 
 /// The name of a group's supervisor, its folder's and its cgroup's.
@@ -92,14 +98,20 @@ fn pod(name: &str) -> Result<PodDir> {
     PodDir::create(pods.join(name))
 }
 
-/// Removes what the supervisor of a group has left, where that is gone.
-pub(super) fn bury(namespace: &str, group: &str) -> Result<()> {
+/// Removes what the supervisor of a group has left of a container that is gone, where the supervisor is gone too; with the
+/// last container, everything.
+pub(super) fn bury(namespace: &str, group: &str, id: &str) -> Result<()> {
     let pod = match PodDir::open(pods().join(name(namespace, group))) {
         Ok(pod) => pod,
         Err(e) if e.kind() == Kind::NotFound => return Ok(()),
         Err(e) => return Err(e),
     };
     if pod.supervisor_alive()? {
+        return Ok(());
+    }
+    let records = pod.containers()?;
+    ContainerRecord::remove(&records, id)?;
+    if !ContainerRecord::read_all(&records)?.is_empty() {
         return Ok(());
     }
     pod.end_orphan()?;

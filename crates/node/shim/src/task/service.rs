@@ -2,7 +2,10 @@
 
 use super::connection::{Asked, Connection};
 use super::container::{Container, LOOK_AGAIN, Progress};
+use super::life::Life;
+use super::process::Process;
 use super::publisher::Publisher;
+use super::record::ContainerRecord;
 use super::source::Source;
 use super::stdio::Logger;
 use crate::clock::Earliest;
@@ -12,7 +15,7 @@ use crate::signals::Signals;
 use crate::supervisor::{Home, Journal};
 use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tare_error::{Error, Report, Result};
@@ -39,6 +42,8 @@ pub(super) struct Service {
     pub(super) address: PathBuf,
     /// Where the library keeps its containers.
     pub(super) containers_home: tare_lifecycle::Home,
+    /// Where records of containers are, for a successor.
+    pub(super) records: Rc<Path>,
     pub(super) home: Home,
     pub(super) signals: Signals,
     pub(super) listener: OwnedFd,
@@ -203,12 +208,24 @@ impl Service {
                 error,
                 never_made,
             } => {
-                if never_made {
-                    self.containers.retain(|container| container.id != id);
-                }
+                let forgotten = if never_made {
+                    self.forget_container(&id)
+                } else {
+                    Ok(())
+                };
+                let error = match forgotten {
+                    Ok(()) => error,
+                    Err(also) => error.also(also),
+                };
                 self.answer(asked, Err(told(&error)));
             }
         }
+    }
+
+    /// Forgets a container that is gone.
+    pub(super) fn forget_container(&mut self, id: &str) -> Result<()> {
+        self.containers.retain(|container| container.id != id);
+        ContainerRecord::remove(&self.records, id)
     }
 
     /// Answers once somebody reads what the process writes.
@@ -231,8 +248,14 @@ impl Service {
     /// Makes the steps that need no event of their own.
     fn progress(&mut self) {
         let now = Instant::now();
-        let due: Vec<u32> = self.overdue(now);
-        due.into_iter().for_each(|number| self.advance(number));
+        // What is being made and has taken too long: a hook, by its timeout.
+        let overdue = |process: &Process| process.deadline().is_some_and(|deadline| deadline <= now);
+        for number in self.numbers(overdue) {
+            self.advance(number);
+        }
+        for number in self.numbers(|process| process.life().is_some_and(Life::is_to_be_looked_at)) {
+            self.with(number, |container| container.look_at_end(number));
+        }
         self.release(now);
         self.loggers.retain_mut(|logger| !logger.has_ended(now));
         self.tell_ends(now);
@@ -292,11 +315,13 @@ impl Service {
         }
     }
 
-    /// What is being made and has taken too long: a hook, by its timeout.
-    fn overdue(&self, now: Instant) -> Vec<u32> {
+    /// The processes that are so.
+    fn numbers(&self, are: impl Fn(&Process) -> bool) -> Vec<u32> {
         let processes = self.containers.iter().flat_map(|container| &container.processes);
-        let late = processes.filter(|process| process.deadline().is_some_and(|deadline| deadline <= now));
-        late.map(|process| process.number).collect()
+        processes
+            .filter(|process| are(process))
+            .map(|process| process.number)
+            .collect()
     }
 
     /// Tells of processes that have ended: that memory ran out before that they ended.

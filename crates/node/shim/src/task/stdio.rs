@@ -14,12 +14,14 @@ use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tare_error::{Context, Error, Kind, Result};
 
 /// Where a client wants the streams of a process.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Wanted {
     pub(super) stdin: String,
     pub(super) stdout: String,
@@ -105,6 +107,27 @@ impl Streams {
             path => Some(streams.open_terminal_output(path)?),
         };
         streams.relay = Some(Relay::new(master, input, output)?);
+        Ok(streams)
+    }
+
+    /// What is ours of the streams of a process that another supervisor started. A terminal is none any more.
+    pub(super) fn adopt(wanted: &Wanted) -> Result<Streams> {
+        let mut streams = Streams::default();
+        if wanted.terminal {
+            return Ok(streams);
+        }
+        // Where nobody reads its input any more there is nothing to keep open.
+        let unread = |path: &&String| !path.is_empty() && is_read(Path::new(path));
+        streams.input = Some(&wanted.stdin)
+            .filter(unread)
+            .map(|path| open(path, OFlags::WRONLY | OFlags::NONBLOCK))
+            .transpose()?;
+        for path in [&wanted.stdout, &wanted.stderr] {
+            if !path.is_empty() && !path.contains("://") && is_fifo(path).unwrap_or(false) {
+                let writer = open(path, OFlags::WRONLY | OFlags::NONBLOCK)?;
+                streams.outputs.push((writer, PathBuf::from(path)));
+            }
+        }
         Ok(streams)
     }
 

@@ -1,0 +1,156 @@
+//! A successor's first work: it takes over what a supervisor before it left that was killed.
+//!
+//! Each container is what its records say and the kernel confirms: a process is known by pid, start time and boot, and its
+//! end by its pidfd. What nobody can know is said so: the code is 255, and `exit.json` has the reason.
+
+use super::container::{Container, EXIT_RECORD, LONGEST_RECORD};
+use super::life::Life;
+use super::memory::Memory;
+use super::process::{Ended, Process, Stage};
+use super::record::{ContainerRecord, ProcessRecord, StageRecord, ended};
+use super::service::Service;
+use super::stdio::Streams;
+use crate::protocol::Exit;
+use crate::supervisor::unknown_exit;
+use tare_error::{Error, Kind, Report, Result};
+use tare_lifecycle::{Condition, ContainerId};
+
+const UNSEEN: &str = "its supervisor died before it, and nobody saw its end";
+
+impl Service {
+    /// Takes over every container that is on record; what cannot be is noted, and stays on record.
+    pub(super) fn adopt(&mut self) {
+        let records = match ContainerRecord::read_all(&self.records) {
+            Ok(records) => records,
+            Err(error) => return self.journal.note(Report::new(&error)),
+        };
+        for record in records {
+            if let Err(error) = record.and_then(|record| self.adopt_container(record)) {
+                self.journal.note(Report::new(&error));
+            }
+        }
+    }
+
+    fn adopt_container(&mut self, record: ContainerRecord) -> Result<()> {
+        let held = match self.containers_home.container(&ContainerId::parse(&record.id)?) {
+            Ok(held) if held.record().whole => Some(held),
+            // Its making ended with its supervisor.
+            Ok(half_made) => {
+                half_made.delete(true)?;
+                None
+            }
+            Err(e) if e.kind() == Kind::NotFound => None,
+            Err(e) => return Err(e),
+        };
+        let Some(held) = held else {
+            return ContainerRecord::remove(&self.records, &record.id);
+        };
+        let condition = held.condition()?;
+        let memory = match (record.memory, held.group()) {
+            (Some(before), Ok(Some(group))) => Some(Memory::since(&group, before)),
+            _ => None,
+        };
+        let mut container = Container {
+            id: record.id,
+            namespace: self.namespace.clone(),
+            bundle: record.bundle,
+            records: self.records.clone(),
+            rootfs: Vec::new(),
+            held: Some(held),
+            memory,
+            paused: condition == Condition::Paused,
+            killed: false,
+            processes: Vec::new(),
+        };
+        for process in record.processes {
+            let number = self.number();
+            let adopted = match process.exec_id.is_empty() {
+                true => container.adopt_first(number, process, condition),
+                false => adopt_executed(number, process),
+            };
+            let hung_up = container.adopt_process(adopted?);
+            if let Some(line) = hung_up {
+                self.journal.note(line);
+            }
+        }
+        let recorded = container.write_record();
+        self.containers.push(container);
+        recorded
+    }
+}
+
+impl Container {
+    /// Adds a process with its streams; what is to be said of them.
+    fn adopt_process(&mut self, mut process: Process) -> Option<String> {
+        let lives = process.life().is_some();
+        let of = format!("process {:?} of {}", process.exec_id, self.id);
+        let said = match Streams::adopt(&process.stdio) {
+            _ if !lives => None,
+            Ok(_) if process.stdio.terminal => {
+                Some(format!("the terminal of {of} hung up with its supervisor"))
+            }
+            Ok(streams) => {
+                process.streams = streams;
+                None
+            }
+            Err(error) => Some(format!("streams of {of}: {}", Report::new(&error))),
+        };
+        self.processes.push(process);
+        said
+    }
+
+    fn adopt_first(&mut self, number: u32, record: ProcessRecord, condition: Condition) -> Result<Process> {
+        let init = self.held()?.record().init.clone();
+        let life = init.as_ref().map_or(Ok(None), Life::adopt)?;
+        let stage = match (life, self.recorded_exit()?) {
+            (Some(life), _) if condition == Condition::Created => Stage::Created(life),
+            (Some(life), _) => Stage::Running(life),
+            (None, known) => {
+                let exit = match known {
+                    Some(exit) => exit,
+                    None => self.record_unseen()?,
+                };
+                // Whether it was told is not known: better twice than never.
+                Stage::Ended(ended(init.map_or(0, |init| init.pid), exit.code, exit.at, false))
+            }
+        };
+        Ok(Process::new(number, String::new(), record.stdio, stage))
+    }
+
+    fn recorded_exit(&self) -> Result<Option<Exit>> {
+        let path = self.held()?.folder().join(EXIT_RECORD);
+        match tare_store::read(&path, LONGEST_RECORD) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::os("read", path.display(), e)),
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|e| Error::new(Kind::Corrupt, "read", path.display()).from_source(e)),
+        }
+    }
+
+    /// Records an end that nobody saw, with what the group still says of it.
+    fn record_unseen(&mut self) -> Result<Exit> {
+        let mut exit = unknown_exit(UNSEEN);
+        exit.oom = self.memory.as_mut().and_then(|memory| memory.oom(false));
+        self.record_end(&exit)?;
+        Ok(exit)
+    }
+}
+
+/// A process that was executed: it runs, or its end is known, or nobody saw it.
+fn adopt_executed(number: u32, record: ProcessRecord) -> Result<Process> {
+    let stage = match record.stage {
+        StageRecord::Added(command) => Stage::Added(command),
+        StageRecord::Living(stamp) => match Life::adopt(&stamp)? {
+            Some(life) => Stage::Running(life),
+            None => Stage::Ended(Ended {
+                pid: stamp.pid,
+                told: false,
+                ..Ended::unknown()
+            }),
+        },
+        StageRecord::Ended { pid, code, at, told } => Stage::Ended(ended(pid, code, at, told)),
+        StageRecord::Making => Stage::Ended(Ended::unknown()),
+    };
+    Ok(Process::new(number, record.exec_id, record.stdio, stage))
+}
