@@ -3,6 +3,7 @@
 use crate::bundle::{Bundle, NEEDS, receive};
 use serde_json::{Value, json};
 use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use tare_kit::{Need, Tare, test};
@@ -11,8 +12,8 @@ fn annotate(bundle: &mut Bundle<'_>, name: &str, value: &str) {
     bundle.set("/annotations", json!({name: value}));
 }
 
-/// A program that refuses to make directories, and allows all else, in base64.
-fn without_mkdir() -> String {
+/// A program that answers the making of directories so, and allows all else, in base64.
+fn on_mkdir(action: u32) -> String {
     let calls: [u32; 2] = if cfg!(target_arch = "x86_64") {
         [83, 258]
     } else {
@@ -23,7 +24,7 @@ fn without_mkdir() -> String {
         (0x15, 2, 0, calls[0]),
         (0x15, 1, 0, calls[1]),
         (0x06, 0, 0, 0x7fff_0000),
-        (0x06, 0, 0, 0x0005_0000 | 77),
+        (0x06, 0, 0, action),
     ];
     let bytes: Vec<u8> = instructions
         .iter()
@@ -42,7 +43,11 @@ fn a_filter_that_is_compiled_already_takes_the_place_of_the_policy() {
         bundle.set("/process/noNewPrivileges", json!(false));
         // A policy under which nothing runs.
         bundle.set("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_KILL"}));
-        annotate(&mut bundle, "run.oci.seccomp_bpf_data", &without_mkdir());
+        annotate(
+            &mut bundle,
+            "run.oci.seccomp_bpf_data",
+            &on_mkdir(0x0005_0000 | 77),
+        );
         let ran = bundle.run();
         assert_eq!(ran.code(), Some(0), "{ran}");
         // Error 77 is one that the kernel itself does not give here.
@@ -72,6 +77,103 @@ fn a_filter_that_is_compiled_already_takes_the_place_of_the_policy() {
             assert!(ran.stderr.contains(told), "{ran}");
             bundle.assert_nothing_left();
         }
+    });
+}
+
+#[test]
+fn the_receiver_gets_the_listener() {
+    test(NEEDS, |world| {
+        let mut bundle = Bundle::new(world, "mkdir /dev/shm/made 2>&1; sleep 100");
+        let path = world.folder("out").join("receiver");
+        let policy = json!({
+            "defaultAction": "SCMP_ACT_ALLOW",
+            "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY"}],
+        });
+        let by_policy = json!({"run.oci.seccomp.receiver": path});
+        // SECCOMP_RET_USER_NOTIF.
+        let by_program = json!({
+            "run.oci.seccomp.receiver": path,
+            "run.oci.seccomp_bpf_data": on_mkdir(0x7fc0_0000),
+        });
+        for (policy, annotations) in [(policy.clone(), by_policy), (Value::Null, by_program)] {
+            let _ = fs::remove_file(&path);
+            bundle.set("/linux/seccomp", policy);
+            bundle.set("/annotations", annotations);
+            let refused = bundle.run();
+            assert!(refused.stderr.contains(path.to_str().unwrap()), "{refused}");
+            bundle.assert_nothing_left();
+            let receiver = UnixListener::bind(&path).unwrap();
+            bundle.create();
+            let is_listener = |fd: &OwnedFd| {
+                let link = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap();
+                assert_eq!(link.to_str(), Some("anon_inode:seccomp notify"));
+            };
+            let first = receive(&receiver);
+            is_listener(&first);
+            let _ = bundle.runtime(&["start", "c"]).ok();
+            let script = "mkdir /dev/shm/other 2>&1";
+            let second = bundle.runtime(&["exec", "c", "sh", "-c", script]).start();
+            let listener = receive(&receiver);
+            is_listener(&listener);
+            // Where nobody listens any more, nobody can decide.
+            drop(listener);
+            let (_, told) = second.finish();
+            assert!(told.contains("Function not implemented"), "{told}");
+            drop(first);
+            let _ = bundle.runtime(&["delete", "-f", "c"]).ok();
+            bundle.assert_nothing_left();
+        }
+        bundle.set("/linux/seccomp", policy);
+        bundle.set("/annotations", json!({}));
+        let ran = bundle.run();
+        assert!(ran.stderr.contains("listenerPath: it is missing"), "{ran}");
+    });
+}
+
+#[test]
+fn a_call_that_nobody_knows_is_refused_if_asked() {
+    test(NEEDS, |world| {
+        let mut bundle = Bundle::new(world, "true");
+        let rule = json!({"names": ["mkdir", "no_such_call"], "action": "SCMP_ACT_ERRNO"});
+        bundle.set(
+            "/linux/seccomp",
+            json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}),
+        );
+        // Compiled and kept by the first of them.
+        for _ in 0..2 {
+            assert_eq!(bundle.run().code(), Some(0));
+        }
+        annotate(&mut bundle, "run.oci.seccomp_fail_unknown_syscall", "1");
+        let ran = bundle.run();
+        assert_eq!(ran.code(), Some(1), "{ran}");
+        assert!(
+            ran.stderr.contains("there is no system call \"no_such_call\""),
+            "{ran}"
+        );
+        bundle.assert_nothing_left();
+    });
+}
+
+#[test]
+fn clocks_are_set_where_the_configuration_sets_none() {
+    test(NEEDS, |world| {
+        let mut bundle = Bundle::new(world, "cut -d. -f1 /proc/uptime");
+        let mut namespaces = bundle.config["linux"]["namespaces"].clone();
+        annotate(
+            &mut bundle,
+            "run.oci.timens_offset",
+            "boottime 100000000 0\n1 5 0",
+        );
+        let uptime = |bundle: &Bundle<'_>| -> u64 { bundle.run().stdout.trim().parse().unwrap() };
+        assert!(
+            uptime(&bundle) < 100_000_000,
+            "without a namespace there is no clock to set"
+        );
+        namespaces.as_array_mut().unwrap().push(json!({"type": "time"}));
+        bundle.set("/linux/namespaces", namespaces);
+        assert!((100_000_000..200_000_000).contains(&uptime(&bundle)));
+        bundle.set("/linux/timeOffsets", json!({"boottime": {"secs": 300_000_000}}));
+        assert!(uptime(&bundle) > 300_000_000);
     });
 }
 

@@ -57,3 +57,39 @@ fn a_container_is_a_scope_of_its_own() {
         bundle.assert_nothing_left();
     });
 }
+
+#[test]
+fn a_group_of_ones_own_lies_below_the_scope() {
+    test_under_systemd(&[Need::Program("busybox")], |world| {
+        let mut bundle = Bundle::new(world, "sleep 100");
+        bundle.set("/linux/cgroupsPath", json!("machine.slice:tare:c"));
+        bundle.set(
+            "/annotations",
+            json!({"run.oci.systemd.subgroup": "own", "run.oci.delegate-cgroup": "given"}),
+        );
+        let path = bundle.path.to_str().unwrap().to_owned();
+        let _ = bundle
+            .runtime(&["--systemd-cgroup", "create", "-b", &path, "c"])
+            .ok();
+        let _ = bundle.runtime(&["start", "c"]).ok();
+        let state: serde_json::Value = serde_json::from_str(&bundle.runtime(&["state", "c"]).ok()).unwrap();
+        let groups = std::fs::read_to_string(format!("/proc/{}/cgroup", state["pid"])).unwrap();
+        let own = "/machine.slice/tare-c.scope/own";
+        assert_eq!(
+            groups.lines().last(),
+            Some(&*format!("0::{own}/given")),
+            "{groups}"
+        );
+        // The namespace begins at the container's own group.
+        let inside = bundle.runtime(&["exec", "c", "cat", "/proc/self/cgroup"]).ok();
+        assert!(inside.ends_with("0::/given\n"), "{inside}");
+        let _ = bundle.runtime(&["pause", "c"]).ok();
+        assert_eq!(bundle.status(), "paused");
+        let frozen = std::fs::read_to_string(format!("/sys/fs/cgroup{own}/cgroup.freeze")).unwrap();
+        assert_eq!(frozen, "1\n");
+        let _ = bundle.runtime(&["resume", "c"]).ok();
+        let _ = bundle.runtime(&["delete", "--force", "c"]).ok();
+        assert!(!std::path::Path::new("/sys/fs/cgroup/machine.slice/tare-c.scope").exists());
+        bundle.assert_nothing_left();
+    });
+}

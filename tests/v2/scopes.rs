@@ -189,6 +189,34 @@ fn a_group_below_is_the_containers_to_divide() {
     });
 }
 
+/// crun's `run.oci.systemd.subgroup`: the container's group is one below the scope, with the same limits.
+#[test]
+#[ignore = "in the soak"]
+fn a_group_below_the_scope_has_its_limits() {
+    test_in_machine(&[], |world| {
+        for by in [By::Root, By::Person, By::Podman] {
+            let mut case = Case::sleeping(world, by, Driver::Systemd);
+            case.set("/annotations", json!({"run.oci.systemd.subgroup": "own"}));
+            case.limit(&json!({"memory": {"limit": 64 << 20}, "pids": {"limit": 100}}));
+            case.start();
+            let own = case.group();
+            assert!(own.ends_with("tare-v.scope/own"), "{by:?} {}", own.display());
+            let scope = own.parent().unwrap();
+            let limits = || [&own, scope].map(|group| text(&group.join("memory.max")));
+            assert_eq!(limits(), ["67108864", "67108864"], "{by:?}");
+            assert_eq!(text(&own.join("pids.max")), "100");
+            let _ = case.runtime(&["update", "--memory", "48m", "v"]).ok();
+            assert_eq!(limits(), ["50331648", "50331648"], "{by:?}");
+            let inside = case.exec("cat /proc/self/cgroup; cat /proc/1/cgroup");
+            assert_eq!(inside.stdout, "0::/\n0::/\n", "{by:?} {inside}");
+            let told = case.runtime(&["events", "--stats", "v"]).ok();
+            assert!(told.contains("50331648"), "{by:?} {told}");
+            case.delete();
+            assert!(!scope.exists());
+        }
+    });
+}
+
 /// Properties that a configuration's annotations ask for.
 #[test]
 #[ignore = "in the soak"]

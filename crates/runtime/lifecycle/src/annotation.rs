@@ -13,12 +13,17 @@ use std::path::Path;
 use tare_cgroup::GroupPath;
 use tare_container::{LabelOption, Landlock};
 use tare_error::{Context, Error, Kind, Result};
+use tare_spec_oci::TimeOffset;
 
 /// The names of annotations, or where they end in a dot all names that begin so, that change how a container is made
 /// (runtime-spec: `features.md`, "potentiallyUnsafeConfigAnnotations").
 pub(crate) const UNSAFE_ANNOTATIONS: &[&str] = &["org.systemd.property.", "run.oci."];
 
 const RAW_FILTER: &str = "run.oci.seccomp_bpf_data";
+const RECEIVER: &str = "run.oci.seccomp.receiver";
+const UNKNOWN_CALLS: &str = "run.oci.seccomp_fail_unknown_syscall";
+const TIME_OFFSETS: &str = "run.oci.timens_offset";
+const SUB_GROUP: &str = "run.oci.systemd.subgroup";
 const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
 const DELEGATE: &str = "run.oci.delegate-cgroup";
 const PIDFD_RECEIVER: &str = "run.oci.pidfd_receiver";
@@ -40,6 +45,10 @@ impl<'a> Annotations<'a> {
         self.raw_filter()?;
         self.keeps_groups()?;
         self.delegated()?;
+        self.sub_group()?;
+        self.seccomp_receiver()?;
+        self.refuses_unknown_calls()?;
+        self.time_offsets()?;
         self.pidfd_receiver()?;
         self.label_option()?;
         self.landlock()?;
@@ -62,23 +71,56 @@ impl<'a> Annotations<'a> {
 
     /// Whether the processes keep the groups that the caller has.
     pub(crate) fn keeps_groups(self) -> Result<bool> {
-        match self.given(KEEP_GROUPS) {
-            None | Some("0" | "false") => Ok(false),
-            Some("1" | "true") => Ok(true),
-            Some(other) => Err(wrong(KEEP_GROUPS, format!("{other:?} is neither 1 nor 0"))),
-        }
+        self.flag(KEEP_GROUPS)
+    }
+
+    /// Whether a policy that names system calls which nobody knows is an error.
+    pub(crate) fn refuses_unknown_calls(self) -> Result<bool> {
+        self.flag(UNKNOWN_CALLS)
+    }
+
+    /// The socket that gets the listener of the policy or of the program in its place, where `linux.seccomp` names none.
+    pub(crate) fn seccomp_receiver(self) -> Result<Option<&'a Path>> {
+        self.path(RECEIVER)
+    }
+
+    /// The clocks of a new time namespace, where `linux.timeOffsets` sets none: lines of a clock, by its name or its number
+    /// in the kernel (clock_gettime(2)), seconds and nanoseconds.
+    pub(crate) fn time_offsets(self) -> Result<BTreeMap<String, TimeOffset>> {
+        let offset = |line: &str| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [clock, secs, nanosecs] = words.as_slice() else {
+                return None;
+            };
+            let clock = match *clock {
+                "monotonic" | "1" => "monotonic",
+                "boottime" | "7" => "boottime",
+                _ => return None,
+            };
+            let (secs, nanosecs) = (secs.parse().ok()?, nanosecs.parse().ok()?);
+            Some((clock.to_owned(), TimeOffset { secs, nanosecs }))
+        };
+        let lines = self.given(TIME_OFFSETS).unwrap_or_default().lines();
+        lines
+            .map(|line| {
+                offset(line).ok_or_else(|| {
+                    wrong(
+                        TIME_OFFSETS,
+                        format!("{line:?} is no clock with its seconds and nanoseconds"),
+                    )
+                })
+            })
+            .collect()
     }
 
     /// The group below the container's own in which its processes live, as their own to divide.
     pub(crate) fn delegated(self) -> Result<Option<String>> {
-        let Some(name) = self.given(DELEGATE) else {
-            return Ok(None);
-        };
-        let path = GroupPath::parse(name).map_err(|e| wrong(DELEGATE, "it names no group").from_source(e))?;
-        if path.parent().is_some() {
-            return Err(wrong(DELEGATE, format!("{name:?} is more than one name")));
-        }
-        Ok(Some(path.name().to_owned()))
+        self.group(DELEGATE)
+    }
+
+    /// The group below the one that systemd makes which is the container's own in place of that.
+    pub(crate) fn sub_group(self) -> Result<Option<String>> {
+        self.group(SUB_GROUP)
     }
 
     /// The socket that gets a handle on the first process.
@@ -117,6 +159,26 @@ impl<'a> Annotations<'a> {
     fn given(self, name: &str) -> Option<&'a str> {
         let value = self.0.get(name).map(String::as_str);
         value.filter(|value| !value.is_empty())
+    }
+
+    fn flag(self, name: &'static str) -> Result<bool> {
+        match self.given(name) {
+            None | Some("0" | "false") => Ok(false),
+            Some("1" | "true") => Ok(true),
+            Some(other) => Err(wrong(name, format!("{other:?} is neither 1 nor 0"))),
+        }
+    }
+
+    /// One name of a group.
+    fn group(self, name: &'static str) -> Result<Option<String>> {
+        let Some(text) = self.given(name) else {
+            return Ok(None);
+        };
+        let path = GroupPath::parse(text).map_err(|e| wrong(name, "it names no group").from_source(e))?;
+        if path.parent().is_some() {
+            return Err(wrong(name, format!("{text:?} is more than one name")));
+        }
+        Ok(Some(path.name().to_owned()))
     }
 
     fn path(self, name: &'static str) -> Result<Option<&'a Path>> {
@@ -208,6 +270,12 @@ mod tests {
             (KEEP_GROUPS, "yes", "neither 1 nor 0"),
             (DELEGATE, "..", "names no group"),
             (DELEGATE, "a/b", "more than one name"),
+            (SUB_GROUP, "a/b", "more than one name"),
+            (RECEIVER, "socket", "absolute"),
+            (UNKNOWN_CALLS, "no", "neither 1 nor 0"),
+            (TIME_OFFSETS, "realtime 1 0", "no clock"),
+            (TIME_OFFSETS, "7 1", "no clock"),
+            (TIME_OFFSETS, "7 1 -1", "no clock"),
             (PIDFD_RECEIVER, "socket", "absolute"),
             (HOOK_OUTPUT[0], "file", "absolute"),
             (HOOK_OUTPUT[1], "file", "absolute"),
@@ -221,6 +289,8 @@ mod tests {
             (RAW_FILTER, "BgAAAAAA/38="),
             (KEEP_GROUPS, "1"),
             (DELEGATE, "/init"),
+            (SUB_GROUP, ""),
+            (TIME_OFFSETS, "monotonic 5 0\n7 -3 1\n"),
             (LABEL_OPTION, "rootcontext"),
             ("run.oci.handler", "krun"),
             ("run.oci.nosuch", "\0"),

@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use tare_container::{Filter, FilterFlags, HostFacts, Options, Plan, Request, doubts};
 use tare_error::{Context, Error, Kind, Result};
-use tare_spec_oci::{Action, Mount, Seccomp, Spec};
+use tare_spec_oci::{Action, Mount, Namespace, NamespaceKind, Seccomp, Spec};
 
 /// The largest configuration that is read.
 const LARGEST: usize = 16 << 20;
@@ -41,7 +41,7 @@ impl Bundle {
         let text = read(&file)?;
         let mut spec = parse(&text, &file)?;
         check(&spec, &file)?;
-        let known = raw_filter(&mut spec)?;
+        let known = amend(&mut spec)?;
         Ok(Bundle {
             path,
             spec,
@@ -81,14 +81,16 @@ impl Bundle {
         let found = filter::policy_in(&text).and_then(|policy| {
             let known = Filters::of_home(home).find(policy)?;
             // One that cannot be read without its policy is told below, by its own lines.
-            let spec = serde_json::from_slice(&filter::without(&text, policy)?).ok()?;
-            Some((spec, Some(known)))
+            let spec: Spec = serde_json::from_slice(&filter::without(&text, policy)?).ok()?;
+            // What the policy names is asked about.
+            let is_read = Annotations(&spec.annotations).refuses_unknown_calls().ok()?;
+            (!is_read).then_some((spec, Some(known)))
         });
         let (mut spec, known) = match found {
             Some(found) => found,
             None => (parse(&text, file)?, None),
         };
-        let known = raw_filter(&mut spec)?.or(known);
+        let known = amend(&mut spec)?.or(known);
         Ok(Bundle {
             path,
             spec,
@@ -151,9 +153,10 @@ impl Bundle {
         let any = rustix::stdio::stdin();
         let filter = Filter {
             program: &[],
-            flags: match policy.is_some_and(asks) {
-                true => FilterFlags::NEW_LISTENER,
-                false => FilterFlags::empty(),
+            flags: match (&self.known, policy.is_some_and(asks)) {
+                (Some(known), _) => known.as_filter().flags,
+                (None, true) => FilterFlags::NEW_LISTENER,
+                (None, false) => FilterFlags::empty(),
             },
         };
         let asked = Annotations(&self.spec.annotations);
@@ -198,15 +201,38 @@ fn parse(text: &[u8], path: &Path) -> Result<Spec> {
     serde_json::from_slice(text).map_err(|e| Error::new(Kind::Invalid, "read", path.display()).from_source(e))
 }
 
-/// The program that stands in an annotation, in place of the policy, which means nothing then.
-fn raw_filter(spec: &mut Spec) -> Result<Option<Compiled>> {
-    let Some(program) = Annotations(&spec.annotations).raw_filter()? else {
+/// Puts what annotations say into the members that the specification has for it; and the program that stands in one, in
+/// place of the policy, which means nothing then but for who hears of it.
+fn amend(spec: &mut Spec) -> Result<Option<Compiled>> {
+    if spec.annotations.is_empty() {
+        return Ok(None);
+    }
+    let asked = Annotations(&spec.annotations);
+    let (program, offsets) = (asked.raw_filter()?, asked.time_offsets()?);
+    let receiver = asked.seccomp_receiver()?.map(Path::to_owned);
+    let Some(linux) = &mut spec.linux else {
+        return Ok(program.map(|program| Compiled::raw(program, FilterFlags::empty())));
+    };
+    let is_new = |n: &Namespace| n.kind == NamespaceKind::Time && n.path.is_none();
+    if linux.time_offsets.is_empty() && linux.namespaces.iter().any(is_new) {
+        linux.time_offsets = offsets;
+    }
+    if let Some(policy) = &mut linux.seccomp {
+        policy.listener_path = policy.listener_path.take().or(receiver.clone());
+    }
+    let Some(program) = program else {
         return Ok(None);
     };
-    if let Some(linux) = &mut spec.linux {
-        linux.seccomp = None;
-    }
-    Ok(Some(Compiled::raw(program)))
+    let flags = match receiver {
+        Some(_) => FilterFlags::NEW_LISTENER,
+        None => FilterFlags::empty(),
+    };
+    linux.seccomp = receiver.map(|path| Seccomp {
+        default_action: Action::Allow,
+        listener_path: Some(path),
+        ..Seccomp::default()
+    });
+    Ok(Some(Compiled::raw(program, flags)))
 }
 
 fn check(spec: &Spec, path: &Path) -> Result<()> {

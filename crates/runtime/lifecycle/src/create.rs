@@ -289,7 +289,7 @@ impl Making {
             let Some(unit) = unit else {
                 return Ok(());
             };
-            let group = unit.start(pid, spec)?;
+            let group = unit.start(pid, spec, asked.sub_group()?.as_deref())?;
             record.group = Some(group.path().to_string());
             adopted = Some(group);
             record.write(folder)

@@ -73,8 +73,9 @@ pub(crate) struct ScopedUnit {
 }
 
 impl ScopedUnit {
-    /// Has the unit started with a process that waits, and gives its group all the limits.
-    pub(crate) fn start(&self, process: Pid, spec: &Spec) -> Result<Group> {
+    /// Has the unit started with a process that waits, and gives its group all the limits; that is the container's group, or
+    /// one `below` it with the same limits.
+    pub(crate) fn start(&self, process: Pid, spec: &Spec, below: Option<&str>) -> Result<Group> {
         let host = Host::current()?;
         let started = Systemd::connect(&self.bus)?.start(
             &self.unit,
@@ -98,6 +99,12 @@ impl ScopedUnit {
         {
             group.attach(process)?;
         }
+        group.apply(&started.resources)?;
+        let Some(below) = below else {
+            return Ok(group);
+        };
+        group.delegate(below, process, None)?;
+        let group = Group::open(&host, &group.path().join(below)?)?;
         group.apply(&started.resources)?;
         Ok(group)
     }

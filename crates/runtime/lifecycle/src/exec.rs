@@ -208,9 +208,14 @@ impl Container {
             }
             // From a group that is not the user's nobody is born into one that is: systemd moves there, for who it made it.
             Err(e) if is(&e, Errno::ACCESS) => match self.unit()? {
-                Some(unit) => self.enter(exec, inside, None, |pid| {
-                    unit.attach(exec.sub_groups.first().and_then(SubGroup::everywhere), pid)
-                }),
+                Some(unit) => {
+                    let own = Annotations(&self.record.annotations).sub_group()?;
+                    let asked = exec.sub_groups.first().and_then(SubGroup::everywhere);
+                    let below = asked.map(|path| path.trim_start_matches('/'));
+                    let below: Vec<&str> = own.as_deref().into_iter().chain(below).collect();
+                    let below = (!below.is_empty()).then(|| below.join("/"));
+                    self.enter(exec, inside, None, |pid| unit.attach(below.as_deref(), pid))
+                }
                 None => Err(e.hint("exec from a process in a group that is yours, as the container's is")),
             },
             done => done,

@@ -4,6 +4,7 @@
 //! documents. So a home keeps what was compiled, under the digest of the text it was compiled from; a configuration whose
 //! policy is found there is read without it.
 
+use crate::annotation::Annotations;
 use rustix::fd::{AsFd, OwnedFd};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -12,7 +13,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use tare_container::{Filter, FilterFlags, send_listener};
-use tare_error::{Context, Result};
+use tare_error::{Context, Error, Kind, Result};
 use tare_spec_oci::{ContainerProcessState, SECCOMP_FD, Seccomp, Spec, State, VERSION};
 use tare_store::Durability;
 
@@ -35,8 +36,13 @@ pub(crate) struct Compiled {
 }
 
 impl Compiled {
-    fn of(policy: &Seccomp) -> Result<Compiled> {
+    fn of(policy: &Seccomp, refuses_unknown: bool) -> Result<Compiled> {
         let program = tare_seccomp::compile(policy, tare_seccomp::native()?)?;
+        if let Some(name) = program.unknown.first().filter(|_| refuses_unknown) {
+            return Err(Error::new(Kind::Invalid, "use", "linux.seccomp")
+                .because(format!("there is no system call {name:?}"))
+                .hint("it is an error by the annotation run.oci.seccomp_fail_unknown_syscall"));
+        }
         Ok(Compiled {
             bytes: program.as_bytes().to_vec(),
             flags: program.flags.bits(),
@@ -44,8 +50,11 @@ impl Compiled {
     }
 
     /// A program that somebody else has compiled, and that was looked at.
-    pub(crate) fn raw(bytes: Vec<u8>) -> Compiled {
-        Compiled { bytes, flags: 0 }
+    pub(crate) fn raw(bytes: Vec<u8>, flags: FilterFlags) -> Compiled {
+        Compiled {
+            bytes,
+            flags: flags.bits(),
+        }
     }
 
     /// As a container takes it.
@@ -71,7 +80,10 @@ impl Compiled {
 
 /// Compiles the policy of a configuration, where it has one.
 pub(crate) fn compile(spec: &Spec) -> Result<Option<Compiled>> {
-    policy_of(spec).map(Compiled::of).transpose()
+    let refuses_unknown = Annotations(&spec.annotations).refuses_unknown_calls()?;
+    policy_of(spec)
+        .map(|policy| Compiled::of(policy, refuses_unknown))
+        .transpose()
 }
 
 /// The compiled policies of one home.
@@ -173,7 +185,7 @@ mod tests {
     }
 
     fn compiled() -> Compiled {
-        Compiled::of(&serde_json::from_str(POLICY).unwrap()).unwrap()
+        Compiled::of(&serde_json::from_str(POLICY).unwrap(), false).unwrap()
     }
 
     #[test]
