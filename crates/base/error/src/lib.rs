@@ -14,9 +14,11 @@
 //! attached with [`Error::also`], so that the first cause stays first.
 
 mod kind;
+mod nearest;
 mod report;
 
 pub use kind::Kind;
+pub use nearest::nearest;
 pub use report::Report;
 
 use std::borrow::Cow;

@@ -33,7 +33,7 @@ pub use capabilities::{
 pub use handover::{close_all_but, set_stdio, take_passed};
 pub use passing::pass_on;
 pub use procfs::Procfs;
-pub use spawn::{Child, Fork, spawn, spawn_through};
+pub use spawn::{Child, Fork, spawn, spawn_through, spawn_worker};
 pub use stamp::Stamp;
 pub use tare_sys::CloneFlags;
 pub use terminal::{Terminal, leave_line_ends, set_window_size};

@@ -11,7 +11,7 @@ use rustix::net::{
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus};
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use tare_sys::{CloneFlags, fork_sibling, fork_with};
+use tare_sys::{CloneFlags, fork_sibling, fork_whole, fork_with};
 
 /// How a child is made.
 #[derive(Debug)]
@@ -41,10 +41,7 @@ pub struct Child {
 /// # Errors
 /// `EDEADLK` where this process has several threads, else the kernel's.
 pub fn spawn(fork: &Fork<'_>, body: impl FnOnce() -> i32) -> Result<Child> {
-    let mut keep: Vec<u32> = fork.keep.iter().map(|fd| fd.as_raw_fd().unsigned_abs()).collect();
-    keep.extend([0, 1, 2]);
-    keep.sort_unstable();
-    keep.dedup();
+    let keep = numbers(fork.keep);
     let forked = fork_with(fork.flags, fork.group, || match close_all_but(&keep) {
         Ok(()) => body(),
         Err(_) => 1,
@@ -60,6 +57,37 @@ pub fn spawn(fork: &Fork<'_>, body: impl FnOnce() -> i32) -> Result<Child> {
         return Err(e);
     }
     Ok(child)
+}
+
+/// Makes a child that works on by itself: its body may allocate, and live as long as it likes. It gets what is `held`, which is
+/// dropped here, and keeps the fds of it that `fds` names and the three standard ones, and none else; it is in no namespace
+/// of its own.
+///
+/// # Errors
+/// `EDEADLK` where this process has several threads, else the kernel's.
+pub fn spawn_worker<T>(
+    held: T,
+    fds: impl FnOnce(&T) -> Vec<BorrowedFd<'_>>,
+    body: impl FnOnce(T) -> i32,
+) -> Result<Child> {
+    let keep = numbers(&fds(&held));
+    let forked = fork_whole(|| match close_all_but(&keep) {
+        Ok(()) => body(held),
+        Err(_) => 1,
+    })?;
+    Ok(Child {
+        pid: forked.pid,
+        pidfd: forked.pidfd,
+    })
+}
+
+/// The numbers of fds and of the standard ones, sorted.
+fn numbers(fds: &[BorrowedFd<'_>]) -> Vec<u32> {
+    let mut numbers: Vec<u32> = fds.iter().map(|fd| fd.as_raw_fd().unsigned_abs()).collect();
+    numbers.extend([0, 1, 2]);
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
 }
 
 /// As [`spawn`], but the child is born in namespaces that this process must not enter itself, as there is no way back

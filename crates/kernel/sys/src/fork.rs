@@ -105,6 +105,36 @@ pub fn fork_sibling(flags: CloneFlags, body: impl FnOnce() -> i32) -> Result<For
     fork_by(u64::from(flags.bits()) | PARENT, None, body)
 }
 
+/// Makes a child by fork(2) of the C library, which renews its idea of the thread in the child: one that may allocate, live
+/// on and even abort. A child of [`fork_with`] that aborted would signal its parent, whose thread id the library remembers.
+///
+/// # Errors
+/// `EDEADLK` where this process has other threads, else the kernel's.
+pub fn fork_whole(body: impl FnOnce() -> i32) -> Result<Forked> {
+    if !is_single_threaded() {
+        return Err(Errno::DEADLK);
+    }
+    // SAFETY: this process has one thread, so that the child lacks none; it runs its body and never returns from here.
+    let returned = value(i64::from(unsafe { libc::fork() }))?;
+    let Some(pid) = i32::try_from(returned).ok().and_then(Pid::from_raw) else {
+        let _guard = NeverReturn;
+        exit_now(body());
+    };
+    match rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
+        Ok(pidfd) => Ok(Forked {
+            pid,
+            pidfd,
+            in_group: false,
+        }),
+        Err(e) => {
+            // Nobody could wait for it by a pidfd; its number is its own until it is reaped.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+            Err(e)
+        }
+    }
+}
+
 fn fork_by(flags: u64, group: Option<BorrowedFd<'_>>, body: impl FnOnce() -> i32) -> Result<Forked> {
     if !is_single_threaded() {
         return Err(Errno::DEADLK);

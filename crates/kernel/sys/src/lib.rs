@@ -33,7 +33,7 @@ pub use domain::{set_memory_policy, set_personality};
 pub use exec::{CStrings, Extended, exec, exec_extended, exec_fd, exit_now};
 pub use fd::{close_range, close_range_on_exec};
 pub use filter::{FilterFlags, load_filter, load_filter_with_listener};
-pub use fork::{CloneFlags, Forked, fork_sibling, fork_with};
+pub use fork::{CloneFlags, Forked, fork_sibling, fork_whole, fork_with};
 pub use interface::bring_up;
 pub use keyring::join_session_keyring;
 pub use landlock::{

@@ -1,6 +1,6 @@
 //! The configuration file: one table of keys, from which reading, hints and documentation follow.
 
-use crate::nearest::nearest;
+use tare_error::nearest;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use tare_error::{Context, Error, Kind, Result};

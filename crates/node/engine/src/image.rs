@@ -18,7 +18,7 @@ pub use pull::{PullOptions, Pulled};
 pub use remove::Removed;
 
 use crate::Engine;
-use crate::nearest::nearest;
+use tare_error::nearest;
 use crate::records::images::{self, ImageRecord, Names};
 use oci_spec::image::ImageConfiguration;
 use tare_error::{Error, Kind, Result};

@@ -17,7 +17,6 @@ mod engine;
 pub mod failpoint;
 pub mod image;
 mod leftovers;
-mod nearest;
 pub mod records;
 
 pub use config::Config;

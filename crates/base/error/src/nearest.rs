@@ -1,7 +1,7 @@
 //! The nearest of some names to one that does not exist: for hints.
 
 /// The one of `names` nearest to `typed`, where it is near enough to be meant.
-pub(crate) fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // One slip in a short word, two from six letters on, three from twelve.
     let allowed = (typed.chars().count() / 6 + 1).min(3);
     let ranked = names.into_iter().map(|name| (distance(typed, name), name));
