@@ -3,6 +3,7 @@
 
 mod bed;
 mod client;
+mod logs;
 #[path = "../drivers/machine.rs"]
 mod machine;
 mod messages;

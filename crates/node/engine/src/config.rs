@@ -1,8 +1,8 @@
 //! The configuration file: one table of keys, from which reading, hints and documentation follow.
 
-use tare_error::nearest;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+use tare_error::nearest;
 use tare_error::{Context, Error, Kind, Result};
 use tare_layer::Limits;
 use tare_registry::{Host, Hosts};

@@ -18,9 +18,9 @@ pub use pull::{PullOptions, Pulled};
 pub use remove::Removed;
 
 use crate::Engine;
-use tare_error::nearest;
 use crate::records::images::{self, ImageRecord, Names};
 use oci_spec::image::ImageConfiguration;
+use tare_error::nearest;
 use tare_error::{Error, Kind, Result};
 use tare_registry::{Platform, Reference};
 use tare_snapshot::ChainId;

@@ -109,7 +109,10 @@ const SETTINGS: &[Setting] = &[
         name: "max-file",
         only: Some(Only::Files),
         set: |target, text| {
-            target.cap.files = text.parse().ok().filter(|files| (1..=MOST_FILES).contains(files))?;
+            target.cap.files = text
+                .parse()
+                .ok()
+                .filter(|files| (1..=MOST_FILES).contains(files))?;
             Some(())
         },
         is: "a number from 1 to 1000",
@@ -180,14 +183,14 @@ impl Target {
     /// # Errors
     /// `Invalid` for a scheme, an option or a value that there is not; the nearest there is stands in the hint.
     pub fn parse(address: &str) -> Result<Target> {
-        let wrong = |why: String| Error::new(Kind::Invalid, "read the address of a log", address).because(why);
+        let wrong =
+            |why: String| Error::new(Kind::Invalid, "read the address of a log", address).because(why);
         let (scheme, rest) = address
             .split_once("://")
             .ok_or_else(|| wrong("it has no scheme".to_owned()))?;
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         let path = decoded(path).ok_or_else(|| wrong("its path is not encoded as in a URI".to_owned()))?;
-        let mut target = Target::of(scheme, &path)
-            .ok_or_else(|| wrong(Target::what_is_wrong(scheme)))?;
+        let mut target = Target::of(scheme, &path).ok_or_else(|| wrong(Target::what_is_wrong(scheme)))?;
         let mut pairs = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -205,7 +208,8 @@ impl Target {
     }
 
     fn of(scheme: &str, path: &str) -> Option<Target> {
-        let file = || Some(PathBuf::from(path)).filter(|path| path.is_absolute() && path.file_name().is_some());
+        let file =
+            || Some(PathBuf::from(path)).filter(|path| path.is_absolute() && path.file_name().is_some());
         let destination = match scheme {
             "json-file" => Destination::JsonFile(file()?),
             "cri" => Destination::Cri(file()?),
@@ -228,7 +232,10 @@ impl Target {
     }
 
     fn what_is_wrong(scheme: &str) -> String {
-        match (Target::SCHEMES.contains(&scheme), nearest(scheme, Target::SCHEMES)) {
+        match (
+            Target::SCHEMES.contains(&scheme),
+            nearest(scheme, Target::SCHEMES),
+        ) {
             (true, _) if matches!(scheme, "journald" | "none") => format!("{scheme}:// has no path"),
             (true, _) => format!("{scheme}:// needs the absolute path of a file"),
             (false, Some(near)) => format!("there are no logs of {scheme}://; did you mean {near}://?"),
@@ -277,7 +284,11 @@ fn size(text: &str, thousand: u64) -> Option<u64> {
         (at, 't') => (text.get(..at)?, 4),
         _ => (text, 0),
     };
-    digits.trim_end().parse::<u64>().ok()?.checked_mul(thousand.pow(power))
+    digits
+        .trim_end()
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(thousand.pow(power))
 }
 
 /// What Go's `ParseBool` takes.
@@ -294,7 +305,9 @@ pub fn decoded(text: &str) -> Option<String> {
     let mut parts = text.split('%');
     let mut bytes = parts.next()?.as_bytes().to_vec();
     for part in parts {
-        let digits = part.get(..2).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        let digits = part
+            .get(..2)
+            .filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
         bytes.push(u8::from_str_radix(digits, 16).ok()?);
         bytes.extend_from_slice(part.get(2..)?.as_bytes());
     }
@@ -307,23 +320,52 @@ mod tests {
 
     fn shown(address: &str) -> String {
         match Target::parse(address) {
-            Ok(t) => format!("{:?} {:?} {} {} {:?}", t.destination, t.cap.size, t.cap.files, t.cap.compress, t.policy),
-            Err(e) => format!("{:?}: {} {}", e.kind(), e.reason().unwrap_or_default(), e.first_hint().unwrap_or_default()),
+            Ok(t) => format!(
+                "{:?} {:?} {} {} {:?}",
+                t.destination, t.cap.size, t.cap.files, t.cap.compress, t.policy
+            ),
+            Err(e) => format!(
+                "{:?}: {} {}",
+                e.kind(),
+                e.reason().unwrap_or_default(),
+                e.first_hint().unwrap_or_default()
+            ),
         }
     }
 
     #[test]
     fn addresses_have_dockers_options() {
         for (address, expected) in [
-            ("json-file:///x.log", r#"JsonFile("/x.log") Some(10000000) 5 true Block"#),
-            ("cri:///a%20b?max-size=2k&max-file=1&compress=false", r#"Cri("/a b") Some(2000) 1 false Block"#),
+            (
+                "json-file:///x.log",
+                r#"JsonFile("/x.log") Some(10000000) 5 true Block"#,
+            ),
+            (
+                "cri:///a%20b?max-size=2k&max-file=1&compress=false",
+                r#"Cri("/a b") Some(2000) 1 false Block"#,
+            ),
             ("file:///x", r#"Raw("/x") None 5 true Block"#),
-            ("file:///x?max-size=3MB", r#"Raw("/x") Some(3000000) 5 true Block"#),
-            ("json-file:///x?max-size=-1", r#"JsonFile("/x") None 5 true Block"#),
+            (
+                "file:///x?max-size=3MB",
+                r#"Raw("/x") Some(3000000) 5 true Block"#,
+            ),
+            (
+                "json-file:///x?max-size=-1",
+                r#"JsonFile("/x") None 5 true Block"#,
+            ),
             ("none://", "None Some(10000000) 5 true Block"),
-            ("journald://?tag=a+b", r#"Journal { tag: "a b" } Some(10000000) 5 true Block"#),
-            ("json-file:///x?mode=non-blocking", r#"JsonFile("/x") Some(10000000) 5 true Drop { buffer: 1048576 }"#),
-            ("cri:///x?max-buffer-size=2m&mode=non-blocking", r#"Cri("/x") Some(10000000) 5 true Drop { buffer: 2097152 }"#),
+            (
+                "journald://?tag=a+b",
+                r#"Journal { tag: "a b" } Some(10000000) 5 true Block"#,
+            ),
+            (
+                "json-file:///x?mode=non-blocking",
+                r#"JsonFile("/x") Some(10000000) 5 true Drop { buffer: 1048576 }"#,
+            ),
+            (
+                "cri:///x?max-buffer-size=2m&mode=non-blocking",
+                r#"Cri("/x") Some(10000000) 5 true Drop { buffer: 2097152 }"#,
+            ),
         ] {
             assert_eq!(shown(address), expected, "{address}");
         }
@@ -332,26 +374,47 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_what_is_near() {
         for (address, expected) in [
-            ("json-file:///x?max-sise=1k", "there is none of this name did you mean max-size?"),
-            ("json-file:///x?colour=1k", "there is none of this name there are max-size"),
+            (
+                "json-file:///x?max-sise=1k",
+                "there is none of this name did you mean max-size?",
+            ),
+            (
+                "json-file:///x?colour=1k",
+                "there is none of this name there are max-size",
+            ),
             ("jsonfile:///x", "did you mean json-file://?"),
             ("json-file://x", "json-file:// needs the absolute path of a file"),
             ("json-file:///", "json-file:// needs the absolute path of a file"),
             ("journald:///x", "journald:// has no path"),
-            ("journald://?max-size=1k", "it means nothing for a log of this kind"),
+            (
+                "journald://?max-size=1k",
+                "it means nothing for a log of this kind",
+            ),
             ("json-file:///x?max-size=0", "\"0\" is not a size of at least 1k"),
             ("json-file:///x?max-size=99999999999g", "is not a size"),
             ("json-file:///x?max-file=0", "\"0\" is not a number"),
-            ("json-file:///x?mode=never", "\"never\" is not blocking or non-blocking"),
+            (
+                "json-file:///x?mode=never",
+                "\"never\" is not blocking or non-blocking",
+            ),
             ("json-file:///x?max-buffer-size=1m", "with mode=non-blocking"),
             ("json-file:///x%zz", "its path is not encoded"),
             ("json-file:///x%+1", "its path is not encoded"),
             ("/x", "it has no scheme"),
         ] {
             let shown = shown(address);
-            assert!(shown.starts_with("Invalid") && shown.contains(expected), "{address}: {shown}");
+            assert!(
+                shown.starts_with("Invalid") && shown.contains(expected),
+                "{address}: {shown}"
+            );
         }
-        for (address, ours) in [("file:///x", true), ("none://", true), ("binary:///x", false), ("/run/x", false), ("fifo:///x", false)] {
+        for (address, ours) in [
+            ("file:///x", true),
+            ("none://", true),
+            ("binary:///x", false),
+            ("/run/x", false),
+            ("fifo:///x", false),
+        ] {
             assert_eq!(Target::has_scheme(address), ours, "{address}");
         }
     }

@@ -48,13 +48,20 @@ const MARK: usize = 32;
 impl Mark {
     fn at(at: u64, kind: Kind) -> Mark {
         let (lines, bytes) = (0, 0);
-        Mark { kind, at, lines, bytes }
+        Mark {
+            kind,
+            at,
+            lines,
+            bytes,
+        }
     }
 
     /// What the log says of it.
     pub(crate) fn text(self) -> String {
         let Mark { lines, bytes, .. } = self;
-        format!("tare: {lines} lines ({bytes} bytes) are missing here: the log was not written as fast as they came")
+        format!(
+            "tare: {lines} lines ({bytes} bytes) are missing here: the log was not written as fast as they came"
+        )
     }
 
     /// The mark of this number, where there is one.
@@ -63,14 +70,25 @@ impl Mark {
         if rustix::io::pread(file, &mut bytes, number * MARK as u64)? < MARK {
             return Ok(None);
         }
-        let word = |place: usize| bytes.as_chunks::<8>().0.get(place).map_or(0, |word| u64::from_le_bytes(*word));
+        let word = |place: usize| {
+            bytes
+                .as_chunks::<8>()
+                .0
+                .get(place)
+                .map_or(0, |word| u64::from_le_bytes(*word))
+        };
         let kind = match word(0) {
             1 => Kind::Open,
             2 => Kind::Closed,
             _ => Kind::End,
         };
         let (at, lines, bytes) = (word(1), word(2), word(3));
-        Ok(Some(Mark { kind, at, lines, bytes }))
+        Ok(Some(Mark {
+            kind,
+            at,
+            lines,
+            bytes,
+        }))
     }
 
     fn save(self, file: &OwnedFd, number: u64) -> Result<(), Errno> {
@@ -143,7 +161,8 @@ impl Inlet {
             self.whole = false;
             return Ok(true);
         } else {
-            self.spool.take(&self.fifo, CHUNK.min(usize::try_from(free).unwrap_or(CHUNK)))?
+            self.spool
+                .take(&self.fifo, CHUNK.min(usize::try_from(free).unwrap_or(CHUNK)))?
         };
         if taken == Taken::End {
             self.close_gap()?;
@@ -162,7 +181,9 @@ impl Inlet {
             Err(e) => return Err(e),
         };
         let end = bytes.iter().position(|byte| *byte == b'\n').filter(|_| may_end);
-        let (gone, kept) = bytes.split_at_checked(end.map_or(bytes.len(), |at| at + 1)).unwrap_or((bytes, &[]));
+        let (gone, kept) = bytes
+            .split_at_checked(end.map_or(bytes.len(), |at| at + 1))
+            .unwrap_or((bytes, &[]));
         if let Some(mark) = &mut self.gap {
             let lines = gone.iter().filter(|byte| **byte == b'\n').count();
             mark.lines += u64::try_from(lines).unwrap_or(0);
@@ -274,7 +295,9 @@ impl Collector {
             }
             let closed = self.inlets.iter().all(|inlet| inlet.closed);
             if !waits && (closed || idle_since.elapsed() >= writer::IDLE) && self.let_go() {
-                self.inlets.iter_mut().for_each(|inlet| inlet.spool.forget(inlet.spool.length, true));
+                self.inlets
+                    .iter_mut()
+                    .for_each(|inlet| inlet.spool.forget(inlet.spool.length, true));
                 return Ok(if closed { Outcome::Ended } else { Outcome::Idle });
             }
             if !came {
@@ -297,7 +320,10 @@ impl Collector {
 
     fn is_begun_line(&self, inlet: &Inlet, done: u64) -> bool {
         let mut room = [0; crate::piece::LONGEST];
-        let text = inlet.spool.read(done, inlet.spool.length, &mut room).unwrap_or_default();
+        let text = inlet
+            .spool
+            .read(done, inlet.spool.length, &mut room)
+            .unwrap_or_default();
         !inlet.closed && inlet.gap.is_none() && crate::piece::first(text, false).is_none()
     }
 

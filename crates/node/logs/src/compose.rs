@@ -88,12 +88,22 @@ mod tests {
     use super::*;
     use crate::format::Format;
 
-    const ALL: Limit = Limit { bytes: MOST, taken: usize::MAX };
+    const ALL: Limit = Limit {
+        bytes: MOST,
+        taken: usize::MAX,
+    };
 
     #[test]
     fn a_part_makes_the_same_records_again() {
         let long = [&b"x"[..]; piece::LONGEST - 1].concat();
-        let spool = [b"a\n", long.as_slice(), "é".as_bytes(), long.as_slice(), b"\nb\nc"].concat();
+        let spool = [
+            b"a\n",
+            long.as_slice(),
+            "é".as_bytes(),
+            long.as_slice(),
+            b"\nb\nc",
+        ]
+        .concat();
         let form = Form::File(Format::Json);
         for closing in [Closing::More, Closing::Stream, Closing::Gap] {
             for bytes in [1, 30, 20_000, 40_000, MOST] {
@@ -105,7 +115,10 @@ mod tests {
                     if first.taken == 0 {
                         break;
                     }
-                    let limit = Limit { bytes: usize::MAX, taken: first.taken };
+                    let limit = Limit {
+                        bytes: usize::MAX,
+                        taken: first.taken,
+                    };
                     assert_eq!(compose(&form, spool, closing, Stream::Stdout, "T", limit), first);
                     from += first.taken;
                 }
@@ -119,9 +132,17 @@ mod tests {
     fn as_many_records_as_go_in() {
         let form = Form::File(Format::Cri);
         let composed = |spool: &str, closing, most| {
-            let limit = Limit { bytes: most, taken: usize::MAX };
+            let limit = Limit {
+                bytes: most,
+                taken: usize::MAX,
+            };
             let composed = compose(&form, spool.as_bytes(), closing, Stream::Stdout, "T", limit);
-            (String::from_utf8(composed.bytes).unwrap().replace("T stdout ", ""), composed.taken)
+            (
+                String::from_utf8(composed.bytes)
+                    .unwrap()
+                    .replace("T stdout ", ""),
+                composed.taken,
+            )
         };
         for (spool, closing, most, bytes, taken) in [
             ("", Closing::Stream, MOST, "", 0),
@@ -131,9 +152,20 @@ mod tests {
             ("a\nb\n", Closing::More, 1, "F a\n", 2),
             ("a\nb\n", Closing::More, 24, "F a\n", 2),
         ] {
-            assert_eq!(composed(spool, closing, most), (bytes.to_owned(), taken), "{spool:?} {closing:?} {most}");
+            assert_eq!(
+                composed(spool, closing, most),
+                (bytes.to_owned(), taken),
+                "{spool:?} {closing:?} {most}"
+            );
         }
-        let raw = compose(&Form::File(Format::Raw), b"c", Closing::Gap, Stream::Stdout, "T", ALL);
+        let raw = compose(
+            &Form::File(Format::Raw),
+            b"c",
+            Closing::Gap,
+            Stream::Stdout,
+            "T",
+            ALL,
+        );
         assert_eq!(raw.bytes, b"c\n");
     }
 }

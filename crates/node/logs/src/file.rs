@@ -114,7 +114,11 @@ fn opened(path: &Path) -> Result<OwnedFd, Errno> {
     rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR | Mode::RGRP)
 }
 
-#[expect(clippy::useless_conversion, clippy::cast_sign_loss, reason = "the kernel's types differ between machines; a length is no less than 0")]
+#[expect(
+    clippy::useless_conversion,
+    clippy::cast_sign_loss,
+    reason = "the kernel's types differ between machines; a length is no less than 0"
+)]
 fn place(found: &Stat) -> Place {
     Place {
         device: u64::from(found.st_dev),

@@ -45,7 +45,9 @@ impl Stream {
 
     /// The stream of a name.
     pub fn named(name: &str) -> Option<Stream> {
-        [Stream::Stdout, Stream::Stderr].into_iter().find(|stream| stream.name() == name)
+        [Stream::Stdout, Stream::Stderr]
+            .into_iter()
+            .find(|stream| stream.name() == name)
     }
 
     /// Its place among two.
@@ -91,7 +93,10 @@ impl Folder {
         self.remove()?;
         let mut private = std::fs::DirBuilder::new();
         std::os::unix::fs::DirBuilderExt::mode(&mut private, 0o700);
-        private.recursive(true).create(&self.0).op("make folder", self.0.display())?;
+        private
+            .recursive(true)
+            .create(&self.0)
+            .op("make folder", self.0.display())?;
         let path = self.0.join("log.json");
         let text = serde_json::to_vec(record)
             .map_err(|e| Error::new(Kind::Internal, "write", path.display()).from_source(e))?;

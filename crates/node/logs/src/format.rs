@@ -116,10 +116,20 @@ mod tests {
             (b"\xff\xfeok\xe2\x82", r"\ufffd\ufffdok\ufffd\ufffd\n"),
             ("é€\u{2028}\u{2029}".as_bytes(), r"é€\u2028\u2029\n"),
         ] {
-            assert_eq!(json(text, End::Line), format!("{{\"log\":\"{expected}\",\"stream\":\"stdout\",\"time\":\"T\"}}\n"));
+            assert_eq!(
+                json(text, End::Line),
+                format!("{{\"log\":\"{expected}\",\"stream\":\"stdout\",\"time\":\"T\"}}\n")
+            );
         }
-        assert_eq!(json(b"x", End::Within), "{\"log\":\"x\",\"stream\":\"stdout\",\"time\":\"T\"}\n");
-        for (end, expected) in [(End::Line, "T stderr F x y\n"), (End::Within, "T stderr P x y\n"), (End::Stream, "T stderr F x y\n")] {
+        assert_eq!(
+            json(b"x", End::Within),
+            "{\"log\":\"x\",\"stream\":\"stdout\",\"time\":\"T\"}\n"
+        );
+        for (end, expected) in [
+            (End::Line, "T stderr F x y\n"),
+            (End::Within, "T stderr P x y\n"),
+            (End::Stream, "T stderr F x y\n"),
+        ] {
             assert_eq!(written(Format::Cri, b"x y", end, Stream::Stderr), expected);
         }
         assert_eq!(written(Format::Raw, b"x", End::Line, Stream::Stderr), "x\n");

@@ -77,7 +77,9 @@ impl Spool {
 
     /// What is in it from `from` on, up to `to`, or as much as there is room.
     pub(crate) fn read<'a>(&self, from: u64, to: u64, room: &'a mut [u8]) -> Result<&'a [u8], Errno> {
-        let wanted = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX).min(room.len());
+        let wanted = usize::try_from(to.saturating_sub(from))
+            .unwrap_or(usize::MAX)
+            .min(room.len());
         let mut filled = 0;
         while let Some(rest) = room.get_mut(filled..wanted).filter(|rest| !rest.is_empty()) {
             match rustix::io::pread(&self.file, rest, from + u64::try_from(filled).unwrap_or(0)) {

@@ -55,7 +55,9 @@ impl Journal {
 
     /// Sends an entry; waits where the journal is behind.
     pub(crate) fn send(&mut self, entry: &[u8]) -> Result<(), Errno> {
-        let sent = self.connected().and_then(|socket| rustix::net::send(socket, entry, SendFlags::NOSIGNAL));
+        let sent = self
+            .connected()
+            .and_then(|socket| rustix::net::send(socket, entry, SendFlags::NOSIGNAL));
         match sent {
             Ok(_) => Ok(()),
             Err(e) => {
@@ -71,8 +73,12 @@ impl Journal {
         let socket = match self.socket.take() {
             Some(socket) => socket,
             None => {
-                let socket =
-                    rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+                let socket = rustix::net::socket_with(
+                    AddressFamily::UNIX,
+                    SocketType::DGRAM,
+                    SocketFlags::CLOEXEC,
+                    None,
+                )?;
                 rustix::net::connect(&socket, &SocketAddrUnix::new(SOCKET)?)?;
                 socket
             }
@@ -107,7 +113,10 @@ mod tests {
         };
         let journal = Journal::new(&owner, "");
         let mut entry = Vec::new();
-        let piece = Piece { text: b"a=b", end: End::Within };
+        let piece = Piece {
+            text: b"a=b",
+            end: End::Within,
+        };
         journal.entry(piece, Stream::Stderr, &mut entry);
         let expected = "CONTAINER_ID=0123456789ab\nCONTAINER_ID_FULL=0123456789abcdef\nCONTAINER_NAME=0123456789abcdef\n\
             CONTAINER_NAMESPACE=default\nCONTAINER_TAG=0123456789ab\nSYSLOG_IDENTIFIER=0123456789ab\nPRIORITY=3\n\

@@ -70,7 +70,13 @@ impl Log {
     ///
     /// # Errors
     /// `Invalid` for an address that is none, else the kernel's.
-    pub fn create(folder: Folder, address: &str, owner: Owner, streams: &[Stream], notes: &Path) -> Result<(Log, Ends)> {
+    pub fn create(
+        folder: Folder,
+        address: &str,
+        owner: Owner,
+        streams: &[Stream],
+        notes: &Path,
+    ) -> Result<(Log, Ends)> {
         let target = Target::parse(address)?;
         let record = Record {
             address: address.to_owned(),
@@ -81,7 +87,9 @@ impl Log {
         folder.create(&record)?;
         let mut log = Log::held(folder, record, target)?;
         let end = |stream: Stream| {
-            let end = streams.contains(&stream).then(|| log.folder.fifo(stream, OFlags::RDWR));
+            let end = streams
+                .contains(&stream)
+                .then(|| log.folder.fifo(stream, OFlags::RDWR));
             let end = end.transpose()?;
             if let Some(end) = &end {
                 rustix::fs::fcntl_setfl(end, OFlags::empty()).op("set the flags of", stream.name())?;
@@ -92,7 +100,8 @@ impl Log {
             stdout: end(Stream::Stdout)?,
             stderr: end(Stream::Stderr)?,
         };
-        let (ready, tell) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).op("make", "a pipe")?;
+        let (ready, tell) =
+            rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).op("make", "a pipe")?;
         log.start(Some(tell))?;
         log.ready = Some((ready, Instant::now() + OPENING));
         Ok((log, ends))
@@ -139,7 +148,12 @@ impl Log {
 
     /// The FIFOs, each with whether it is waited for until there is something to read; and the writer that lives, for whose end
     /// it is waited.
-    pub fn awaited(&self) -> (impl Iterator<Item = (Stream, BorrowedFd<'_>, bool)>, Option<BorrowedFd<'_>>) {
+    pub fn awaited(
+        &self,
+    ) -> (
+        impl Iterator<Item = (Stream, BorrowedFd<'_>, bool)>,
+        Option<BorrowedFd<'_>>,
+    ) {
         let rests = self.writer.is_none() && !self.ended && self.not_before.is_none();
         let outlets = self.outlets.iter();
         let fifos = outlets.map(move |outlet| (outlet.stream, outlet.fifo.as_fd(), rests && !outlet.closed));
@@ -226,7 +240,9 @@ impl Log {
         } else if outcome == Some(Outcome::Busy.code()) {
             self.writer = self.other()?;
         }
-        if outcome == Some(Outcome::Failed.code()) || outcome == Some(Outcome::Busy.code()) && self.writer.is_none() {
+        if outcome == Some(Outcome::Failed.code())
+            || outcome == Some(Outcome::Busy.code()) && self.writer.is_none()
+        {
             self.not_before = Some(now + AGAIN);
         }
         Ok(self.writer.is_some() || self.not_before.is_some() || self.ended)
@@ -281,7 +297,10 @@ impl Log {
         if !self.ended && until <= now {
             note(
                 &self.record.notes,
-                format_args!("the log {} is not written to its end: its writer took too long", self.record.address),
+                format_args!(
+                    "the log {} is not written to its end: its writer took too long",
+                    self.record.address
+                ),
             );
             self.give_up();
         }

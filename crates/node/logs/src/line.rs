@@ -37,7 +37,11 @@ struct Json<'a> {
 
 /// Reads a line of a file, without its end: in docker's form where it begins as that does, else in the kubelet's.
 pub fn parse(line: &[u8]) -> Parsed {
-    let record = if line.starts_with(b"{") { json(line) } else { cri(line) };
+    let record = if line.starts_with(b"{") {
+        json(line)
+    } else {
+        cri(line)
+    };
     record.map_or(Parsed::Odd, Parsed::Record)
 }
 
@@ -76,9 +80,17 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let time = Moment { seconds: 1_475_713_029, nanoseconds: 669_794_202 };
+        let time = Moment {
+            seconds: 1_475_713_029,
+            nanoseconds: 669_794_202,
+        };
         for text in [&b"hello"[..], b"", b"a\"b\\\t<&>", "\u{2028}é".as_bytes()] {
-            for (format, end) in [(Format::Json, End::Line), (Format::Json, End::Within), (Format::Cri, End::Line), (Format::Cri, End::Within)] {
+            for (format, end) in [
+                (Format::Json, End::Line),
+                (Format::Json, End::Within),
+                (Format::Cri, End::Line),
+                (Format::Cri, End::Within),
+            ] {
                 let mut line = Vec::new();
                 format.write(Piece { text, end }, Stream::Stderr, &time.to_string(), &mut line);
                 assert_eq!(line.pop(), Some(b'\n'));
@@ -86,7 +98,14 @@ mod tests {
                 if end == End::Line {
                     text.push(b'\n');
                 }
-                assert_eq!(parse(&line), Parsed::Record(Line { time, stream: Stream::Stderr, text }));
+                assert_eq!(
+                    parse(&line),
+                    Parsed::Record(Line {
+                        time,
+                        stream: Stream::Stderr,
+                        text
+                    })
+                );
                 // Torn, it is either nothing, or in CRI a shorter text: which is why a last line without its end is not read.
                 line.truncate(line.len() / 2);
                 if format == Format::Json {
@@ -98,11 +117,23 @@ mod tests {
 
     #[test]
     fn others_lines_are_odd() {
-        for line in [&b""[..], b"text", b"{}", b"{\"log\":\"x\"}", b"2016-10-06T00:17:09Z stdout X a", b"2016-10-06T00:17:09Z stdin F a", b"{\"log\":\"\",\"stream\":\"stdout\",\"time\":\"now\"}", b"\xff \xff \xff \xff"] {
+        for line in [
+            &b""[..],
+            b"text",
+            b"{}",
+            b"{\"log\":\"x\"}",
+            b"2016-10-06T00:17:09Z stdout X a",
+            b"2016-10-06T00:17:09Z stdin F a",
+            b"{\"log\":\"\",\"stream\":\"stdout\",\"time\":\"now\"}",
+            b"\xff \xff \xff \xff",
+        ] {
             assert_eq!(parse(line), Parsed::Odd, "{}", line.escape_ascii());
         }
-        let docker = br#"{"log":"x\n","stream":"stdout","attrs":{"tag":"y"},"time":"2016-10-06T00:17:09.5Z"}"#;
+        let docker =
+            br#"{"log":"x\n","stream":"stdout","attrs":{"tag":"y"},"time":"2016-10-06T00:17:09.5Z"}"#;
         assert!(matches!(parse(docker), Parsed::Record(_)));
-        assert!(matches!(parse(b"2016-10-06T00:17:09+01:00 stdout F:x a b"), Parsed::Record(line) if line.text == b"a b\n"));
+        assert!(
+            matches!(parse(b"2016-10-06T00:17:09+01:00 stdout F:x a b"), Parsed::Record(line) if line.text == b"a b\n")
+        );
     }
 }

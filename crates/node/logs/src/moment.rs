@@ -36,7 +36,8 @@ impl Moment {
         let (clock, zone) = rest.split_at_checked(zone_at)?;
         let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
         let [hour, minute, second] = numbers(clock, ':')?;
-        let valid = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 61;
+        let valid =
+            (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 61;
         let offset = offset(zone)?;
         let seconds = days(year, month, day) * DAY + hour * 3600 + minute * 60 + second - offset;
         let nanoseconds = nanoseconds(fraction)?;
@@ -104,7 +105,10 @@ impl fmt::Display for Moment {
         let (year, month, day) = date(self.seconds.div_euclid(DAY));
         let of_day = self.seconds.rem_euclid(DAY);
         let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
+        )?;
         if self.nanoseconds != 0 {
             let digits = format!("{:09}", self.nanoseconds);
             write!(f, ".{}", digits.trim_end_matches('0'))?;
@@ -132,7 +136,14 @@ mod tests {
         }
         let offset = Moment::parse("2016-10-06T02:17:09.5+02:00").unwrap();
         assert_eq!(offset.to_string(), "2016-10-06T00:17:09.5Z");
-        for wrong in ["", "2016", "2016-10-06", "2016-13-06T00:00:00Z", "2016-10-06T00:00:00", "2016-10-06T00:00:00.1234567890Z"] {
+        for wrong in [
+            "",
+            "2016",
+            "2016-10-06",
+            "2016-13-06T00:00:00Z",
+            "2016-10-06T00:00:00",
+            "2016-10-06T00:00:00.1234567890Z",
+        ] {
             assert_eq!(Moment::parse(wrong), None, "{wrong}");
         }
     }

@@ -50,7 +50,11 @@ fn whole(bytes: &[u8]) -> usize {
         Some(0xF0..=0xF7) => 4,
         _ => 1,
     };
-    if at + length > bytes.len() { at } else { bytes.len() }
+    if at + length > bytes.len() {
+        at
+    } else {
+        bytes.len()
+    }
 }
 
 #[cfg(test)]

@@ -54,13 +54,32 @@ impl Progress {
         for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
             *word = u64::from_le_bytes(*bytes);
         }
-        let [version, done0, done1, marks0, marks1, kind, stream, to, closing, seconds, nanoseconds, device, inode, length, ..] =
-            words;
+        let [
+            version,
+            done0,
+            done1,
+            marks0,
+            marks1,
+            kind,
+            stream,
+            to,
+            closing,
+            seconds,
+            nanoseconds,
+            device,
+            inode,
+            length,
+            ..,
+        ] = words;
         if found < bytes.len() || version != VERSION {
             return Ok(Progress::default());
         }
         let intent = Intent {
-            stream: if stream == 0 { Stream::Stdout } else { Stream::Stderr },
+            stream: if stream == 0 {
+                Stream::Stdout
+            } else {
+                Stream::Stderr
+            },
             of_gap: kind == 2,
             to,
             closing: Closing::of_number(closing),
@@ -138,8 +157,15 @@ mod tests {
                 of_gap: true,
                 to: 7,
                 closing: Closing::Gap,
-                time: Moment { seconds: 8, nanoseconds: 9 },
-                place: Place { device: 10, inode: 11, length: 12 },
+                time: Moment {
+                    seconds: 8,
+                    nanoseconds: 9,
+                },
+                place: Place {
+                    device: 10,
+                    inode: 11,
+                    length: 12,
+                },
             }),
         };
         progress.save(&file).unwrap();

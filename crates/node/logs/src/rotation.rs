@@ -145,7 +145,9 @@ mod tests {
         compress(&folder.join("y")).unwrap();
         let mut text = String::new();
         let file = File::open(folder.join("y.gz")).unwrap();
-        flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text).unwrap();
+        flate2::read::MultiGzDecoder::new(file)
+            .read_to_string(&mut text)
+            .unwrap();
         assert_eq!(text, "text\n".repeat(100_000));
         assert!(!folder.join("y").exists());
         std::fs::remove_dir_all(folder).unwrap();

@@ -52,7 +52,9 @@ impl Sink {
                 journal.connected().op("connect to", "the journal")?;
                 Ok(Sink::Journal(journal))
             }
-            Destination::None => Err(Error::new(Kind::Internal, "open", "none://").because("it has no writer")),
+            Destination::None => {
+                Err(Error::new(Kind::Internal, "open", "none://").because("it has no writer"))
+            }
         }
     }
 
@@ -74,7 +76,9 @@ impl Sink {
     /// How large the next write may be.
     pub(crate) fn most(&self) -> usize {
         match self {
-            Sink::File(file, _) => file.room().map_or(MOST, |room| MOST.min(usize::try_from(room).unwrap_or(MOST))),
+            Sink::File(file, _) => file
+                .room()
+                .map_or(MOST, |room| MOST.min(usize::try_from(room).unwrap_or(MOST))),
             Sink::Journal(_) => MOST,
         }
     }

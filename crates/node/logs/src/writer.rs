@@ -98,7 +98,15 @@ impl Start {
     fn write(self) -> Result<Outcome> {
         let feed = |(fifo, spool)| Feed::new(spool, Source::Fifo(fifo));
         let feeds = self.streams.into_iter().map(feed).collect();
-        Writer::new(&self.target, &self.owner, &self.notes, feeds, &self.progress, None)?.run(self.ready)
+        Writer::new(
+            &self.target,
+            &self.owner,
+            &self.notes,
+            feeds,
+            &self.progress,
+            None,
+        )?
+        .run(self.ready)
     }
 }
 
@@ -133,7 +141,11 @@ pub(crate) enum Source {
 impl Feed {
     pub(crate) fn new(spool: Spool, source: Source) -> Feed {
         let closed = false;
-        Feed { spool, source, closed }
+        Feed {
+            spool,
+            source,
+            closed,
+        }
     }
 
     pub(crate) fn fds(&self) -> [BorrowedFd<'_>; 2] {
@@ -169,7 +181,9 @@ impl Trouble {
         if self.pause.is_none() {
             note(notes, format_args!("{}: it is tried again", Report::new(error)));
         }
-        let pause = self.pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LAST_PAUSE));
+        let pause = self
+            .pause
+            .map_or(FIRST_PAUSE, |pause| (pause * 2).min(LAST_PAUSE));
         self.pause = Some(pause);
         let _ = poll(&mut [], Some(&timespec(pause)));
     }
@@ -264,7 +278,11 @@ impl<'a> Writer<'a> {
         let Some(intent) = self.progress.intent else {
             return Ok(());
         };
-        let Some(at) = self.feeds.iter().position(|feed| feed.spool.stream == intent.stream) else {
+        let Some(at) = self
+            .feeds
+            .iter()
+            .position(|feed| feed.spool.stream == intent.stream)
+        else {
             return Ok(());
         };
         let composed = if intent.of_gap {
@@ -272,14 +290,23 @@ impl<'a> Writer<'a> {
         } else {
             let from = self.done(intent.stream);
             let taken = usize::try_from(intent.to.saturating_sub(from)).unwrap_or(0);
-            let limit = Limit { bytes: usize::MAX, taken };
+            let limit = Limit {
+                bytes: usize::MAX,
+                taken,
+            };
             let to = self.end(at)?.0;
             self.composed(at, sink, (from, to), (intent.closing, intent.time), limit)?
         };
         let place = sink.place();
         let same = (place.device, place.inode) == (intent.place.device, intent.place.inode);
-        let there = if same { place.length.saturating_sub(intent.place.length) } else { 0 };
-        let rest = usize::try_from(there).ok().and_then(|there| composed.bytes.get(there..));
+        let there = if same {
+            place.length.saturating_sub(intent.place.length)
+        } else {
+            0
+        };
+        let rest = usize::try_from(there)
+            .ok()
+            .and_then(|there| composed.bytes.get(there..));
         self.put(sink, rest.unwrap_or_default());
         self.finish(intent);
         self.settle()
@@ -295,7 +322,12 @@ impl<'a> Writer<'a> {
             feed.spool.measure().op("look at", "the log's spool")?;
             return Ok(feed.spool.length > before);
         };
-        let done = self.progress.done.get(feed.spool.stream.place()).copied().unwrap_or(0);
+        let done = self
+            .progress
+            .done
+            .get(feed.spool.stream.place())
+            .copied()
+            .unwrap_or(0);
         if feed.spool.length.saturating_sub(done) >= BATCH as u64 {
             return Ok(false);
         }
@@ -322,8 +354,12 @@ impl<'a> Writer<'a> {
         let (to, mark) = self.end(at)?;
         if from >= to {
             return match mark {
-                Some(Mark { kind: Kind::Closed, .. }) => self.write_gap(at, sink),
-                Some(Mark { kind: Kind::End, .. }) if mark.is_some_and(|mark| mark.at <= from) => self.close(at),
+                Some(Mark {
+                    kind: Kind::Closed, ..
+                }) => self.write_gap(at, sink),
+                Some(Mark { kind: Kind::End, .. }) if mark.is_some_and(|mark| mark.at <= from) => {
+                    self.close(at)
+                }
                 _ => Ok(false),
             };
         }
@@ -337,7 +373,10 @@ impl<'a> Writer<'a> {
             _ => Closing::More,
         };
         let time = Moment::now();
-        let limit = Limit { bytes: sink.most(), taken: usize::MAX };
+        let limit = Limit {
+            bytes: sink.most(),
+            taken: usize::MAX,
+        };
         let composed = self.composed(at, sink, (from, to), (closing, time), limit)?;
         if composed.taken == 0 {
             return Ok(false);
@@ -381,21 +420,40 @@ impl<'a> Writer<'a> {
         let Some(feed) = self.feeds.get(at) else {
             return Ok(Composed::default());
         };
-        let text = feed.spool.read(from, to, &mut self.room).op("read", "the log's spool")?;
-        Ok(compose(&sink.form(), text, closing, feed.spool.stream, &time.to_string(), limit))
+        let text = feed
+            .spool
+            .read(from, to, &mut self.room)
+            .op("read", "the log's spool")?;
+        Ok(compose(
+            &sink.form(),
+            text,
+            closing,
+            feed.spool.stream,
+            &time.to_string(),
+            limit,
+        ))
     }
 
     /// The line that says what is missing.
     fn gap(&self, at: usize, sink: &Sink, time: Moment) -> Result<Option<Composed>> {
-        let Some(Feed { spool, source: Source::Marks(marks), .. }) = self.feeds.get(at) else {
+        let Some(Feed {
+            spool,
+            source: Source::Marks(marks),
+            ..
+        }) = self.feeds.get(at)
+        else {
             return Ok(None);
         };
         let mark = Mark::load(marks, self.marks(spool.stream)).op("read", "the log's marks")?;
         Ok(mark.map(|mark| {
             let mut composed = Composed::default();
             let text = mark.text();
-            let piece = Piece { text: text.as_bytes(), end: End::Line };
-            sink.form().write(piece, spool.stream, &time.to_string(), &mut composed.bytes);
+            let piece = Piece {
+                text: text.as_bytes(),
+                end: End::Line,
+            };
+            sink.form()
+                .write(piece, spool.stream, &time.to_string(), &mut composed.bytes);
             composed
         }))
     }
@@ -438,7 +496,9 @@ impl<'a> Writer<'a> {
             self.settle()?;
             match sink.rotate() {
                 Ok(()) => self.trouble.over(self.notes),
-                Err(e) => self.trouble.wait(&Error::os("rotate", self.name(), e), self.notes),
+                Err(e) => self
+                    .trouble
+                    .wait(&Error::os("rotate", self.name(), e), self.notes),
             }
         }
         intent.place = sink.place();
@@ -450,7 +510,11 @@ impl<'a> Writer<'a> {
             // The collector sees by it that there is room again.
             self.settle()?;
         }
-        if let Some(feed) = self.feeds.iter_mut().find(|feed| feed.spool.stream == intent.stream) {
+        if let Some(feed) = self
+            .feeds
+            .iter_mut()
+            .find(|feed| feed.spool.stream == intent.stream)
+        {
             feed.spool.forget(intent.to, false);
         }
         Ok(())
@@ -497,7 +561,9 @@ impl<'a> Writer<'a> {
         loop {
             match self.progress.save(self.progress_file) {
                 Ok(()) => return Ok(()),
-                Err(e @ Errno::NOSPC) => self.trouble.wait(&Error::os("write", "the log's progress", e), self.notes),
+                Err(e @ Errno::NOSPC) => self
+                    .trouble
+                    .wait(&Error::os("write", "the log's progress", e), self.notes),
                 Err(e) => return Err(e).op("write", "the log's progress"),
             }
         }
@@ -505,7 +571,8 @@ impl<'a> Writer<'a> {
 
     fn look(&mut self, sink: &mut Sink) {
         while let Err(e) = sink.look(false) {
-            self.trouble.wait(&Error::os("look at", self.name(), e), self.notes);
+            self.trouble
+                .wait(&Error::os("look at", self.name(), e), self.notes);
         }
     }
 

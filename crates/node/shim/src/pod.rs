@@ -7,6 +7,7 @@
 //!   init.json               from before the container's first process runs: pid, start time, boot, cgroup
 //!   stdin stdout stderr     FIFOs; stdout and stderr are open read-write in the container
 //!   containers/ID.json      under containerd: what a successor must know of a container
+//!   streams/ID/             under containerd: a folder for each log that is kept (tare-logs)
 //!   exit.json               how it ended; written before anyone is told
 //!   log                     what the supervisor found odd, at most 16 KiB
 //! ```
@@ -29,6 +30,8 @@ const LONGEST: u64 = 64 * 1024;
 
 /// The folder with a record of each container.
 const CONTAINERS: &str = "containers";
+/// The folder with what is kept of streams.
+const STREAMS: &str = "streams";
 
 /// A file of a pod's directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,6 +167,11 @@ impl PodDir {
         }
     }
 
+    /// Where the logs of containers are kept, each in a folder of its own.
+    pub(crate) fn streams(&self) -> PathBuf {
+        self.path.join(STREAMS)
+    }
+
     /// Removes everything a supervisor ever makes here, then the directory if nothing of others is left in it.
     ///
     /// # Errors
@@ -176,6 +184,7 @@ impl PodDir {
             tare_store::sweep_temporaries(&containers, Duration::ZERO)?;
             std::fs::remove_dir(&containers).op("remove", containers.display())?;
         }
+        tare_logs::Folder::at(self.streams()).remove()?;
         if self.path.is_dir() {
             tare_store::sweep_temporaries(&self.path, Duration::ZERO)?;
         }

@@ -9,7 +9,7 @@ use super::memory::Memory;
 use super::process::{Ended, Process, Stage};
 use super::record::{ContainerRecord, ProcessRecord, StageRecord, ended};
 use super::service::Service;
-use super::stdio::Streams;
+use super::stdio::{Owner, Streams};
 use crate::protocol::Exit;
 use crate::supervisor::unknown_exit;
 use tare_error::{Error, Kind, Report, Result};
@@ -95,6 +95,18 @@ impl Container {
             }
             Err(error) => Some(format!("streams of {of}: {}", Report::new(&error))),
         };
+        let owner = Owner {
+            namespace: &self.namespace,
+            container: &self.id,
+            process: &process.exec_id,
+            records: &self.records,
+        };
+        // What is kept of one that has ended may not be written yet.
+        let kept = process.streams.adopt_logs(owner);
+        let said = said.or_else(|| {
+            kept.err()
+                .map(|error| format!("logs of {of}: {}", Report::new(&error)))
+        });
         self.processes.push(process);
         said
     }

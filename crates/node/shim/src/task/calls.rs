@@ -7,7 +7,7 @@ use super::memory::Memory;
 use super::process::{Process, Stage};
 use super::service::{Service, told};
 use super::stats;
-use super::stdio::Wanted;
+use super::stdio::{Leaving, Wanted, Writing};
 use rustix::process::Signal;
 use std::time::SystemTime;
 use tare_error::{Error, Kind, Result};
@@ -54,7 +54,7 @@ impl Service {
             }
             TaskMethod::Wait => return self.wait(asked, &call.message()?),
             TaskMethod::State => self.state(&call.message()?).map(encoded),
-            TaskMethod::Delete => self.delete(&call.message()?).map(encoded),
+            TaskMethod::Delete => return self.delete(asked, &call.message()?).map_err(refused),
             TaskMethod::Pids => self.pids(&call.message()?).map(encoded),
             TaskMethod::Stats => self.stats(&call.message()?).map(encoded),
             TaskMethod::Connect => self.connect(&call.message()?).map(encoded),
@@ -190,7 +190,19 @@ impl Service {
         Ok(())
     }
 
-    fn delete(&mut self, request: &DeleteRequest) -> Result<DeleteResponse> {
+    /// The answer comes when what was said is written down, where that is ours to do.
+    fn delete(&mut self, asked: Asked, request: &DeleteRequest) -> Result<Option<Vec<u8>>> {
+        let (answer, writing) = self.remove(request)?;
+        let waits = writing.iter().any(Writing::is_waited_for);
+        let answer = encoded(answer);
+        self.leaving.push(Leaving {
+            writing,
+            answer: waits.then(|| (asked, answer.clone())),
+        });
+        Ok((!waits).then_some(answer))
+    }
+
+    fn remove(&mut self, request: &DeleteRequest) -> Result<(DeleteResponse, Vec<Writing>)> {
         let running = |id: &str| {
             Error::new(Kind::Conflict, "delete", id)
                 .because("cannot delete a running process")
@@ -211,7 +223,7 @@ impl Service {
             Stage::Ended(_) | Stage::Added(_) => {}
             // One that waits to be started is ended first.
             Stage::Created(_) => {}
-            Stage::Making { .. } => return self.abandon(&request.id),
+            Stage::Making { .. } => return self.abandon(&request.id).map(|answer| (answer, Vec::new())),
             _ => return Err(running(&request.id)),
         }
         let home = self.containers_home.clone();
@@ -219,11 +231,10 @@ impl Service {
         if !request.exec_id.is_empty() {
             let mut processes = container.processes.iter_mut();
             let process = processes.find(|process| process.number == number);
-            let logger = process.and_then(|process| process.streams.take_logger());
+            let writing = process.map(|process| process.streams.take_writing());
             container.processes.retain(|process| process.number != number);
             let recorded = container.write_record();
-            self.loggers.extend(logger);
-            return recorded.map(|()| answer);
+            return recorded.map(|()| (answer, writing.unwrap_or_default()));
         }
         if let Some(process) = container.process("").and_then(Process::life) {
             process.kill_and_reap();
@@ -237,8 +248,7 @@ impl Service {
                 return Err(error);
             }
         }
-        let loggers = container.take_loggers();
-        self.loggers.extend(loggers);
+        let writing = container.take_writing();
         self.forget_container(&request.id)?;
         self.publisher.publish(&TaskDelete {
             container_id: request.id.clone(),
@@ -247,7 +257,7 @@ impl Service {
             exited_at: answer.exited_at,
             id: String::new(),
         });
-        Ok(answer)
+        Ok((answer, writing))
     }
 
     /// Gives a container up that is still being made: its client has gone, perhaps because that takes too long.

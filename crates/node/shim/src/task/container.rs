@@ -5,7 +5,7 @@ use super::life::Life;
 use super::memory::Memory;
 use super::process::{Ended, Held, Process, READERS, Stage};
 use super::record::ContainerRecord;
-use super::stdio::{Logger, Owner, Streams, Wanted};
+use super::stdio::{Owner, Streams, Wanted, Writing};
 use crate::poller::Interest;
 use crate::protocol::Exit;
 use crate::task::source::Source;
@@ -117,12 +117,14 @@ impl Container {
 
     /// Takes over what is made, started or entered.
     fn take_over(&mut self, number: u32) -> Result<Progress> {
+        let Some(process) = self.processes.iter_mut().find(|p| p.number == number) else {
+            return Ok(Progress::Goes);
+        };
         let owner = Owner {
             namespace: &self.namespace,
             container: &self.id,
-        };
-        let Some(process) = self.processes.iter_mut().find(|p| p.number == number) else {
-            return Ok(Progress::Goes);
+            process: &process.exec_id,
+            records: &self.records,
         };
         match process.stage.take() {
             Stage::Making { making, asked } => {
@@ -173,6 +175,8 @@ impl Container {
         let owner = Owner {
             namespace: &self.namespace,
             container: &self.id,
+            process: "",
+            records: &self.records,
         };
         let Some(first) = self.processes.iter_mut().find(|process| process.is_first()) else {
             return Ok(());
@@ -330,7 +334,7 @@ impl Container {
             }
             let ended = process.streams.end();
             if since + READERS <= now || !matches!(ended, Ok(false)) {
-                process.streams = Streams::default();
+                process.streams.close();
                 process.ending = None;
             }
             done = done.and(ended.map(drop));
@@ -338,12 +342,21 @@ impl Container {
         done
     }
 
-    /// The logging programs of its processes, which outlive it for a while.
-    pub(super) fn take_loggers(&mut self) -> Vec<Logger> {
+    /// Who still writes down what its processes have said, which may outlive it for a while.
+    pub(super) fn take_writing(&mut self) -> Vec<Writing> {
         let processes = self.processes.iter_mut();
         processes
-            .filter_map(|process| process.streams.take_logger())
+            .flat_map(|process| process.streams.take_writing())
             .collect()
+    }
+
+    /// Looks at the logs of its processes whose time has come.
+    pub(super) fn look_at_logs(&mut self, now: Instant) -> Result<()> {
+        let mut streams = self.processes.iter_mut().map(|process| &mut process.streams);
+        streams.try_for_each(|streams| match streams.deadline() {
+            Some(at) if at <= now => streams.look_at_logs(now),
+            _ => Ok(()),
+        })
     }
 
     /// When it must be looked at again.
@@ -356,7 +369,16 @@ impl Container {
             None => process.deadline(),
         };
         let memory = self.memory.as_ref().and_then(Memory::deadline);
-        self.processes.iter().filter_map(of).chain(memory).min()
+        let logs = self
+            .processes
+            .iter()
+            .filter_map(|process| process.streams.deadline());
+        self.processes
+            .iter()
+            .filter_map(of)
+            .chain(memory)
+            .chain(logs)
+            .min()
     }
 
     /// What to wait for.

@@ -99,6 +99,8 @@ impl Service {
         let owner = Owner {
             namespace: &self.namespace,
             container: &request.id,
+            process: "",
+            records: &self.records,
         };
         let (streams, ends) = self.signals.released(|| Streams::open(wanted, owner))??;
         Ok((make(ends.as_stdio())?, streams))
@@ -170,6 +172,7 @@ impl Container {
         let Container {
             id,
             namespace,
+            records,
             held,
             processes,
             ..
@@ -177,6 +180,8 @@ impl Container {
         let owner = Owner {
             namespace,
             container: id,
+            process: exec_id,
+            records,
         };
         let process = processes.iter_mut().find(|p| p.exec_id == exec_id);
         let Some((held, process)) = held.as_ref().zip(process) else {

@@ -4,7 +4,7 @@ use super::connection::Asked;
 use super::life::Life;
 use super::stdio::{Streams, Wanted};
 use std::time::{Duration, Instant, SystemTime};
-use tare_error::Result;
+use tare_error::{Error, Result};
 use tare_lifecycle::{Awaited, Entering, Making, Pending, Starting};
 use tare_spec_containerd::Timestamp;
 use tare_spec_containerd::process::Status;
@@ -59,6 +59,8 @@ pub(super) enum Stage {
 pub(super) struct Held {
     pub(super) asked: Asked,
     pub(super) answer: Vec<u8>,
+    /// Why it is another: the log cannot be opened.
+    pub(super) failed: Option<Error>,
     /// When it is given whoever reads or not.
     pub(super) until: Instant,
 }
@@ -93,16 +95,21 @@ impl Process {
         self.held = Some(Held {
             asked,
             answer,
+            failed: None,
             until: Instant::now() + READERS,
         });
     }
 
     /// The answer that may be given now.
     pub(super) fn release(&mut self, now: Instant) -> Result<Option<Held>> {
-        let Some(held) = &self.held else {
+        let Some(held) = &mut self.held else {
             return Ok(None);
         };
-        let may = self.streams.are_read()? || held.until <= now;
+        let ready = self.streams.are_logs_ready(now).unwrap_or_else(|error| {
+            held.failed = Some(error);
+            true
+        });
+        let may = held.failed.is_some() || ready && self.streams.are_read()? || held.until <= now;
         Ok(self.held.take_if(|_| may))
     }
 

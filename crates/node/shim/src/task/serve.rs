@@ -68,7 +68,7 @@ fn settle(arguments: &Arguments) -> Result<Service> {
         publisher: Publisher::new(&arguments.namespace, events_address()),
         connections: Vec::new(),
         containers: Vec::new(),
-        loggers: Vec::new(),
+        leaving: Vec::new(),
         namespace: arguments.namespace.as_str().into(),
         next: 0,
         // As runc's shim has it: containers end before their engine does.

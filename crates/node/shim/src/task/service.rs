@@ -7,7 +7,7 @@ use super::process::Process;
 use super::publisher::Publisher;
 use super::record::ContainerRecord;
 use super::source::Source;
-use super::stdio::Logger;
+use super::stdio::Leaving;
 use crate::clock::Earliest;
 use crate::entrance::{self, Visitor};
 use crate::poller::{Interest, Poller};
@@ -51,8 +51,8 @@ pub(super) struct Service {
     pub(super) publisher: Publisher,
     pub(super) connections: Vec<Connection>,
     pub(super) containers: Vec<Container>,
-    /// Logging programs of what is deleted, until they have written everything down.
-    pub(super) loggers: Vec<Logger>,
+    /// Who writes down what was said of what is deleted.
+    pub(super) leaving: Vec<Leaving>,
     pub(super) namespace: Rc<str>,
     /// The next number of a connection or a process.
     pub(super) next: u32,
@@ -257,10 +257,11 @@ impl Service {
             self.with(number, |container| container.look_at_end(number));
         }
         self.release(now);
-        self.loggers.retain_mut(|logger| !logger.has_ended(now));
+        self.see_off(now);
         self.tell_ends(now);
         for container in &mut self.containers {
-            if let Err(error) = container.close_streams(now) {
+            let looked = container.look_at_logs(now);
+            if let Err(error) = container.close_streams(now).and(looked) {
                 self.journal.note(Report::new(&error));
             }
         }
@@ -268,6 +269,18 @@ impl Service {
         self.publisher.advance();
         if !self.containers.is_empty() || !self.connections.is_empty() {
             self.alone_since = now;
+        }
+    }
+
+    /// Answers whoever deleted what is written down now.
+    fn see_off(&mut self, now: Instant) {
+        let Service { leaving, journal, .. } = self;
+        let mut odd = |error| journal.note(Report::new(&error));
+        let ended: Vec<Leaving> = leaving
+            .extract_if(.., |one| one.has_ended(now, &mut odd))
+            .collect();
+        for (asked, answer) in ended.into_iter().filter_map(|one| one.answer) {
+            self.answer(asked, Ok(answer));
         }
     }
 
@@ -311,7 +324,10 @@ impl Service {
             }
         }
         for held in released {
-            self.answer(held.asked, Ok(held.answer));
+            self.answer(
+                held.asked,
+                held.failed.map_or(Ok(held.answer), |error| Err(told(&error))),
+            );
         }
     }
 
@@ -378,7 +394,7 @@ impl Service {
         for container in &self.containers {
             earliest.add(container.deadline(now));
         }
-        if !self.loggers.is_empty() {
+        if !self.leaving.is_empty() {
             earliest.add(Some(now + LOOK_AGAIN));
         }
         earliest.add(self.publisher.deadline());

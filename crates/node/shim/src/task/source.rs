@@ -20,7 +20,7 @@ pub(super) enum Source {
     End(u32),
     /// The memory of a container, by its first process.
     Memory(u32),
-    /// A process's terminal.
+    /// A process's terminal, or what is kept of its output.
     Stream(u32, Part),
 }
 
@@ -43,6 +43,9 @@ impl poller::Source for Source {
             Source::Stream(number, Part::Terminal) => (7, number),
             Source::Stream(number, Part::Input) => (8, number),
             Source::Stream(number, Part::Output) => (9, number),
+            Source::Stream(number, Part::Log(turn)) => {
+                return u64::from(turn) << (NUMBER + BITS) | u64::from(number) << BITS | 11;
+            }
         };
         u64::from(number) << BITS | kind
     }
@@ -52,6 +55,7 @@ impl poller::Source for Source {
         let turn = u32::try_from(data >> (NUMBER + BITS)).ok()?;
         Some(match data & ((1 << BITS) - 1) {
             4 => Source::Making(number, turn),
+            11 => Source::Stream(number, Part::Log(turn)),
             _ if turn > 0 => return None,
             0 => Source::Listener,
             1 => Source::Signals,
@@ -84,6 +88,7 @@ mod tests {
                 Source::Stream(number, Part::Terminal),
                 Source::Stream(number, Part::Input),
                 Source::Stream(number, Part::Output),
+                Source::Stream(number, Part::Log(5)),
             ] {
                 assert_eq!(Source::of_data(source.data()), Some(source));
             }

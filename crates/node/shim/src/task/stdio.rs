@@ -5,10 +5,13 @@
 //! the client says that it ends (`CloseIO`), and that of its outputs until somebody has come to read. A terminal's other
 //! end is ours, and what goes over it is copied, as much as fits.
 
+mod keeping;
 mod logger;
 mod relay;
 
-pub(super) use logger::{Logger, Owner};
+pub(super) use keeping::{Leaving, Writing};
+use logger::Logger;
+pub(super) use logger::Owner;
 use relay::Relay;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tare_error::{Context, Error, Kind, Result};
+use tare_logs::{Log, Stream, Target};
 
 /// Where a client wants the streams of a process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +53,8 @@ pub(super) struct Streams {
     relay: Option<Relay>,
     /// The program that reads the outputs.
     logger: Option<Logger>,
+    /// What is kept of the outputs, and written by children of ours.
+    logs: Vec<Log>,
 }
 
 /// Something of a terminal that is waited for.
@@ -60,6 +66,8 @@ pub(super) enum Part {
     Input,
     /// The FIFO of its output.
     Output,
+    /// Something of a log that is kept: a FIFO, or the end of its writer.
+    Log(u32),
 }
 
 impl Streams {
@@ -72,10 +80,12 @@ impl Streams {
         };
         let (stdout, stderr) = if wanted.stdout.starts_with(logger::SCHEME) {
             streams.log(&wanted.stdout, owner)?
+        } else if wanted.stdout == wanted.stderr {
+            streams.keep_both(&wanted.stdout, owner)?
         } else {
             (
-                streams.open_output(&wanted.stdout)?,
-                streams.open_output(&wanted.stderr)?,
+                streams.open_output(&wanted.stdout, Stream::Stdout, owner)?,
+                streams.open_output(&wanted.stderr, Stream::Stderr, owner)?,
             )
         };
         let ends = Ends {
@@ -104,7 +114,7 @@ impl Streams {
                 rustix::fs::fcntl_setfl(&output, OFlags::NONBLOCK).op("set the flags of", address)?;
                 Some(output)
             }
-            path => Some(streams.open_terminal_output(path)?),
+            path => Some(streams.open_terminal_output(path, owner)?),
         };
         streams.relay = Some(Relay::new(master, input, output)?);
         Ok(streams)
@@ -139,20 +149,19 @@ impl Streams {
         Ok(reader)
     }
 
-    fn open_output(&mut self, wanted: &str) -> Result<OwnedFd> {
+    fn open_output(&mut self, wanted: &str, stream: Stream, owner: Owner<'_>) -> Result<OwnedFd> {
         if wanted.is_empty() {
             return null(OFlags::WRONLY);
         }
-        if let Some(path) = wanted.strip_prefix("file://") {
-            // As containerd's own shim: a log may be the first of its folder.
-            let folder = Path::new(path).parent().unwrap_or(Path::new("/"));
-            std::fs::create_dir_all(folder).op("make", folder.display())?;
-            return append(path);
+        if Target::has_scheme(wanted) {
+            return self.keep(wanted, stream, owner);
         }
         if let Some((scheme, _)) = wanted.split_once("://") {
             return Err(Error::new(Kind::Unsupported, "open", wanted)
                 .because(format!("streams to {scheme}:// are not served"))
-                .hint("give a FIFO, or file:// with a path"));
+                .hint(
+                    "give a FIFO, or json-file://, cri:// or file:// with a path, journald:// or none://",
+                ));
         }
         if !is_fifo(wanted)? {
             return append(wanted);
@@ -170,14 +179,11 @@ impl Streams {
         Ok((stdout, stderr))
     }
 
-    /// The logging program, which is still to write down what it has read.
-    pub(super) fn take_logger(&mut self) -> Option<Logger> {
-        self.logger.take()
-    }
-
-    fn open_terminal_output(&mut self, wanted: &str) -> Result<OwnedFd> {
+    fn open_terminal_output(&mut self, wanted: &str, owner: Owner<'_>) -> Result<OwnedFd> {
         if wanted.contains("://") || !is_fifo(wanted)? {
-            return self.open_output(wanted);
+            let output = self.open_output(wanted, Stream::Stdout, owner)?;
+            rustix::fs::fcntl_setfl(&output, OFlags::NONBLOCK).op("set the flags of", wanted)?;
+            return Ok(output);
         }
         // A writer cannot be opened without waiting where nobody reads, so somebody does for a moment.
         let reader = open(wanted, OFlags::RDWR)?;
@@ -221,6 +227,15 @@ impl Streams {
         Ok(self.outputs.is_empty() && self.logger.is_none())
     }
 
+    /// Closes everything; what is kept is written on.
+    pub(super) fn close(&mut self) {
+        let logs = std::mem::take(&mut self.logs);
+        *self = Streams {
+            logs,
+            ..Streams::default()
+        };
+    }
+
     /// Whether outputs wait for their readers.
     pub(super) fn waits_for_readers(&self) -> bool {
         !self.outputs.is_empty() || self.logger.is_some()
@@ -235,12 +250,14 @@ impl Streams {
 
     /// Copies what there is to copy.
     pub(super) fn pump(&mut self) -> Result<()> {
-        self.relay.as_mut().map_or(Ok(()), Relay::pump)
+        let pumped = self.relay.as_mut().map_or(Ok(()), Relay::pump);
+        pumped.and(self.look_at_logs(Instant::now()))
     }
 
     /// What to wait for.
     pub(super) fn interests(&self) -> impl Iterator<Item = (Part, BorrowedFd<'_>, EventFlags)> {
-        self.relay.iter().flat_map(Relay::interests)
+        let relayed = self.relay.iter().flat_map(Relay::interests);
+        relayed.chain(self.log_interests())
     }
 }
 

@@ -4,9 +4,11 @@
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::pipe::{PipeFlags, pipe_with};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tare_error::{Context, Error, Kind, Result};
+use tare_logs::decoded;
 
 /// How a program's address begins.
 pub(super) const SCHEME: &str = "binary://";
@@ -18,6 +20,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(in crate::task) struct Owner<'a> {
     pub(in crate::task) namespace: &'a str,
     pub(in crate::task) container: &'a str,
+    /// The process's name among those of the container; empty for the first one.
+    pub(in crate::task) process: &'a str,
+    /// Where records of containers are, in the pod's folder.
+    pub(in crate::task) records: &'a Path,
 }
 
 /// A logging program that runs.
@@ -92,17 +98,6 @@ fn split(address: &str) -> Result<(String, Vec<String>)> {
         .filter(|word| !word.is_empty());
     let words: Option<Vec<String>> = words.map(|word| decoded(&word.replace('+', " "))).collect();
     Ok((path, words.ok_or_else(wrong)?))
-}
-
-/// Text without the `%41` of addresses.
-fn decoded(text: &str) -> Option<String> {
-    let mut parts = text.split('%');
-    let mut bytes = parts.next()?.as_bytes().to_vec();
-    for part in parts {
-        bytes.push(u8::from_str_radix(part.get(..2)?, 16).ok()?);
-        bytes.extend_from_slice(part.get(2..)?.as_bytes());
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]
