@@ -1,12 +1,14 @@
 //! What Landlock allows a container and what not, and kernels that have none or less of it.
 
 use crate::Test;
-use crate::bed::Bed;
+use crate::bed::{Bed, make_root};
 use crate::denied::{deny, filter};
+use crate::layers::overlay;
 use rustix::io::Errno;
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use tare_container::{HostFacts, Landlock, PathRights, PathRule, Scopes};
 use tare_sys::FilterFlags;
 
@@ -16,6 +18,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("landlock_ports", ports),
     ("landlock_scopes", scopes),
     ("landlock_paths_are_the_containers", paths_are_the_containers),
+    ("landlock_on_layers", on_layers),
     ("landlock_is_for_any_user", for_any_user),
     ("landlock_is_not_there", is_not_there),
     ("landlock_is_refused", is_refused),
@@ -203,6 +206,33 @@ fn paths_are_the_containers() {
         bed.landlock = Some(files("all", &[(path, names)]));
         assert_eq!(bed.error(&["true"]).lines().next().unwrap_or_default(), told);
     }
+}
+
+/// What a rule names in a layer below is the same once it was copied to the top.
+fn on_layers() {
+    if !is_here() {
+        return;
+    }
+    let rules = [
+        ("/", "read execute"),
+        ("/etc/passwd", "write"),
+        ("/etc/ssl", "write"),
+    ];
+    let mut bed = confined(files("all", &rules));
+    make_root(Path::new("/mnt/layer"));
+    for folder in ["layer/etc/ssl", "upper", "work"] {
+        fs::create_dir_all(Path::new("/mnt").join(folder)).unwrap();
+    }
+    let options = ["lowerdir=/mnt/layer", "upperdir=/mnt/upper", "workdir=/mnt/work"];
+    bed.rootfs = vec![overlay(&options.map(str::to_owned))];
+    let script = "exec 2>&1; echo a >>/etc/passwd; echo b >>/etc/passwd; echo c >/etc/ssl/c; echo d >>/etc/ssl/c; \
+        echo e >/etc/e; busybox tail -n 2 /etc/passwd; cat /etc/ssl/c";
+    let text = bed.sh(script).output;
+    assert_eq!(
+        text,
+        "/bin/sh: can't create /etc/e: Permission denied\na\nb\nc\nd\n"
+    );
+    assert!(Path::new("/mnt/upper/etc/passwd").exists());
 }
 
 /// With and without `no_new_privs`, whoever the user is.

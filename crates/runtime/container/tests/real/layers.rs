@@ -17,7 +17,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("missing_layer_is_named", missing_layer_is_named),
 ];
 
-fn overlay(options: &[String]) -> Mount {
+pub(crate) fn overlay(options: &[String]) -> Mount {
     Mount {
         destination: "/".into(),
         kind: Some("overlay".into()),
