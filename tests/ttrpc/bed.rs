@@ -31,18 +31,36 @@ mv new config.json"#;
 pub(crate) struct Shim {
     pub(crate) program: &'static str,
     pub(crate) name: &'static str,
+    /// The runtime's program, where it is asked to call one that is not its own.
+    pub(crate) runtime: &'static str,
 }
 
 /// containerd's own.
 pub(crate) const RUNCS: &Shim = &Shim {
     program: "containerd-shim-runc-v2",
     name: "io.containerd.runc.v2",
+    runtime: "",
 };
 
 /// The one of this build.
 pub(crate) const OURS: &Shim = &Shim {
     program: "/opt/tare/containerd-shim-tare-v2",
     name: "io.containerd.tare.v2",
+    runtime: "",
+};
+
+/// The same with another runtime's command.
+pub(crate) const OURS_WITH_RUNC: &Shim = &Shim {
+    runtime: "runc",
+    ..*OURS
+};
+pub(crate) const OURS_WITH_CRUN: &Shim = &Shim {
+    runtime: "crun",
+    ..*OURS
+};
+pub(crate) const OURS_WITH_OURS: &Shim = &Shim {
+    runtime: "/opt/tare/tare-runtime",
+    ..*OURS
 };
 
 /// A script that answers TERM with 7.
@@ -160,12 +178,15 @@ impl Bed {
         serde_json::from_str(&self.verb(id, "start")).expect("an answer in JSON")
     }
 
-    pub(crate) fn connect(&self, answer: &BootstrapAnswer) -> Connection {
+    pub(crate) fn connect(&self, answer: &BootstrapAnswer) -> Line {
         let path = answer
             .address
             .strip_prefix("unix:///")
             .expect("a socket's address");
-        Connection::connect(&self.root.join(path)).expect("connect")
+        Line {
+            connection: Connection::connect(&self.root.join(path)).expect("connect"),
+            runtime: self.shim.runtime,
+        }
     }
 
     /// Events so far that `wanted` is in, when there are `count` of them.
@@ -234,19 +255,27 @@ fn told<A>(outcome: tare_error::Result<A>, of: impl FnOnce(A) -> String) -> Stri
     }
 }
 
+/// A connection to a shim, and the runtime that it is to use.
+pub(crate) struct Line {
+    connection: Connection,
+    runtime: &'static str,
+}
+
 /// One connection, and a line for each call.
 pub(crate) struct Talk {
     /// The container.
     pub(crate) id: String,
     pub(crate) connection: Connection,
+    runtime: &'static str,
     pub(crate) lines: Vec<String>,
 }
 
 impl Talk {
-    pub(crate) fn over(id: &str, connection: Connection) -> Self {
+    pub(crate) fn over(id: &str, line: Line) -> Self {
         Talk {
             id: id.to_owned(),
-            connection,
+            connection: line.connection,
+            runtime: line.runtime,
             lines: Vec::new(),
         }
     }
@@ -381,7 +410,10 @@ impl Talk {
             stderr: stderr.into(),
             terminal,
             rootfs: vec![mount],
-            options: Some(Any::pack(&runc::Options::default())),
+            options: Some(Any::pack(&runc::Options {
+                binary_name: self.runtime.into(),
+                ..Default::default()
+            })),
             ..task::CreateTaskRequest::default()
         };
         self.ask("create", "Create", &request, |a: task::CreateTaskResponse| {

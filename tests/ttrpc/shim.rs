@@ -1,7 +1,7 @@
 //! containerd's own shim driven by our client, as containerd drives it: what docs/design/shim-v2.md says of answers, codes,
 //! events and streams, seen. A shim of ours is driven by the same tables.
 
-use crate::bed::{Bed, OURS, RUNCS, SHIM, Shim, TRAP, Talk};
+use crate::bed::{Bed, OURS, OURS_WITH_CRUN, OURS_WITH_OURS, OURS_WITH_RUNC, RUNCS, SHIM, Shim, TRAP, Talk};
 use crate::machine::{self, NEEDS};
 use rustix::process::{Pid, Signal, kill_process};
 use std::time::{Duration, Instant};
@@ -604,7 +604,7 @@ fn what_is_being_made_can_be_deleted(bed: &mut Bed) {
         told[0].contains("it was deleted while it was created"),
         "{told:?}"
     );
-    assert_eq!(bed.run("pgrep -x sleep || echo none", "c", &[]).trim(), "none");
+    bed.run("while pgrep -x sleep; do sleep 0.05; done", "c", &[]);
     ends(bed, &answer, &mut talk, true);
 }
 
@@ -634,6 +634,57 @@ fn a_wait_ends_with_a_start_that_fails(bed: &mut Bed) {
     ends(bed, &answer, &mut talk, true);
 }
 
+/// What a runtime logged is the reason of its failure; what it began is gone, and who waits for an exec is answered.
+fn a_foreign_runtime_says_why(bed: &mut Bed) {
+    let answer = bed.start("c", TRAP, "no");
+    let spoil = r#"cp config.json whole; jq -c '.process.args = ["nosuch"]' whole > config.json"#;
+    bed.run(&format!("cd /run/b/$ID; {spoil}"), "c", &[]);
+    let mut talk = Talk::over("c", bed.connect(&answer));
+    talk.create([""; 3], false);
+    assert!(
+        talk.lines[0].starts_with(&format!("create: Internal: create c: {}: ", bed.shim.runtime)),
+        "{:?}",
+        talk.lines
+    );
+    assert!(talk.lines[0].contains("nosuch"), "{:?}", talk.lines);
+    talk.state("");
+    assert!(talk.lines[1].contains("NotFound"), "{:?}", talk.lines);
+    let left = "ls /run/tare/foreign/default; find /sys/fs/cgroup -path '*/shim/c'; grep /run/b/c/rootfs /proc/self/mountinfo || true";
+    assert_eq!(bed.run(left, "c", &[]), "");
+    bed.run("cd /run/b/$ID; mv whole config.json", "c", &[]);
+    talk.create([""; 3], false);
+    talk.start("");
+    let mut waiter = Talk::over("c", bed.connect(&answer));
+    talk.ask("exec", "Exec", &nosuch(), |()| "ok".to_owned());
+    let waiter = std::thread::spawn(move || {
+        waiter.wait("e");
+        waiter.lines
+    });
+    talk.start("e");
+    assert!(talk.lines[5].contains("nosuch"), "{:?}", talk.lines);
+    assert_eq!(waiter.join().expect("an answer").len(), 1);
+    talk.delete("e");
+    talk.kill("", 15);
+    talk.wait("");
+    talk.delete("");
+    assert_eq!(
+        talk.lines[7..],
+        ["kill 15 : ok", "wait: 7", "delete: 7 true pid true"]
+    );
+    assert_eq!(bed.run(left, "c", &[]), "");
+    ends(bed, &answer, &mut talk, true);
+}
+
+fn nosuch() -> task::ExecProcessRequest {
+    let process = r#"{"cwd":"/","args":["nosuch"],"env":["PATH=/bin"],"user":{"uid":0,"gid":0}}"#;
+    task::ExecProcessRequest {
+        id: "c".into(),
+        exec_id: "e".into(),
+        spec: Some(Any::json(typeurl::PROCESS, process.into())),
+        ..Default::default()
+    }
+}
+
 /// A terminal whose other end cannot be opened: nothing is left of the container, nor of a process in one.
 fn a_terminal_that_leads_nowhere_leaves_nothing(bed: &mut Bed) {
     let answer = bed.start("c", TRAP, "yes");
@@ -643,7 +694,7 @@ fn a_terminal_that_leads_nowhere_leaves_nothing(bed: &mut Bed) {
     talk.state("");
     assert!(talk.lines[1].contains("NotFound"), "{:?}", talk.lines);
     let left = bed.run(
-        "ls /run/tare/containerd/default; find /sys/fs/cgroup -path '*/shim/c'",
+        "ls /run/tare/*/default; find /sys/fs/cgroup -path '*/shim/c'",
         "c",
         &[],
     );
@@ -651,48 +702,42 @@ fn a_terminal_that_leads_nowhere_leaves_nothing(bed: &mut Bed) {
     ends(bed, &answer, &mut talk, true);
 }
 
-/// Each of these as a test of its own, for both shims.
+/// Each of these as a test of its own, for every shim that is named behind it.
 macro_rules! tests {
-    ($($name:ident)+) => {
-        mod containerds {
+    ($($shim:ident as $module:ident: $($name:ident)+;)*) => {
+        $(mod $module {
             use super::*;
             $(#[test]
             fn $name() {
-                test(NEEDS, |world| super::$name(&mut Bed::furnish(world, RUNCS)));
+                test(NEEDS, |world| super::$name(&mut Bed::furnish(world, $shim)));
             })+
-        }
-        mod ours {
-            use super::*;
-            #[test]
-            fn a_wait_ends_with_a_start_that_fails() {
-                test(NEEDS, |world| super::a_wait_ends_with_a_start_that_fails(&mut Bed::furnish(world, OURS)));
-            }
-            #[test]
-            fn a_terminal_that_leads_nowhere_leaves_nothing() {
-                test(NEEDS, |world| super::a_terminal_that_leads_nowhere_leaves_nothing(&mut Bed::furnish(world, OURS)));
-            }
-            #[test]
-            fn what_is_being_made_can_be_deleted() {
-                test(NEEDS, |world| super::what_is_being_made_can_be_deleted(&mut Bed::furnish(world, OURS)));
-            }
-            $(#[test]
-            fn $name() {
-                test(NEEDS, |world| super::$name(&mut Bed::furnish(world, OURS)));
-            })+
-        }
+        })*
     };
 }
 
 tests! {
-    a_program_takes_output
-    calls_and_events
-    streams_end_with_their_process
-    a_terminal_has_its_size
-    delete_cleans_up_after_a_shim
-    a_shim_says_what_it_is
-    a_file_takes_output
-    clients_come_back_to_two_of_a_pod
-    the_lack_of_memory_is_told
-    events_wait_for_containerd
-    a_name_is_used_again_at_once
+    RUNCS as containerds:
+        a_program_takes_output calls_and_events streams_end_with_their_process a_terminal_has_its_size
+        delete_cleans_up_after_a_shim a_shim_says_what_it_is a_file_takes_output clients_come_back_to_two_of_a_pod
+        the_lack_of_memory_is_told events_wait_for_containerd a_name_is_used_again_at_once;
+    OURS as ours:
+        a_program_takes_output calls_and_events streams_end_with_their_process a_terminal_has_its_size
+        delete_cleans_up_after_a_shim a_shim_says_what_it_is a_file_takes_output clients_come_back_to_two_of_a_pod
+        the_lack_of_memory_is_told events_wait_for_containerd a_name_is_used_again_at_once
+        a_wait_ends_with_a_start_that_fails a_terminal_that_leads_nowhere_leaves_nothing
+        what_is_being_made_can_be_deleted;
+    OURS_WITH_RUNC as ours_with_runc:
+        a_program_takes_output calls_and_events streams_end_with_their_process a_terminal_has_its_size
+        delete_cleans_up_after_a_shim a_file_takes_output clients_come_back_to_two_of_a_pod
+        the_lack_of_memory_is_told events_wait_for_containerd a_name_is_used_again_at_once
+        a_wait_ends_with_a_start_that_fails a_terminal_that_leads_nowhere_leaves_nothing
+        what_is_being_made_can_be_deleted a_foreign_runtime_says_why;
+    OURS_WITH_CRUN as ours_with_crun:
+        calls_and_events streams_end_with_their_process a_terminal_has_its_size delete_cleans_up_after_a_shim
+        clients_come_back_to_two_of_a_pod the_lack_of_memory_is_told a_name_is_used_again_at_once
+        a_wait_ends_with_a_start_that_fails a_terminal_that_leads_nowhere_leaves_nothing
+        what_is_being_made_can_be_deleted a_foreign_runtime_says_why;
+    OURS_WITH_OURS as ours_with_our_runtime:
+        calls_and_events a_terminal_has_its_size delete_cleans_up_after_a_shim the_lack_of_memory_is_told
+        what_is_being_made_can_be_deleted;
 }

@@ -1,4 +1,5 @@
-//! **What.** The supervisor as a program: `supervise` for its life, `copy` for the short-lived child that writes to disk.
+//! **What.** The supervisor as a program: `supervise` for its life, `copy`, `mount-root` and `unmount-root` for
+//! short-lived children that may wait for a disk, and what containerd asks of a shim.
 //!
 //! **Not.** Nothing but arguments and exit codes: all else is `tare-shim`'s. No registry, no TLS, no database.
 //!
@@ -42,6 +43,12 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Result<()> {
                 to: value(&mut arguments, "--to")?,
             })
         }
+        Some("mount-root") => {
+            let mut arguments = arguments.skip(1);
+            let list = value(&mut arguments, "--list")?;
+            task::mount_root(&list, &value(&mut arguments, "--at")?)
+        }
+        Some("unmount-root") => task::unmount_root(&value(&mut arguments.skip(1), "--at")?),
         _ => for_containerd(arguments),
     }
 }

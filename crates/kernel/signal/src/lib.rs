@@ -50,6 +50,25 @@ impl Reception {
         Ok(Reception { fd, set, before })
     }
 
+    /// Takes one more signal into the set.
+    ///
+    /// # Errors
+    /// `EINVAL` for a number that is no signal, else the kernel's.
+    pub fn add(&mut self, signal: i32) -> Result<()> {
+        let mut set = self.set;
+        // SAFETY: the set is valid; a number out of range is answered with EINVAL.
+        if unsafe { libc::sigaddset(&raw mut set, signal) } != 0 {
+            return Err(Errno::INVAL);
+        }
+        // SAFETY: the set lives across the call, and the descriptor is our own: signalfd(2) gives it the new set.
+        if unsafe { libc::signalfd(self.fd.as_raw_fd(), &raw const set, 0) } < 0 {
+            return Err(last_error());
+        }
+        change(libc::SIG_BLOCK, &set)?;
+        self.set = set;
+        Ok(())
+    }
+
     /// The number of the next signal that arrived; `None` where there is none now.
     pub fn next(&self) -> Option<i32> {
         let mut bytes = [0_u8; size_of::<libc::signalfd_siginfo>()];
@@ -161,13 +180,18 @@ mod tests {
     fn a_signal_is_read_instead_of_acted_on_and_the_mask_returns() {
         let set = [Signal::USR2.as_raw()];
         let before = change(libc::SIG_BLOCK, &set_of(&[]).unwrap()).unwrap();
-        let reception = Reception::open(&set).unwrap();
+        let mut reception = Reception::open(&set).unwrap();
         assert_eq!(reception.next(), None);
         // To this very thread: the test harness has others.
         // SAFETY: raise(3) of a blocked signal.
         assert_eq!(unsafe { libc::raise(libc::SIGUSR2) }, 0);
         assert_eq!(reception.next(), Some(libc::SIGUSR2));
         assert_eq!(reception.next(), None);
+        reception.add(libc::SIGWINCH).unwrap();
+        assert_eq!(reception.add(-1), Err(Errno::INVAL));
+        // SAFETY: raise(3) of a blocked signal.
+        assert_eq!(unsafe { libc::raise(libc::SIGWINCH) }, 0);
+        assert_eq!(reception.next(), Some(libc::SIGWINCH));
         drop(reception);
         let after = change(libc::SIG_BLOCK, &set_of(&[]).unwrap()).unwrap();
         // SAFETY: both sets are whole.

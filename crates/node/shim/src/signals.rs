@@ -2,6 +2,7 @@
 
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::process::Signal;
+use std::cell::Cell;
 use tare_error::{Context, Result};
 use tare_signal::Reception;
 
@@ -37,40 +38,64 @@ const SUPERVISOR: [Signal; 7] = [
 
 /// Signals that are read instead of acted on, until dropped.
 #[derive(Debug)]
-pub(crate) struct Signals(Reception);
+pub(crate) struct Signals {
+    reception: Reception,
+    /// Whether some may have gone by while a program was started.
+    missed: Cell<bool>,
+}
 
 impl Signals {
     /// What an attached client passes on.
     pub(crate) fn proxied() -> Result<Signals> {
         let mut numbers: Vec<i32> = PROXIED.iter().map(|s| s.as_raw()).collect();
         numbers.extend(tare_signal::real_time());
-        Ok(Signals(
-            Reception::open(&numbers).op("open", "the signals to pass on")?,
-        ))
+        Reception::open(&numbers)
+            .op("open", "the signals to pass on")
+            .map(Signals::of)
     }
 
     /// What a supervisor notes and otherwise ignores.
     pub(crate) fn of_supervisor() -> Result<Signals> {
         tare_signal::unblock_all().op("unblock", "all signals")?;
         let numbers = SUPERVISOR.map(Signal::as_raw);
-        Ok(Signals(
-            Reception::open(&numbers).op("open", "the signals to ignore")?,
-        ))
+        Reception::open(&numbers)
+            .op("open", "the signals to ignore")
+            .map(Signals::of)
+    }
+
+    fn of(reception: Reception) -> Signals {
+        Signals {
+            reception,
+            missed: Cell::new(false),
+        }
+    }
+
+    /// Hears of the ends of children too.
+    pub(crate) fn hear_of_children(&mut self) -> Result<()> {
+        self.reception
+            .add(Signal::CHILD.as_raw())
+            .op("open", "the signal of children")
     }
 
     /// The number of the next signal that arrived.
     pub(crate) fn next(&self) -> Option<i32> {
-        self.0.next()
+        self.reception.next()
     }
 
     /// Starts a program that blocks no signal.
     pub(crate) fn released<T>(&self, start: impl FnOnce() -> T) -> Result<T> {
-        self.0.released(start).op("unblock", "signals")
+        self.missed.set(true);
+        self.reception.released(start).op("unblock", "signals")
+    }
+
+    /// Whether a signal may have gone by unheard since this was last asked.
+    pub(crate) fn may_have_missed(&self) -> bool {
+        self.missed.take()
     }
 }
 
 impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.reception.as_fd()
     }
 }

@@ -17,6 +17,7 @@ mod connection;
 mod container;
 mod creation;
 mod delete;
+mod foreign;
 mod life;
 mod memory;
 mod options;
@@ -31,6 +32,7 @@ mod stats;
 mod stdio;
 
 pub use arguments::{Action, Arguments};
+pub use foreign::{mount_root, unmount_root};
 
 use std::io::Read;
 use tare_error::{Error, Kind, Result};

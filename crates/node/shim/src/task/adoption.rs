@@ -3,7 +3,8 @@
 //! Each container is what its records say and the kernel confirms: a process is known by pid, start time and boot, and its
 //! end by its pidfd. What nobody can know is said so: the code is 255, and `exit.json` has the reason.
 
-use super::container::{Container, EXIT_RECORD, LONGEST_RECORD};
+use super::container::{Container, LONGEST_RECORD};
+use super::foreign::{Foreign, Record, end_what_is_left};
 use super::life::Life;
 use super::memory::Memory;
 use super::process::{Ended, Process, Stage};
@@ -12,6 +13,7 @@ use super::service::Service;
 use super::stdio::{Owner, Streams};
 use crate::protocol::Exit;
 use crate::supervisor::unknown_exit;
+use tare_cgroup::Group;
 use tare_error::{Error, Kind, Report, Result};
 use tare_lifecycle::{Condition, ContainerId};
 
@@ -32,31 +34,20 @@ impl Service {
     }
 
     fn adopt_container(&mut self, record: ContainerRecord) -> Result<()> {
-        let held = match self.containers_home.container(&ContainerId::parse(&record.id)?) {
-            Ok(held) if held.record().whole => Some(held),
-            // Its making ended with its supervisor.
-            Ok(half_made) => {
-                half_made.delete(true)?;
-                None
-            }
-            Err(e) if e.kind() == Kind::NotFound => None,
-            Err(e) => return Err(e),
-        };
-        let Some(held) = held else {
+        let Some(kept) = self.kept(&record.id)? else {
             return ContainerRecord::remove(&self.records, &record.id);
         };
-        let condition = held.condition()?;
-        let memory = match (record.memory, held.group()) {
-            (Some(before), Ok(Some(group))) => Some(Memory::since(&group, before)),
-            _ => None,
-        };
+        let condition = kept.condition;
+        let memory = record.memory.zip(kept.group);
+        let memory = memory.map(|(before, group)| Memory::since(&group, before));
         let mut container = Container {
             id: record.id,
             namespace: self.namespace.clone(),
             bundle: record.bundle,
             records: self.records.clone(),
             rootfs: Vec::new(),
-            held: Some(held),
+            held: kept.held,
+            foreign: kept.foreign.map(Box::new),
             memory,
             paused: condition == Condition::Paused,
             killed: false,
@@ -77,6 +68,62 @@ impl Service {
         self.containers.push(container);
         recorded
     }
+}
+
+impl Service {
+    /// What the library, or a foreign runtime, keeps of a container; nothing where that is not whole: its making ended with
+    /// its supervisor.
+    fn kept(&mut self, id: &str) -> Result<Option<Kept>> {
+        let held = match self.containers_home.container(&ContainerId::parse(id)?) {
+            Err(e) if e.kind() == Kind::NotFound => return self.kept_foreign(id),
+            held => held?,
+        };
+        if !held.record().whole {
+            return held.delete(true).map(|()| None);
+        }
+        Ok(Some(Kept {
+            condition: held.condition()?,
+            group: held.group().unwrap_or_default(),
+            held: Some(held),
+            foreign: None,
+        }))
+    }
+
+    fn kept_foreign(&mut self, id: &str) -> Result<Option<Kept>> {
+        let Some(record) = Record::find(&self.namespace, id)? else {
+            return Ok(None);
+        };
+        let Some(init) = &record.init else {
+            return end_what_is_left(&self.namespace, id).map(|_| None);
+        };
+        self.strays.take_in(&mut self.signals)?;
+        let group = record.group();
+        let frozen = || {
+            group
+                .as_ref()
+                .is_some_and(|group| group.is_frozen().unwrap_or(false))
+        };
+        let condition = match init.runs()? {
+            false => Condition::Stopped,
+            true if !record.started => Condition::Created,
+            true if frozen() => Condition::Paused,
+            true => Condition::Running,
+        };
+        Ok(Some(Kept {
+            condition,
+            group,
+            held: None,
+            foreign: Some(Foreign::of(record)),
+        }))
+    }
+}
+
+/// What is kept of a container besides our own record.
+struct Kept {
+    held: Option<tare_lifecycle::Container>,
+    foreign: Option<Foreign>,
+    condition: Condition,
+    group: Option<Group>,
 }
 
 impl Container {
@@ -112,7 +159,7 @@ impl Container {
     }
 
     fn adopt_first(&mut self, number: u32, record: ProcessRecord, condition: Condition) -> Result<Process> {
-        let init = self.held()?.record().init.clone();
+        let init = self.init().cloned();
         let life = init.as_ref().map_or(Ok(None), Life::adopt)?;
         let stage = match (life, self.recorded_exit()?) {
             (Some(life), _) if condition == Condition::Created => Stage::Created(life),
@@ -130,7 +177,9 @@ impl Container {
     }
 
     fn recorded_exit(&self) -> Result<Option<Exit>> {
-        let path = self.held()?.folder().join(EXIT_RECORD);
+        let Some(path) = self.exit_path() else {
+            return Ok(None);
+        };
         match tare_store::read(&path, LONGEST_RECORD) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(Error::os("read", path.display(), e)),

@@ -26,7 +26,7 @@ use tare_spec_oci::{Process as Command, Resources};
 use tare_ttrpc::{Call, Code, Status};
 
 /// An answer, or none where it comes later.
-type Outcome = Result<Option<Vec<u8>>, Status>;
+pub(super) type Outcome = Result<Option<Vec<u8>>, Status>;
 
 impl Service {
     /// Does what is asked.
@@ -39,7 +39,16 @@ impl Service {
             let text = format!("method {} of {} is not served", call.method, call.service);
             Status::new(Code::Unimplemented, text)
         };
-        match method.ok_or_else(unknown)? {
+        let method = method.ok_or_else(unknown)?;
+        if self
+            .containers
+            .iter()
+            .any(|container| container.foreign.is_some())
+            && let Some(outcome) = self.call_foreign(asked, method, call)?
+        {
+            return outcome;
+        }
+        match method {
             TaskMethod::Create => {
                 return self
                     .create(asked, call.message()?)
@@ -303,7 +312,7 @@ impl Service {
                 let pids = held.processes().unwrap_or_default();
                 pids.into_iter().map(i32::unsigned_abs).collect()
             }
-            None => Vec::new(),
+            None => container.foreign_pids(),
         };
         if pids.is_empty() {
             pids.extend(container.process("").map(Process::pid));
@@ -391,12 +400,12 @@ pub(super) fn not_created(id: &str) -> Error {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the end of a chain of results")]
-fn refused(error: Error) -> Status {
+pub(super) fn refused(error: Error) -> Status {
     told(&error)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the end of a chain of results")]
-fn encoded(message: impl Message) -> Vec<u8> {
+pub(super) fn encoded(message: impl Message) -> Vec<u8> {
     message.encode_to_vec()
 }
 

@@ -1,6 +1,7 @@
 //! A container: its processes, its memory, and what the library knows of it.
 
 use super::connection::Asked;
+use super::foreign::Foreign;
 use super::life::Life;
 use super::memory::Memory;
 use super::process::{Ended, Held, Process, READERS, Stage};
@@ -43,6 +44,8 @@ pub(super) struct Container {
     pub(super) rootfs: Vec<Mount>,
     /// The container of the library, once it is made.
     pub(super) held: Option<tare_lifecycle::Container>,
+    /// What is known of it where its runtime is another one's command.
+    pub(super) foreign: Option<Box<Foreign>>,
     pub(super) memory: Option<Memory>,
     pub(super) paused: bool,
     /// We sent the signal that ends everything.
@@ -88,6 +91,9 @@ impl Container {
 
     /// Goes on with making, starting or entering.
     pub(super) fn advance(&mut self, number: u32) -> Progress {
+        if self.foreign.is_some() {
+            return self.advance_foreign(number);
+        }
         let held = self.held.as_ref();
         let Some(process) = self.processes.iter_mut().find(|p| p.number == number) else {
             return Progress::Goes;
@@ -253,20 +259,38 @@ impl Container {
     /// Records the end of the first process, and ends what would outlive it.
     pub(super) fn record_end(&self, exit: &Exit) -> Result<()> {
         let recorded = self.record_exit(exit);
-        match &self.held {
-            Some(held) if held.record().shares_pids => held.signal_all(Signal::KILL.as_raw()).and(recorded),
-            _ => recorded,
-        }
+        let others_end = match (&self.held, &self.foreign) {
+            (Some(held), _) if held.record().shares_pids => held.signal_all(Signal::KILL.as_raw()),
+            (_, Some(foreign)) if foreign.record.shares_pids => {
+                self.signal_foreign_group(Signal::KILL.as_raw())
+            }
+            _ => Ok(()),
+        };
+        others_end.and(recorded)
     }
 
     fn record_exit(&self, exit: &Exit) -> Result<()> {
-        let Some(held) = &self.held else {
+        let Some(path) = self.exit_path() else {
             return Ok(());
         };
-        let path = held.folder().join(EXIT_RECORD);
         let bytes = serde_json::to_vec(exit)
             .map_err(|e| Error::new(Kind::Internal, "write", path.display()).from_source(e))?;
         tare_store::replace(&path, Durability::Volatile, 0o600, &bytes)
+    }
+
+    /// Where its end is recorded; nowhere before it is made.
+    pub(super) fn exit_path(&self) -> Option<PathBuf> {
+        match (&self.held, &self.foreign) {
+            (Some(held), _) => Some(held.folder().join(EXIT_RECORD)),
+            (None, Some(foreign)) => Some(foreign.record.exit()),
+            (None, None) => None,
+        }
+    }
+
+    /// Its first process as it is on record.
+    pub(super) fn init(&self) -> Option<&Stamp> {
+        let held = self.held.as_ref().and_then(|held| held.record().init.as_ref());
+        held.or_else(|| self.foreign.as_ref()?.record.init.as_ref())
     }
 
     /// Writes down what a successor must know.
@@ -283,7 +307,7 @@ impl Container {
         let others_live = self
             .processes
             .iter()
-            .any(|p| !p.is_first() && (p.life().is_some() || matches!(p.stage, Stage::Entering { .. })));
+            .any(|p| !p.is_first() && (p.life().is_some() || p.is_beginning()));
         if !others_live && let Some(first) = self.process_mut("") {
             told.extend(first.tell());
         }
@@ -391,6 +415,9 @@ impl Container {
                 fd,
                 flags,
             });
+        }
+        if let Some(foreign) = &self.foreign {
+            foreign.interests(into);
         }
         for process in &self.processes {
             into.extend(process.awaited().into_iter().map(|awaited| Interest {

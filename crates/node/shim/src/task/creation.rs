@@ -3,8 +3,9 @@
 use super::calls::not_created;
 use super::connection::Asked;
 use super::container::Container;
+use super::foreign::{Order, Runtime};
 use super::life::Life;
-use super::options;
+use super::options::{self, Options};
 use super::process::{Process, Stage};
 use super::record::ContainerRecord;
 use super::service::Service;
@@ -39,8 +40,21 @@ impl Service {
             stderr: request.stderr.clone(),
             terminal: request.terminal,
         };
+        let mut options = options::read(request.options.as_ref(), &self.namespace)?;
         ContainerRecord::of_intent(&request.id, Path::new(&request.bundle), &wanted).write(&self.records)?;
-        let begun = self.begin(&request, bundle, &wanted);
+        if let Some(runtime) = options.runtime.take() {
+            let oom_score = self.oom_score;
+            let id = request.id.clone();
+            let order = Order {
+                request,
+                runtime: Runtime { oom_score, ..runtime },
+                bundle,
+                wanted,
+            };
+            let begun = self.create_foreign(asked, order);
+            return begun.or_else(|error| self.not_made(&id, error));
+        }
+        let begun = self.begin(&request, bundle, &wanted, &options);
         let (making, streams) = begun.or_else(|error| self.not_made(&request.id, error))?;
         let number = self.number();
         let making = Box::new(making);
@@ -53,6 +67,7 @@ impl Service {
             records: self.records.clone(),
             rootfs: request.rootfs,
             held: None,
+            foreign: None,
             memory: None,
             paused: false,
             killed: false,
@@ -74,8 +89,8 @@ impl Service {
         request: &CreateTaskRequest,
         bundle: Bundle,
         wanted: &Wanted,
+        options: &Options,
     ) -> Result<(Making, Streams)> {
-        let options = options::read(request.options.as_ref())?;
         let id = ContainerId::parse(&request.id)?;
         let rootfs: Vec<Mount> = request.rootfs.iter().map(mount).collect();
         let make = |stdio: Stdio<'_>| {
@@ -108,6 +123,9 @@ impl Service {
 
     /// Begins to start the container, or a process that was added; the answer comes when its program runs.
     pub(super) fn start(&mut self, asked: Asked, request: &StartRequest) -> Result<()> {
+        if let Some(begun) = self.start_foreign(asked, &request.id, &request.exec_id) {
+            return begun;
+        }
         let Service {
             containers, signals, ..
         } = self;
@@ -222,7 +240,7 @@ fn enter(
 }
 
 /// A mount of the root, as containerd names it.
-fn mount(mount: &types::Mount) -> Mount {
+pub(super) fn mount(mount: &types::Mount) -> Mount {
     Mount {
         destination: PathBuf::from("/").join(mount.target.trim_start_matches('/')),
         kind: Some(mount.r#type.clone()),

@@ -3,7 +3,7 @@
 use super::arguments::Arguments;
 use super::container::{EXIT_RECORD, LONGEST_RECORD};
 use super::serve::{bury, containers_home};
-use super::start;
+use super::{foreign, start};
 use crate::protocol::Exit;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tare_error::{Kind, Result};
@@ -28,6 +28,9 @@ pub(super) fn delete(arguments: &Arguments) -> Result<Vec<u8>> {
 
 /// Ends the container, if there is one.
 fn end(arguments: &Arguments) -> Result<Vec<u8>> {
+    if let Some((pid, exit)) = foreign::end_what_is_left(&arguments.namespace, &arguments.id)? {
+        return Ok(answer(pid.unsigned_abs(), exit));
+    }
     let home = containers_home(&arguments.namespace);
     let container = match home.container(&ContainerId::parse(&arguments.id)?) {
         Ok(container) => container,

@@ -76,6 +76,12 @@ impl Life {
         }
     }
 
+    /// Whether it has ended; its end may be still to be taken.
+    pub(super) fn has_ended(&self) -> bool {
+        let (Hold::Child(Child { pidfd, .. }) | Hold::Adopted { pidfd, .. }) = &self.hold;
+        crate::pod::has_ended(pidfd)
+    }
+
     /// Whether it has ended and its status is still to come, which nothing announces.
     pub(super) fn is_to_be_looked_at(&self) -> bool {
         matches!(&self.hold, Hold::Adopted { ended, .. } if ended.get().is_some())

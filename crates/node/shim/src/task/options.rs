@@ -1,9 +1,17 @@
-//! What containerd's configuration or client wants of the runtime, beside the bundle.
+//! What containerd's configuration or client wants of the runtime, beside the bundle: runc's options, as a message, or as the
+//! lines of TOML that CRI and docker send for a runtime whose options they do not know.
 
-use tare_error::{Error, Kind, Result};
+mod lines;
+
+use super::foreign::Runtime;
+use std::path::Path;
+use tare_error::{Context, Error, Kind, Result};
 use tare_lifecycle::Driver;
 use tare_spec_containerd::runc::Options as RuncOptions;
 use tare_spec_containerd::{Any, runtimeoptions};
+
+/// The longest file of options.
+const LONGEST: usize = 64 * 1024;
 
 /// The options that mean something to us.
 #[derive(Debug, Default)]
@@ -11,28 +19,14 @@ pub(super) struct Options {
     pub(super) driver: Driver,
     pub(super) shared_keyring: bool,
     pub(super) without_pivot: bool,
+    /// The runtime whose command is to make containers, instead of the library.
+    pub(super) runtime: Option<Runtime>,
 }
 
-/// Reads the options of runc's shim, which the clients of all shims send.
-pub(super) fn read(given: Option<&Any>) -> Result<Options> {
-    let Some(given) = given.filter(|given| !given.type_url.is_empty()) else {
-        return Ok(Options::default());
-    };
-    let invalid = || Error::new(Kind::Invalid, "read", "the runtime's options");
-    if given.is::<runtimeoptions::Options>() {
-        let options: runtimeoptions::Options = given.unpack().map_err(|e| invalid().from_source(e))?;
-        if options.config_body.is_empty() && options.config_path.is_empty() {
-            return Ok(Options::default());
-        }
-        return Err(invalid()
-            .because("options of this shim are not read from a file of configuration")
-            .hint("give runc's options: SystemdCgroup, NoPivotRoot, NoNewKeyring"));
-    }
-    let options: RuncOptions = given.unpack().map_err(|e| invalid().from_source(e))?;
-    if !options.binary_name.is_empty() {
-        return Err(Error::new(Kind::Unsupported, "use runtime", options.binary_name)
-            .because("this supervisor makes containers by itself, and drives no other runtime yet"));
-    }
+/// Reads the options of runc's shim, which the clients of all shims send. `IoUid` and `IoGid` ask for nothing: they are for pipes
+/// between a shim and a process, and here a process has its client's own, made its user's by whoever makes it.
+pub(super) fn read(given: Option<&Any>, namespace: &str) -> Result<Options> {
+    let options = message(given)?;
     Ok(Options {
         driver: if options.systemd_cgroup {
             Driver::Systemd { address: None }
@@ -41,5 +35,37 @@ pub(super) fn read(given: Option<&Any>) -> Result<Options> {
         },
         shared_keyring: options.no_new_keyring,
         without_pivot: options.no_pivot_root,
+        runtime: (!options.binary_name.is_empty()).then(|| Runtime {
+            program: options.binary_name,
+            root: Runtime::root_of(&options.root, namespace),
+            systemd: options.systemd_cgroup,
+            without_pivot: options.no_pivot_root,
+            shared_keyring: options.no_new_keyring,
+            oom_score: None,
+        }),
     })
+}
+
+/// The options as runc's shim knows them.
+pub(super) fn message(given: Option<&Any>) -> Result<RuncOptions> {
+    let Some(given) = given.filter(|given| !given.type_url.is_empty()) else {
+        return Ok(RuncOptions::default());
+    };
+    let invalid = || Error::new(Kind::Invalid, "read", "the runtime's options");
+    if !given.is::<runtimeoptions::Options>() {
+        return given.unpack().map_err(|e| invalid().from_source(e));
+    }
+    let given: runtimeoptions::Options = given.unpack().map_err(|e| invalid().from_source(e))?;
+    if !given.config_body.is_empty() {
+        return lines::read(
+            &String::from_utf8_lossy(&given.config_body),
+            "the runtime's options",
+        );
+    }
+    if given.config_path.is_empty() {
+        return Ok(RuncOptions::default());
+    }
+    let path = Path::new(&given.config_path);
+    let text = tare_store::read(path, LONGEST).op("read", path.display())?;
+    lines::read(&String::from_utf8_lossy(&text), &given.config_path)
 }

@@ -1,6 +1,7 @@
 //! One process of a container: its first, or one that was executed in it.
 
 use super::connection::Asked;
+use super::foreign::Work;
 use super::life::Life;
 use super::stdio::{Streams, Wanted};
 use std::time::{Duration, Instant, SystemTime};
@@ -46,6 +47,8 @@ pub(super) enum Stage {
         process: Life,
         asked: Asked,
     },
+    /// A foreign runtime's command makes, starts or enters the container.
+    Foreign(Box<Work>),
     /// It enters the container.
     Entering { entering: Box<Entering>, asked: Asked },
     /// Its program runs.
@@ -122,6 +125,7 @@ impl Process {
     pub(super) fn pid(&self) -> u32 {
         let pid = match &self.stage {
             Stage::Added(_) | Stage::Making { .. } => 0,
+            Stage::Foreign(work) => work.life().map_or(0, Life::pid),
             Stage::Entering { entering, .. } => entering.pid().as_raw_pid(),
             Stage::Ended(ended) => ended.pid,
             Stage::Created(process) | Stage::Running(process) | Stage::Starting { process, .. } => {
@@ -137,6 +141,7 @@ impl Process {
             Stage::Making { making, .. } => making.awaited(),
             Stage::Starting { starting, .. } => starting.awaited(),
             Stage::Entering { entering, .. } => entering.awaited(),
+            Stage::Foreign(work) => work.awaited(),
             _ => Vec::new(),
         }
     }
@@ -168,6 +173,7 @@ impl Process {
             Stage::Created(process) | Stage::Running(process) | Stage::Starting { process, .. } => {
                 Some(process)
             }
+            Stage::Foreign(work) => work.life(),
             Stage::Added(_) | Stage::Making { .. } | Stage::Entering { .. } | Stage::Ended(_) => None,
         }
     }
@@ -180,6 +186,11 @@ impl Process {
         }
     }
 
+    /// Whether it is about to be there.
+    pub(super) fn is_beginning(&self) -> bool {
+        matches!(self.stage, Stage::Entering { .. } | Stage::Foreign(_))
+    }
+
     pub(super) fn ended(&self) -> Option<Ended> {
         match self.stage {
             Stage::Ended(ended) => Some(ended),
@@ -190,7 +201,7 @@ impl Process {
     pub(super) fn status(&self) -> Status {
         match &self.stage {
             Stage::Added(_) | Stage::Making { .. } | Stage::Created(_) => Status::Created,
-            Stage::Starting { .. } | Stage::Entering { .. } => Status::Created,
+            Stage::Starting { .. } | Stage::Entering { .. } | Stage::Foreign(_) => Status::Created,
             Stage::Running(_) => Status::Running,
             // Until it is told, nobody is to know it by other ways.
             Stage::Ended(Ended { told: false, .. }) => Status::Running,

@@ -119,6 +119,11 @@ impl ProcessRecord {
         let stage = match &process.stage {
             Stage::Making { .. } => StageRecord::Making,
             Stage::Added(command) => StageRecord::Added(command.clone()),
+            Stage::Foreign(work) => match work.life() {
+                Some(life) => StageRecord::Living(life.stamp.clone()),
+                None if work.makes() => StageRecord::Making,
+                None => StageRecord::of_end(&Ended::unknown()),
+            },
             // Whether it was executed then, nobody will know.
             Stage::Entering { entering, .. } => StageRecord::of_end(&Ended {
                 pid: entering.pid().as_raw_pid(),

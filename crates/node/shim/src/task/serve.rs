@@ -1,6 +1,7 @@
 //! A supervisor's first steps under containerd: it leaves everything of its starter's.
 
 use super::arguments::Arguments;
+use super::foreign::Strays;
 use super::publisher::Publisher;
 use super::record::ContainerRecord;
 use super::service::Service;
@@ -69,6 +70,7 @@ fn settle(arguments: &Arguments) -> Result<Service> {
         connections: Vec::new(),
         containers: Vec::new(),
         leaving: Vec::new(),
+        strays: Strays::default(),
         namespace: arguments.namespace.as_str().into(),
         next: 0,
         // As runc's shim has it: containers end before their engine does.

@@ -2,6 +2,7 @@
 
 use super::connection::{Asked, Connection};
 use super::container::{Container, LOOK_AGAIN, Progress};
+use super::foreign::Strays;
 use super::life::Life;
 use super::process::Process;
 use super::publisher::Publisher;
@@ -53,6 +54,8 @@ pub(super) struct Service {
     pub(super) containers: Vec<Container>,
     /// Who writes down what was said of what is deleted.
     pub(super) leaving: Vec<Leaving>,
+    /// What foreign runtimes leave to us.
+    pub(super) strays: Strays,
     pub(super) namespace: Rc<str>,
     /// The next number of a connection or a process.
     pub(super) next: u32,
@@ -86,12 +89,15 @@ impl Service {
             Source::Listener => self.accept(),
             Source::Signals => {
                 while let Some(signal) = self.signals.next() {
-                    self.journal.note(format_args!("signal {signal} ignored"));
+                    if !self.strays.heard(signal) {
+                        self.journal.note(format_args!("signal {signal} ignored"));
+                    }
                 }
             }
             Source::Publisher => self.publisher.heard(),
             Source::Connection(number) => self.serve(number),
             Source::Making(number, _) => self.advance(number),
+            Source::Errand(number, _) => self.run_errand(number),
             Source::End(number) => self.with(number, |container| container.look_at_end(number)),
             Source::Memory(number) => self.look_at_memory(number),
             Source::Stream(number, _) => self.with(number, |container| {
@@ -265,6 +271,14 @@ impl Service {
                 self.journal.note(Report::new(&error));
             }
         }
+        if self.signals.may_have_missed() {
+            self.strays.may_have_come();
+        }
+        let processes = self.containers.iter().flat_map(|container| &container.processes);
+        let pids = processes.map(Process::pid);
+        // Everybody has had his turn to wait for what is his.
+        self.strays
+            .bury(now, |pid| pids.clone().any(|known| known == pid));
         self.flush(now);
         self.publisher.advance();
         if !self.containers.is_empty() || !self.connections.is_empty() {
@@ -398,6 +412,7 @@ impl Service {
             earliest.add(Some(now + LOOK_AGAIN));
         }
         earliest.add(self.publisher.deadline());
+        earliest.add(self.strays.deadline());
         earliest.add(self.leave_by);
         if self.containers.is_empty() && self.connections.is_empty() {
             earliest.add(Some(self.alone_since + ALONE));

@@ -16,6 +16,8 @@ pub(super) enum Source {
     Connection(u32),
     /// A process being made or started, by its number: the fd whose turn it is.
     Making(u32, u32),
+    /// A foreign runtime's command, by its number: the turn.
+    Errand(u32, u32),
     /// A process.
     End(u32),
     /// The memory of a container, by its first process.
@@ -38,6 +40,9 @@ impl poller::Source for Source {
             Source::Making(number, turn) => {
                 return u64::from(turn) << (NUMBER + BITS) | u64::from(number) << BITS | 4;
             }
+            Source::Errand(number, turn) => {
+                return u64::from(turn) << (NUMBER + BITS) | u64::from(number) << BITS | 10;
+            }
             Source::End(number) => (5, number),
             Source::Memory(number) => (6, number),
             Source::Stream(number, Part::Terminal) => (7, number),
@@ -56,6 +61,7 @@ impl poller::Source for Source {
         Some(match data & ((1 << BITS) - 1) {
             4 => Source::Making(number, turn),
             11 => Source::Stream(number, Part::Log(turn)),
+            10 => Source::Errand(number, turn),
             _ if turn > 0 => return None,
             0 => Source::Listener,
             1 => Source::Signals,
@@ -83,6 +89,7 @@ mod tests {
                 Source::Connection(number),
                 Source::Making(number, 0),
                 Source::Making(number, 77),
+                Source::Errand(number, 3),
                 Source::End(number),
                 Source::Memory(number),
                 Source::Stream(number, Part::Terminal),
