@@ -2,7 +2,7 @@
 
 use super::errand::Errand;
 use super::life::deletion;
-use super::{Purpose, Task, group};
+use super::{Purpose, Task};
 use crate::task::connection::Asked;
 use crate::task::container::Container;
 use crate::task::delete::KILLED;
@@ -96,12 +96,8 @@ impl Container {
         let Some(foreign) = &self.foreign else {
             return Ok(());
         };
-        let record = &foreign.record;
-        let asked = record.asked_group.as_deref().filter(|_| !record.runtime.systemd);
-        if let Some(group) = group::open(record.group.as_deref().or(asked)) {
-            group.remove_within(EMPTYING)?;
-        }
-        record.remove()
+        foreign.record.remove_group(EMPTYING)?;
+        foreign.record.remove()
     }
 
     /// Sends a signal to every process of a foreign container's group.

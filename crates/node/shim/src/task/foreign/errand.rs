@@ -12,14 +12,22 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tare_error::{Context, Error, Kind, Result};
 use tare_lifecycle::{Awaited, Pending};
+use tare_process::Stamp;
+use tare_store::Durability;
 
 /// How much of what a command said is read.
 const MOST_SAID: u64 = 64 * 1024;
 /// How much of it is told.
 const MOST_TOLD: usize = 4096;
+
+/// The kind of file that says which command runs.
+const RUNNING: &str = "run";
+const LONGEST_STAMP: usize = 1024;
+/// How long one may take to end that was killed.
+const ENDING: Duration = Duration::from_secs(2);
 
 /// What is to be run. Dropped before it is done, the command that runs is ended.
 #[derive(Debug)]
@@ -181,14 +189,28 @@ impl Errand {
             started => started.op("start", &program)?,
         };
         let handle = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).op("wait for", &program)?;
-        Ok(Current {
+        let current = Current {
             verb,
             program,
             optional,
             child,
             handle,
             said,
-        })
+        };
+        // By which it is found where this supervisor is killed.
+        if let Err(error) = self.note(&current.child) {
+            drop(Ended(current));
+            return Err(error);
+        }
+        Ok(current)
+    }
+
+    fn note(&self, child: &Child) -> Result<()> {
+        let path = self.file(RUNNING);
+        let stamp = Stamp::of(Pid::from_child(child).as_raw_pid())?;
+        let bytes = serde_json::to_vec(&stamp)
+            .map_err(|e| Error::new(Kind::Internal, "write", path.display()).from_source(e))?;
+        tare_store::replace(&path, Durability::Volatile, 0o600, &bytes)
     }
 
     /// Whether the standard error of a command is its own, and not that of a process of the container.
@@ -237,17 +259,43 @@ impl Pending for Errand {
 
 impl Drop for Errand {
     fn drop(&mut self) {
-        if let Some(mut current) = self.current.take() {
-            end_tree(Pid::from_child(&current.child));
-            let _ = current.child.wait();
-        }
-        for kind in ["log", "pid", "json", "tty"] {
+        drop(self.current.take().map(Ended));
+        for kind in ["log", "pid", "json", "tty", RUNNING] {
             let _ = std::fs::remove_file(self.file(kind));
         }
     }
 }
 
-/// Ends a child of ours that is not waited for yet, with all that it has started: a runtime that is killed while it makes a
+/// A command that is to end now.
+struct Ended(Current);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        end_tree(Pid::from_child(&self.0.child));
+        let _ = self.0.child.wait();
+    }
+}
+
+/// Ends the commands that a supervisor has left running that was killed.
+pub(super) fn end_left(folder: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(folder).op("list", folder.display())? {
+        let path = entry.op("list", folder.display())?.path();
+        if path.extension().is_none_or(|kind| kind != RUNNING) {
+            continue;
+        }
+        let bytes = tare_store::read(&path, LONGEST_STAMP).op("read", path.display())?;
+        let Ok(stamp) = serde_json::from_slice::<Stamp>(&bytes) else {
+            continue;
+        };
+        if let (Some(handle), Some(pid)) = (stamp.find()?, Pid::from_raw(stamp.pid)) {
+            end_tree(pid);
+            let _ = crate::client::wait_readable(&handle, Some(Instant::now() + ENDING));
+        }
+    }
+    Ok(())
+}
+
+/// Ends a child of ours that is not waited for yet, or one that was found by its stamp, with all that it has started: a runtime that is killed while it makes a
 /// container leaves what it made. Each is stopped before it is asked for its children, so that it waits for none of them, and
 /// their numbers stay theirs.
 fn end_tree(root: Pid) {

@@ -1,7 +1,7 @@
 //! What a supervisor has left of a foreign container that is gone: ended by `delete`, which may wait.
 
 use super::Record;
-use super::errand::Errand;
+use super::errand::{Errand, end_left};
 use super::life::deletion;
 use crate::protocol::Exit;
 use crate::task::container::LONGEST_RECORD;
@@ -22,14 +22,15 @@ pub(in crate::task) fn end(namespace: &str, id: &str) -> Result<Option<(i32, Opt
     let pid = record.init.as_ref().map_or(0, |init| init.pid);
     let exit = tare_store::read(record.exit(), LONGEST_RECORD).ok();
     let exit = exit.and_then(|bytes| serde_json::from_slice::<Exit>(&bytes).ok());
+    end_left(record.folder())?;
     // Where the runtime is gone, or knows it no more, this is what ends it.
     let mut errand = Errand::new(&record, std::process::id());
     deletion(&mut errand, &record, true, true);
     wait(&mut errand)?;
     if let Some(group) = record.group() {
         group.kill()?;
-        group.remove_within(ENDING)?;
     }
+    record.remove_group(ENDING)?;
     record.remove()?;
     Ok(Some((pid, exit)))
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tare_cgroup::Group;
 use tare_error::{Context, Error, Kind, Result};
 use tare_lifecycle::{Bundle, has_own};
@@ -172,6 +173,13 @@ impl Record {
     /// Its cgroup, where it has one that is still there.
     pub(in crate::task) fn group(&self) -> Option<Group> {
         super::group::open(self.group.as_deref())
+    }
+
+    /// Removes its group, where a runtime that was ended itself has left that.
+    pub(super) fn remove_group(&self, within: Duration) -> Result<()> {
+        let asked = self.asked_group.as_deref().filter(|_| !self.runtime.systemd);
+        let group = super::group::open(self.group.as_deref().or(asked));
+        group.map_or(Ok(()), |group| group.remove_within(within))
     }
 
     /// Where its root is.
