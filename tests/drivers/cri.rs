@@ -18,6 +18,10 @@ restrict_oom_score_adj = true
 default_runtime_name = 'tare'
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.tare]
 runtime_type = 'io.containerd.tare.v2'
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.tare-runc]
+runtime_type = 'io.containerd.tare.v2'
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.tare-runc.options]
+BinaryName = 'runc'
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
 runtime_type = 'io.containerd.runc.v2'
 END
@@ -72,6 +76,7 @@ const PODS: &[Row] = &[
         "2\nipc\nuts\nCONTAINER_RUNNING 0 \n2"),
     says("pids of its own", "p=$(pod $N ', \"pid\": 1'); c=$(start $N $p c 'echo $$; exec sleep 1000' '{linux: {security_context: {namespace_options: {pid: 1, network: 2}}}}'); await c F; log c; crictl exec -s $c ps -o pid,args | grep -c sleep; end", "stdout F 1\n1"),
     says("terminals", "p=$(pod $N); c=$(create $N $p c 'tty; echo ready; exec sleep 1000' '{tty: true, stdin: true}'); crictl start $c >/dev/null; await c ready; log c | tr -d '\\r'; script -qec \"crictl exec -it $c sh -c 'tty; exit 4'\" /dev/null </dev/null | tr -d '\\r' | grep -o '/dev/pts/1'; end", "stdout F /dev/pts/0\nstdout F ready\n/dev/pts/1"),
+    says("a runtime of its own choice", "[ $R = runc ] || R=tare-runc; p=$(pod $N); c=$(start $N $p c 'trap \"exit 5\" TERM; echo ready; while :; do sleep 0.05; done'); await c ready; ls /run/containerd/runc/k8s.io | grep -c -e $c -e $p; crictl exec -s $c echo in | grep .; crictl stop -t 10 $c >/dev/null; state $c; end", "2\nin\nCONTAINER_EXITED 5 Error"),
     apart("containerd is killed", "p=$(pod $N); c=$(start $N $p c 'trap \"exit 6\" TERM; echo ready; while :; do sleep 0.05; done'); await c ready; kill -9 $(cat /run/containerd.pid); sh /run/serve; state $c; crictl exec -s $c echo still | grep .; crictl stop -t 10 $c >/dev/null; state $c; end",
         "CONTAINER_RUNNING 0 \nstill\nCONTAINER_EXITED 6 Error"),
     // runc's shim loses the end: see docker's table.

@@ -224,7 +224,11 @@ fn what_was_half_made_is_undone(bed: &mut Bed) {
     let mut talk = successor(bed, &answer, &mut talk);
     assert!(creator.join().expect("an answer")[0].contains("Unavailable"));
     talk.state("");
-    bed.run("cd /run/b/$ID; mv old config.json; pkill -x sleep || true", "c", &[]);
+    bed.run(
+        "cd /run/b/$ID; mv old config.json; pkill -x sleep || true",
+        "c",
+        &[],
+    );
     talk.create([""; 3], false);
     talk.start("");
     talk.kill("", 9);

@@ -68,17 +68,20 @@ fn info() -> Result<Vec<u8>> {
         .lock()
         .take(start::MOST_INPUT)
         .read_to_end(&mut options);
+    let options = Any::decode(options.as_slice()).ok();
+    let options = options.filter(|any| !any.type_url.is_empty());
     let failed = |e| Error::new(Kind::Internal, "describe", "the runtime").from_source(e);
-    let features = serde_json::to_vec(&tare_lifecycle::features()).map_err(failed)?;
+    let features = match foreign::features(options.as_ref()) {
+        Some(features) => features,
+        None => serde_json::to_vec(&tare_lifecycle::features()).map_err(failed)?,
+    };
     let info = RuntimeInfo {
         name: "io.containerd.tare.v2".to_owned(),
         version: Some(RuntimeVersion {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             revision: String::new(),
         }),
-        options: Any::decode(options.as_slice())
-            .ok()
-            .filter(|any| !any.type_url.is_empty()),
+        options,
         features: Some(Any::json(typeurl::FEATURES, features)),
         annotations: std::collections::BTreeMap::new(),
     };

@@ -35,6 +35,7 @@ use crate::poller::Interest;
 use crate::task::source::Source;
 use rustix::event::epoll::EventFlags;
 use tare_lifecycle::Pending;
+use tare_spec_containerd::Any;
 use tare_spec_containerd::task::DeleteResponse;
 
 /// A container of a foreign runtime, beside what every container has.
@@ -64,6 +65,17 @@ enum Purpose {
         asked: Vec<Asked>,
         answer: DeleteResponse,
     },
+}
+
+/// What the runtime can do that options name, in its own words; none where they name none, or it does not say.
+pub(super) fn features(options: Option<&Any>) -> Option<Vec<u8>> {
+    let named = super::options::message(options).ok()?.binary_name;
+    if named.is_empty() {
+        return None;
+    }
+    let said = std::process::Command::new(named).arg("features").output().ok()?;
+    let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(&said.stdout).is_ok();
+    (said.status.success() && is_json).then_some(said.stdout)
 }
 
 impl Foreign {
