@@ -11,6 +11,7 @@ mod serve;
 mod server;
 mod shim;
 mod successor;
+mod upgrade;
 
 use tare_kit::Need;
 

@@ -2,7 +2,7 @@
 
 use rustix::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use rustix::fs::{CWD, Mode, OFlags, RawDir};
-use rustix::io::{Errno, Result};
+use rustix::io::{Errno, FdFlags, Result};
 use std::mem::MaybeUninit;
 
 /// Closes every fd of this process but those in `keep`, which is sorted.
@@ -84,6 +84,35 @@ pub fn take_passed(count: u32) -> Result<Vec<OwnedFd>> {
         .collect())
 }
 
+/// Takes over an fd that the program before this one left open under this number, in the same process (`execve(2)`).
+///
+/// # Errors
+/// `EBADF` where it is not open, is a standard one, or would be closed at exec: that one was opened, or taken, by this
+/// program.
+pub fn take_left(number: RawFd) -> Result<OwnedFd> {
+    if number < 3 {
+        return Err(Errno::BADF);
+    }
+    // SAFETY: the number is only asked about; where nothing is open under it the kernel says so.
+    let left = unsafe { BorrowedFd::borrow_raw(number) };
+    if rustix::io::fcntl_getfd(left)?.contains(FdFlags::CLOEXEC) {
+        return Err(Errno::BADF);
+    }
+    rustix::io::fcntl_setfd(left, FdFlags::CLOEXEC)?;
+    // SAFETY: it is open, and nothing in this program owns it: what is opened here is closed at exec, and so is from now on
+    // what was taken.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Leaves an fd open for the program that this process executes next, or closes it then after all.
+///
+/// # Errors
+/// The kernel's.
+pub fn leave_open(fd: BorrowedFd<'_>, open: bool) -> Result<()> {
+    let flags = if open { FdFlags::empty() } else { FdFlags::CLOEXEC };
+    rustix::io::fcntl_setfd(fd, flags)
+}
+
 /// Makes three fds the standard ones of this process, in whatever order they come.
 ///
 /// # Errors
@@ -95,4 +124,26 @@ pub fn set_stdio(stdin: BorrowedFd<'_>, stdout: BorrowedFd<'_>, stderr: Borrowed
     rustix::stdio::dup2_stdin(input.as_fd())?;
     rustix::stdio::dup2_stdout(output.as_fd())?;
     rustix::stdio::dup2_stderr(errors.as_fd())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fd::AsRawFd;
+
+    #[test]
+    fn what_is_left_open_is_taken_once() {
+        let (one, other) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+        let number = one.as_raw_fd();
+        assert_eq!(take_left(number).unwrap_err(), Errno::BADF);
+        leave_open(one.as_fd(), true).unwrap();
+        std::mem::forget(one);
+        let taken = take_left(number).unwrap();
+        assert_eq!(take_left(number).unwrap_err(), Errno::BADF);
+        drop(other);
+        assert_eq!(rustix::io::read(&taken, &mut [0]).unwrap(), 0);
+        for number in [-1, 0, 2, 1 << 20] {
+            assert_eq!(take_left(number).unwrap_err(), Errno::BADF);
+        }
+    }
 }

@@ -30,7 +30,7 @@ mod user_namespace;
 pub use capabilities::{
     CapabilitySet, drop_from_bounding, parse_capabilities, set_ambient, set_thread_capabilities,
 };
-pub use handover::{close_all_but, set_stdio, take_passed};
+pub use handover::{close_all_but, leave_open, set_stdio, take_left, take_passed};
 pub use passing::pass_on;
 pub use procfs::Procfs;
 pub use spawn::{Child, Fork, spawn, spawn_through, spawn_worker};

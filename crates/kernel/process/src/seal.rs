@@ -7,11 +7,12 @@ use rustix::mount::{MountAttrFlags, OpenTreeFlags};
 use rustix::process::DumpableBehavior;
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
 use tare_error::{Context, Error, Kind, Result};
 use tare_sys::{CStrings, MountAttributes, exec_fd, mount_setattr};
 
 /// The path under which the kernel shows this process's image.
-const OWN_IMAGE: &std::ffi::CStr = c"/proc/self/exe";
+const OWN_IMAGE: &str = "/proc/self/exe";
 
 /// The environment variable in which a program that was executed again finds the path it was started from.
 pub const PROGRAM: &str = "TARE_PROGRAM";
@@ -43,27 +44,44 @@ pub fn enter() -> Result<()> {
 /// Executes this program again from a sealed image, with the same arguments and, but for [`PROGRAM`], environment; returns only where that
 /// failed.
 pub(crate) fn execute_again() -> Error {
-    let image = match read_only_clone() {
+    let program = std::env::current_exe().unwrap_or_default();
+    match image(Path::new(OWN_IMAGE)) {
+        Ok(image) => execute(image.as_fd(), &program, std::env::args_os()),
+        Err(e) => e,
+    }
+}
+
+/// A program's image that nobody can open for writing.
+///
+/// # Errors
+/// The kernel's: there is no such program, no memory for a copy.
+pub fn image(program: &Path) -> Result<OwnedFd> {
+    match read_only_clone(program) {
         Ok(image) if is_read_only(image.as_fd()).unwrap_or(false) => Ok(image),
-        _ => sealed_copy().op("copy into memory", "/proc/self/exe"),
-    };
-    let strings = c_strings(std::env::args_os()).and_then(|arguments| {
+        _ => sealed_copy(program).op("copy into memory", program.display()),
+    }
+}
+
+/// Executes a sealed image in place of this program, with this program's environment, but for [`PROGRAM`], which is `program`
+/// then; returns only where that failed.
+pub fn execute(image: BorrowedFd<'_>, program: &Path, arguments: impl Iterator<Item = OsString>) -> Error {
+    let strings = c_strings(arguments).and_then(|arguments| {
         let pairs = std::env::vars_os().map(|(mut name, value)| {
             name.push("=");
             name.push(value);
             name
         });
         let mut path = OsString::from(format!("{PROGRAM}="));
-        path.push(std::env::current_exe().unwrap_or_default());
+        path.push(program);
         let pairs = pairs.filter(|pair| !pair.as_encoded_bytes().starts_with(b"TARE_PROGRAM="));
         Ok((arguments, c_strings(pairs.chain([path]))?))
     });
-    match (image, strings) {
-        (Ok(image), Ok((arguments, environment))) => {
-            let errno = exec_fd(image.as_fd(), &arguments, &environment);
-            Error::os("execute again", "/proc/self/exe", errno)
+    match strings {
+        Ok((arguments, environment)) => {
+            let errno = exec_fd(image, &arguments, &environment);
+            Error::os("execute", program.display(), errno)
         }
-        (Err(e), _) | (_, Err(e)) => e,
+        Err(e) => e,
     }
 }
 
@@ -85,10 +103,10 @@ fn is_read_only(image: BorrowedFd<'_>) -> rustix::io::Result<bool> {
     Ok(flags.contains(StatVfsMountFlags::RDONLY))
 }
 
-/// A detached, read-only mount of this image alone; it lives as long as something runs from it.
-fn read_only_clone() -> rustix::io::Result<OwnedFd> {
+/// A detached, read-only mount of an image alone; it lives as long as something runs from it.
+fn read_only_clone(program: &Path) -> rustix::io::Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let image = rustix::mount::open_tree(CWD, OWN_IMAGE, flags)?;
+    let image = rustix::mount::open_tree(CWD, program, flags)?;
     let read_only = MountAttributes {
         set: u64::from(MountAttrFlags::MOUNT_ATTR_RDONLY.bits()),
         ..MountAttributes::default()
@@ -97,9 +115,9 @@ fn read_only_clone() -> rustix::io::Result<OwnedFd> {
     Ok(image)
 }
 
-/// The fallback: a copy of this image in memory, sealed.
-fn sealed_copy() -> rustix::io::Result<OwnedFd> {
-    let image = rustix::fs::openat(CWD, OWN_IMAGE, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+/// The fallback: a copy of an image in memory, sealed.
+fn sealed_copy(program: &Path) -> rustix::io::Result<OwnedFd> {
+    let image = rustix::fs::openat(CWD, program, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     // Linux 6.3 wants to be told that it will be executed; older ones do not know the flag.
     let copy = match rustix::fs::memfd_create(c"tare", flags | MemfdFlags::EXEC) {

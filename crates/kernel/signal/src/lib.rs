@@ -69,6 +69,17 @@ impl Reception {
         Ok(())
     }
 
+    /// As [`Reception::open`], in a program that was executed while an earlier reception blocked these signals: what it starts
+    /// blocks none.
+    ///
+    /// # Errors
+    /// As [`Reception::open`].
+    pub fn reopen(signals: &[i32]) -> Result<Reception> {
+        let mut reception = Reception::open(signals)?;
+        reception.before = set_of(&[])?;
+        Ok(reception)
+    }
+
     /// The number of the next signal that arrived; `None` where there is none now.
     pub fn next(&self) -> Option<i32> {
         let mut bytes = [0_u8; size_of::<libc::signalfd_siginfo>()];

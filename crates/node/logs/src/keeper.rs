@@ -119,6 +119,31 @@ impl Log {
         Ok(log)
     }
 
+    /// As [`Log::adopt`], in the supervisor itself, which has become another program: its writer is its child still.
+    ///
+    /// # Errors
+    /// As [`Log::adopt`].
+    pub fn resume(folder: Folder, writer: Option<Child>) -> Result<Log> {
+        let mut log = Log::adopt(folder)?;
+        if let Some(child) = writer {
+            log.writer = Some(Living::Ours(child));
+        }
+        Ok(log)
+    }
+
+    /// Where it is kept.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Its writer, where that lives and is a child of this process.
+    pub fn writer(&self) -> Option<&Child> {
+        match &self.writer {
+            Some(Living::Ours(child)) => Some(child),
+            _ => None,
+        }
+    }
+
     fn held(folder: Folder, record: Record, target: Target) -> Result<Log> {
         let mut outlets = Vec::new();
         for stream in &record.streams {

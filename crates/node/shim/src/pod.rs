@@ -274,6 +274,7 @@ mod tests {
         let record = SupervisorRecord {
             stamp: Stamp::of(i32::try_from(std::process::id()).unwrap()).unwrap(),
             version: "0".into(),
+            socket: None,
         };
         pod.write(Entry::Supervisor, &record).unwrap();
         assert!(pod.supervisor_alive().unwrap());

@@ -22,7 +22,7 @@
 
 mod failure;
 mod frame;
-mod hexadecimal;
+pub(crate) mod hexadecimal;
 mod message;
 mod wire;
 

@@ -1,6 +1,7 @@
 //! What a pod's folder says of its processes.
 
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use tare_error::Result;
 use tare_process::Stamp;
 
@@ -12,6 +13,9 @@ pub struct SupervisorRecord {
     pub stamp: Stamp,
     /// The version of its program.
     pub version: String,
+    /// Where it takes calls, where that is elsewhere: under containerd.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket: Option<PathBuf>,
 }
 
 impl SupervisorRecord {
@@ -20,6 +24,7 @@ impl SupervisorRecord {
         Ok(SupervisorRecord {
             stamp: Stamp::of(i32::try_from(std::process::id()).unwrap_or(0))?,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            socket: None,
         })
     }
 }

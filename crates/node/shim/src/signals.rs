@@ -77,6 +77,14 @@ impl Signals {
             .op("open", "the signal of children")
     }
 
+    /// The same in a supervisor that another one has become.
+    pub(crate) fn of_successor() -> Result<Signals> {
+        let numbers = SUPERVISOR.map(Signal::as_raw);
+        Reception::reopen(&numbers)
+            .op("open", "the signals to ignore")
+            .map(Signals::of)
+    }
+
     /// The number of the next signal that arrived.
     pub(crate) fn next(&self) -> Option<i32> {
         self.reception.next()

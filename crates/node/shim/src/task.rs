@@ -18,6 +18,7 @@ mod container;
 mod creation;
 mod delete;
 mod foreign;
+mod handing;
 mod life;
 mod memory;
 mod options;
@@ -30,6 +31,7 @@ mod source;
 mod start;
 mod stats;
 mod stdio;
+mod upgrade;
 
 pub use arguments::{Action, Arguments};
 pub use foreign::{mount_root, unmount_root};
@@ -50,6 +52,8 @@ pub fn run(arguments: &Arguments) -> Result<Vec<u8>> {
         Action::Serve => serve::serve(arguments).map(|()| Vec::new()),
         Action::Version => Ok(version().into_bytes()),
         Action::Info => info(),
+        Action::Upgrade => upgrade::upgrade(arguments),
+        Action::CheckState => upgrade::check_state(),
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serializer};
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
-pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
     let digit = |n: u8| DIGITS.get(usize::from(n)).map_or('0', |d| char::from(*d));
     let text: String = bytes
         .iter()
@@ -14,7 +14,7 @@ pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::
     to.serialize_str(&text)
 }
 
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
     let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
     parse(text.as_bytes()).ok_or_else(|| D::Error::custom("not pairs of hexadecimal digits"))
 }

@@ -8,11 +8,12 @@ use super::foreign::{Foreign, Record, end_what_is_left};
 use super::life::Life;
 use super::memory::Memory;
 use super::process::{Ended, Process, Stage};
-use super::record::{ContainerRecord, ProcessRecord, StageRecord, ended};
+use super::record::{ContainerRecord, ProcessRecord, StageRecord};
 use super::service::Service;
 use super::stdio::{Owner, Streams};
 use crate::protocol::Exit;
 use crate::supervisor::unknown_exit;
+use std::time::{Duration, UNIX_EPOCH};
 use tare_cgroup::Group;
 use tare_error::{Error, Kind, Report, Result};
 use tare_lifecycle::{Condition, ContainerId};
@@ -39,7 +40,7 @@ impl Service {
         };
         let condition = kept.condition;
         let memory = record.memory.zip(kept.group);
-        let memory = memory.map(|(before, group)| Memory::since(&group, before));
+        let memory = memory.map(|(before, group)| Memory::taken_over(&group, before));
         let mut container = Container {
             id: record.id,
             namespace: self.namespace.clone(),
@@ -73,7 +74,7 @@ impl Service {
 impl Service {
     /// What the library, or a foreign runtime, keeps of a container; nothing where that is not whole: its making ended with
     /// its supervisor.
-    fn kept(&mut self, id: &str) -> Result<Option<Kept>> {
+    pub(super) fn kept(&mut self, id: &str) -> Result<Option<Kept>> {
         let held = match self.containers_home.container(&ContainerId::parse(id)?) {
             Err(e) if e.kind() == Kind::NotFound => return self.kept_foreign(id),
             held => held?,
@@ -119,11 +120,11 @@ impl Service {
 }
 
 /// What is kept of a container besides our own record.
-struct Kept {
-    held: Option<tare_lifecycle::Container>,
-    foreign: Option<Foreign>,
+pub(super) struct Kept {
+    pub(super) held: Option<tare_lifecycle::Container>,
+    pub(super) foreign: Option<Foreign>,
     condition: Condition,
-    group: Option<Group>,
+    pub(super) group: Option<Group>,
 }
 
 impl Container {
@@ -170,7 +171,12 @@ impl Container {
                     None => self.record_unseen()?,
                 };
                 // Whether it was told is not known: better twice than never.
-                Stage::Ended(ended(init.map_or(0, |init| init.pid), exit.code, exit.at, false))
+                Stage::Ended(Ended {
+                    pid: init.map_or(0, |init| init.pid),
+                    code: exit.code,
+                    at: UNIX_EPOCH + Duration::from_nanos(exit.at),
+                    told: false,
+                })
             }
         };
         Ok(Process::new(number, String::new(), record.stdio, stage))
@@ -210,7 +216,7 @@ fn adopt_executed(number: u32, record: ProcessRecord) -> Result<Process> {
                 ..Ended::unknown()
             }),
         },
-        StageRecord::Ended { pid, code, at, told } => Stage::Ended(ended(pid, code, at, told)),
+        StageRecord::Ended(ended) => Stage::Ended(ended.into()),
         StageRecord::Making => Stage::Ended(Ended::unknown()),
     };
     Ok(Process::new(number, record.exec_id, record.stdio, stage))

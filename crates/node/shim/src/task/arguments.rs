@@ -1,7 +1,7 @@
 //! The command line by which containerd starts a shim (`pkg/shim/shim.go`): Go's flags, then an action.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tare_error::{Error, Kind, Result};
 
 /// What containerd says.
@@ -17,6 +17,8 @@ pub struct Arguments {
     pub bundle: Option<PathBuf>,
     /// containerd's own socket, which tells containerds of one machine apart.
     pub address: String,
+    /// For a supervisor that another program was: the descriptor of its state.
+    pub state: Option<i32>,
 }
 
 /// What a shim is started for.
@@ -30,6 +32,10 @@ pub enum Action {
     Version,
     /// Say what the runtime can do.
     Info,
+    /// Have every supervisor become this program.
+    Upgrade,
+    /// Say whether this program understands the state of a supervisor, which is standard input.
+    CheckState,
     /// Be the supervisor: what `Start` starts.
     #[default]
     Serve,
@@ -64,6 +70,8 @@ impl Arguments {
                 "debug" => {}
                 "v" | "version" => arguments.action = Action::Version,
                 "info" => arguments.action = Action::Info,
+                "check-state" => arguments.action = Action::CheckState,
+                "state" => arguments.state = Some(number(flag, &value()?)?),
                 _ => return Err(wrong(flag, "there is no such flag")),
             }
         }
@@ -71,17 +79,26 @@ impl Arguments {
             None => {}
             Some(word) if word == "start" => arguments.action = Action::Start,
             Some(word) if word == "delete" => arguments.action = Action::Delete,
-            Some(word) => return Err(wrong(&word.to_string_lossy(), "expected start or delete")),
+            Some(word) if word == "upgrade" => arguments.action = Action::Upgrade,
+            Some(word) => {
+                return Err(wrong(
+                    &word.to_string_lossy(),
+                    "expected start, delete or upgrade",
+                ));
+            }
         }
         arguments.check()
     }
 
     /// A namespace and an id become names of files; containerd allows no others.
     fn check(self) -> Result<Arguments> {
-        if matches!(self.action, Action::Version | Action::Info) {
+        if matches!(self.action, Action::Version | Action::Info | Action::CheckState) {
             return Ok(self);
         }
         for (flag, value) in [("-namespace", &self.namespace), ("-id", &self.id)] {
+            if value.is_empty() && self.action == Action::Upgrade {
+                continue;
+            }
             let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
             let fine = value.chars().all(plain) && value.starts_with(|c: char| c.is_ascii_alphanumeric());
             if !fine || value.len() > 200 {
@@ -90,6 +107,27 @@ impl Arguments {
         }
         Ok(self)
     }
+}
+
+impl Arguments {
+    /// The command line of the supervisor that they ask for, which listens at this socket.
+    pub(super) fn of_supervisor(&self, group: &str, socket: &Path) -> Vec<OsString> {
+        let named = [
+            ("-namespace", self.namespace.as_ref()),
+            ("-id", OsStr::new(group)),
+            ("-address", self.address.as_ref()),
+            ("-socket", socket.as_os_str()),
+        ];
+        named
+            .iter()
+            .flat_map(|(name, value)| [(*name).into(), (*value).into()])
+            .collect()
+    }
+}
+
+fn number(flag: &str, word: &OsStr) -> Result<i32> {
+    let number = text(word)?.parse();
+    number.map_err(|_| wrong(flag, "its value is no number"))
 }
 
 fn text(word: &OsStr) -> Result<&str> {
@@ -121,6 +159,7 @@ mod tests {
             id: "web".to_owned(),
             bundle: None,
             address: "/run/c.sock".to_owned(),
+            state: None,
         };
         assert_eq!(start.unwrap(), expected);
         let delete = parse("--namespace=n -id=i -bundle /b -debug delete").unwrap();
@@ -130,6 +169,8 @@ mod tests {
         );
         assert_eq!(parse("-v").unwrap().action, Action::Version);
         assert_eq!(parse("-namespace n -id i").unwrap().action, Action::Serve);
+        assert_eq!(parse("upgrade").unwrap().action, Action::Upgrade);
+        assert_eq!(parse("--check-state").unwrap().action, Action::CheckState);
     }
 
     #[test]
@@ -137,7 +178,8 @@ mod tests {
         for (line, part) in [
             ("-nosuch 1 start", "-nosuch: there is no such flag"),
             ("-namespace n -id", "-id: it has no value"),
-            ("-namespace n -id i fly", "fly: expected start or delete"),
+            ("-namespace n -id i fly", "fly: expected start, delete or upgrade"),
+            ("-state x", "-state: its value is no number"),
             ("-namespace n -id ../x start", "-id: it must be a name"),
             ("-namespace n start", "-id: it must be a name"),
         ] {

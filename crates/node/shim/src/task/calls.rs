@@ -8,6 +8,7 @@ use super::process::{Process, Stage};
 use super::service::{Service, told};
 use super::stats;
 use super::stdio::{Leaving, Wanted, Writing};
+use super::upgrade::{SUPERVISOR, UPGRADE};
 use rustix::process::Signal;
 use std::time::SystemTime;
 use tare_error::{Error, Kind, Result};
@@ -31,6 +32,13 @@ pub(super) type Outcome = Result<Option<Vec<u8>>, Status>;
 impl Service {
     /// Does what is asked.
     pub(super) fn call(&mut self, asked: Asked, call: &Call) -> Outcome {
+        if call.service == SUPERVISOR && call.method == UPGRADE {
+            let program: String = call.message()?;
+            return self
+                .begin_upgrade(asked, &program)
+                .map(|()| None)
+                .map_err(refused);
+        }
         let method = match Name::from_name(&call.service) {
             Some(Name::TaskV2 | Name::TaskV3) => TaskMethod::from_name(&call.method),
             Some(Name::Sandbox) | None => None,

@@ -1,18 +1,21 @@
 //! A connection of containerd: bytes of a socket, calls of ttrpc.
 
+use super::handing::Handing;
+use super::upgrade::{Bytes, ConnectionState};
 use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
+use serde::{Deserialize, Serialize};
 use std::time::Instant;
-use tare_error::Result;
-use tare_ttrpc::{Call, Limits, Server, Status};
+use tare_error::{Error, Kind, Result};
+use tare_ttrpc::{Call, Limits, Saved, Server, Status};
 
 /// What one read brings.
 const READ: usize = 8192;
 
 /// Whom to answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Asked {
     /// The connection's number.
     pub(super) connection: u32,
@@ -35,6 +38,38 @@ impl Connection {
             socket,
             server: Server::new(Limits::default()),
         }
+    }
+
+    /// As data, for the program that this one becomes.
+    pub(super) fn save<'a>(&'a self, now: Instant, handing: &mut Handing<'a>) -> ConnectionState {
+        let saved = self.server.save(now);
+        ConnectionState {
+            number: self.number,
+            socket: handing.hand(self.socket.as_fd()),
+            input: Bytes(saved.input),
+            skip: saved.skip,
+            output: Bytes(saved.output),
+            in_flight: saved.in_flight,
+            last: saved.last,
+        }
+    }
+
+    pub(super) fn restore(state: ConnectionState, now: Instant) -> Result<Connection> {
+        let saved = Saved {
+            input: state.input.0,
+            skip: state.skip,
+            output: state.output.0,
+            in_flight: state.in_flight,
+            last: state.last,
+        };
+        let server = Server::restore(saved, Limits::default(), now).ok_or_else(|| {
+            Error::new(Kind::Corrupt, "take over connection", state.number).because("no connection is so")
+        })?;
+        Ok(Connection {
+            number: state.number,
+            socket: state.socket.take()?,
+            server,
+        })
     }
 
     /// What to wait for: one that does not read its answers is not read from.

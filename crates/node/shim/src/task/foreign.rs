@@ -85,6 +85,11 @@ impl Foreign {
         Foreign { record, tasks }
     }
 
+    /// Whether a command about the container is on its way.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.tasks.is_empty()
+    }
+
     /// What to wait for.
     pub(super) fn interests<'a>(&'a self, into: &mut Vec<Interest<'a, Source>>) {
         for task in &self.tasks {

@@ -4,10 +4,10 @@ use crate::protocol::Exit;
 use crate::supervisor::{exit_of, exit_of_status, unknown_exit};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
-use tare_error::{Context, Result};
+use tare_error::{Context, Error, Kind, Result};
 use tare_process::{Child, Stamp};
 
 /// How long whoever reaps a process that is not ours may take for it: the kernel tells its status only then.
@@ -43,6 +43,28 @@ impl Life {
             stamp,
             hold: Hold::Child(child),
         }
+    }
+
+    /// As the program before this one had it, in the same process.
+    pub(super) fn restore(stamp: Stamp, pidfd: OwnedFd, is_child: bool) -> Result<Life> {
+        let hold = match is_child {
+            true => {
+                let pid = Pid::from_raw(stamp.pid).ok_or_else(|| {
+                    Error::new(Kind::Corrupt, "take over process", stamp.pid).because("it is no pid")
+                })?;
+                Hold::Child(Child { pid, pidfd })
+            }
+            false => Hold::Adopted {
+                pidfd,
+                ended: Cell::new(None),
+            },
+        };
+        Ok(Life { stamp, hold })
+    }
+
+    /// Whether it is ours to wait for.
+    pub(super) fn is_child(&self) -> bool {
+        matches!(self.hold, Hold::Child(_))
     }
 
     /// Takes over a process that another supervisor left; none where it runs no more.

@@ -39,8 +39,14 @@ impl Memory {
         Some(Memory::since(group, Before { report, told: 0 }))
     }
 
-    /// Of a container that began under another supervisor.
-    pub(super) fn since(group: &Group, before: Before) -> Memory {
+    /// Of a container that began under another supervisor; what was killed since that looked is told.
+    pub(super) fn taken_over(group: &Group, before: Before) -> Memory {
+        let mut memory = Memory::since(group, before);
+        memory.look_at = Some(Instant::now());
+        memory
+    }
+
+    fn since(group: &Group, before: Before) -> Memory {
         // Without it kills are told when the container ends.
         let notice = group.memory_notice().unwrap_or_default();
         Memory {

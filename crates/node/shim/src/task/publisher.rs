@@ -1,5 +1,6 @@
 //! Events on their way to containerd, in their order, each until containerd has it.
 
+use super::upgrade::{Bytes, EventsState};
 use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -50,6 +51,26 @@ impl Publisher {
             not_before: None,
             pause: AGAIN,
         }
+    }
+
+    /// As data, for the program that this one becomes.
+    pub(super) fn save(&self) -> EventsState {
+        EventsState {
+            address: self.address.clone(),
+            waiting: self.waiting.iter().cloned().map(Bytes).collect(),
+        }
+    }
+
+    pub(super) fn restore(namespace: &str, state: EventsState) -> Publisher {
+        Publisher {
+            waiting: state.waiting.into_iter().map(|bytes| bytes.0).collect(),
+            ..Publisher::new(namespace, state.address)
+        }
+    }
+
+    /// Whether no event is being told: its answer would be lost, and it would be told again.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.link.as_ref().is_none_or(|link| link.client.in_flight() == 0)
     }
 
     /// Takes an event to be told.

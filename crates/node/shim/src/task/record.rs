@@ -4,7 +4,7 @@
 //! What the library knows of the container is in the library's own record, and how it ended in `exit.json` beside that.
 
 use super::container::Container;
-use super::memory::Before;
+pub(super) use super::memory::Before;
 use super::process::{Ended, Process, Stage};
 use super::stdio::Wanted;
 use serde::{Deserialize, Serialize};
@@ -52,13 +52,17 @@ pub(super) enum StageRecord {
     /// It is there. The first one may wait to be started: its gate tells.
     Living(Stamp),
     /// It has ended.
-    Ended {
-        pid: i32,
-        code: u8,
-        /// Nanoseconds since 1970.
-        at: u64,
-        told: bool,
-    },
+    Ended(EndRecord),
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct EndRecord {
+    pid: i32,
+    code: u8,
+    /// Nanoseconds since 1970.
+    at: u64,
+    told: bool,
 }
 
 impl ContainerRecord {
@@ -115,24 +119,24 @@ impl ContainerRecord {
 }
 
 impl ProcessRecord {
-    fn of(process: &Process) -> ProcessRecord {
+    pub(super) fn of(process: &Process) -> ProcessRecord {
         let stage = match &process.stage {
             Stage::Making { .. } => StageRecord::Making,
             Stage::Added(command) => StageRecord::Added(command.clone()),
             Stage::Foreign(work) => match work.life() {
                 Some(life) => StageRecord::Living(life.stamp.clone()),
                 None if work.makes() => StageRecord::Making,
-                None => StageRecord::of_end(&Ended::unknown()),
+                None => StageRecord::Ended(EndRecord::of(&Ended::unknown())),
             },
             // Whether it was executed then, nobody will know.
-            Stage::Entering { entering, .. } => StageRecord::of_end(&Ended {
+            Stage::Entering { entering, .. } => StageRecord::Ended(EndRecord::of(&Ended {
                 pid: entering.pid().as_raw_pid(),
                 ..Ended::unknown()
-            }),
+            })),
             Stage::Created(life) | Stage::Running(life) | Stage::Starting { process: life, .. } => {
                 StageRecord::Living(life.stamp.clone())
             }
-            Stage::Ended(ended) => StageRecord::of_end(ended),
+            Stage::Ended(ended) => StageRecord::Ended(EndRecord::of(ended)),
         };
         ProcessRecord {
             exec_id: process.exec_id.clone(),
@@ -142,10 +146,10 @@ impl ProcessRecord {
     }
 }
 
-impl StageRecord {
-    fn of_end(ended: &Ended) -> StageRecord {
+impl EndRecord {
+    fn of(ended: &Ended) -> EndRecord {
         let since = ended.at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        StageRecord::Ended {
+        EndRecord {
             pid: ended.pid,
             code: ended.code,
             at: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX),
@@ -154,13 +158,14 @@ impl StageRecord {
     }
 }
 
-/// An end, as a record has it.
-pub(super) fn ended(pid: i32, code: u8, at: u64, told: bool) -> Ended {
-    Ended {
-        pid,
-        code,
-        at: UNIX_EPOCH + Duration::from_nanos(at),
-        told,
+impl From<EndRecord> for Ended {
+    fn from(record: EndRecord) -> Ended {
+        Ended {
+            pid: record.pid,
+            code: record.code,
+            at: UNIX_EPOCH + Duration::from_nanos(record.at),
+            told: record.told,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use super::foreign::Strays;
 use super::publisher::Publisher;
 use super::record::ContainerRecord;
 use super::service::Service;
+use super::upgrade;
 use crate::entrance;
 use crate::pod::{Entry, PodDir};
 use crate::record::SupervisorRecord;
@@ -14,7 +15,6 @@ use rustix::fd::OwnedFd;
 use rustix::fs::Mode;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::time::Instant;
 use tare_error::{Context, Error, Kind, Report, Result};
 
@@ -24,7 +24,10 @@ const RUN: &str = "/run/tare";
 /// Is the supervisor, until nobody needs it. Its listening socket is standard input; standard output is closed once it
 /// serves, and gets the reason where it cannot.
 pub(super) fn serve(arguments: &Arguments) -> Result<()> {
-    let service = settle(arguments)?;
+    let service = match arguments.state {
+        Some(state) => return upgrade::resume(arguments, state)?.run(),
+        None => settle(arguments)?,
+    };
     entrance::close_stdout()?;
     service.run()
 }
@@ -40,26 +43,38 @@ fn settle(arguments: &Arguments) -> Result<Service> {
     rustix::process::setsid().op("leave the session of", "the starter")?;
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     rustix::process::chdir("/").op("change to", "/")?;
+    let oom_score = keep_from_the_oom_killer();
+    let mut service = service(arguments, listener, signals)?;
+    // As runc's shim has it: containers end before their engine does.
+    service.oom_score = oom_score.ok().map(|score| (score + 1).min(1000));
+    if host_mounts_arrive()?
+        && let Err(error) = leave_mount_namespace()
+    {
+        service.journal.note(Report::new(&error));
+    }
+    service.adopt();
+    Ok(service)
+}
+
+/// A supervisor that keeps nothing yet, in its folder and its group.
+pub(super) fn service(arguments: &Arguments, listener: OwnedFd, signals: Signals) -> Result<Service> {
     let name = name(&arguments.namespace, &arguments.id);
     let pod = pod(&name)?;
-    pod.write(Entry::Supervisor, &SupervisorRecord::own()?)?;
-    let mut journal = Journal::new(pod);
-    let mut odd = |done: Result<()>| {
-        if let Err(error) = done {
-            journal.note(Report::new(&error));
-        }
+    let address = socket_of(&listener)?;
+    let record = SupervisorRecord {
+        socket: Some(address.clone()),
+        ..SupervisorRecord::own()?
     };
-    let oom_score = keep_from_the_oom_killer();
-    if host_mounts_arrive()? {
-        odd(leave_mount_namespace());
-    }
+    pod.write(Entry::Supervisor, &record)?;
+    let records = pod.containers()?.into();
+    let mut journal = Journal::new(pod);
     let home = Home::enter(&name).unwrap_or_else(|error| {
-        odd(Err(error));
+        journal.note(Report::new(&error));
         Home::none()
     });
-    let records: Rc<Path> = journal.pod().containers()?.into();
-    let mut service = Service {
-        address: socket_of(&listener)?,
+    Ok(Service {
+        arguments: arguments.clone(),
+        address,
         containers_home: containers_home(&arguments.namespace),
         records,
         home,
@@ -71,15 +86,37 @@ fn settle(arguments: &Arguments) -> Result<Service> {
         containers: Vec::new(),
         leaving: Vec::new(),
         strays: Strays::default(),
+        upgrade: None,
         namespace: arguments.namespace.as_str().into(),
         next: 0,
-        // As runc's shim has it: containers end before their engine does.
-        oom_score: oom_score.ok().map(|score| (score + 1).min(1000)),
+        oom_score: None,
         alone_since: Instant::now(),
         leave_by: None,
+    })
+}
+
+/// The folders of supervisors: of a namespace and a group, or of all where none is named.
+pub(super) fn pods_of(arguments: &Arguments) -> Result<Vec<(String, PodDir)>> {
+    let pods = pods();
+    let entries = match std::fs::read_dir(&pods) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.op("list", pods.display())?,
     };
-    service.adopt();
-    Ok(service)
+    let wanted = |name: &str| match (arguments.namespace.as_str(), arguments.id.as_str()) {
+        ("", "") => true,
+        (namespace, "") => name.starts_with(&format!("{namespace}.")),
+        ("", group) => name.ends_with(&format!(".{group}")),
+        (namespace, group) => name == self::name(namespace, group),
+    };
+    let names = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| wanted(name)).collect();
+    names.sort();
+    let opened = names
+        .into_iter()
+        .filter_map(|name| PodDir::open(pods.join(&name)).ok().map(|pod| (name, pod)));
+    Ok(opened.collect())
 }
 
 /// The name of a group's supervisor, its folder's and its cgroup's.

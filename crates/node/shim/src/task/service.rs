@@ -1,5 +1,6 @@
 //! The loop: what containerd asks, what the containers do, and when to leave.
 
+use super::arguments::Arguments;
 use super::connection::{Asked, Connection};
 use super::container::{Container, LOOK_AGAIN, Progress};
 use super::foreign::Strays;
@@ -9,6 +10,7 @@ use super::publisher::Publisher;
 use super::record::ContainerRecord;
 use super::source::Source;
 use super::stdio::Leaving;
+use super::upgrade::Upgrade;
 use crate::clock::Earliest;
 use crate::entrance::{self, Visitor};
 use crate::poller::{Interest, Poller};
@@ -39,6 +41,8 @@ const KILLED: u8 = 128 + 9;
 /// A running supervisor.
 #[derive(Debug)]
 pub(super) struct Service {
+    /// What it was started with.
+    pub(super) arguments: Arguments,
     /// Where containerd reaches it.
     pub(super) address: PathBuf,
     /// Where the library keeps its containers.
@@ -56,6 +60,8 @@ pub(super) struct Service {
     pub(super) leaving: Vec<Leaving>,
     /// What foreign runtimes leave to us.
     pub(super) strays: Strays,
+    /// Another program, which it is about to become.
+    pub(super) upgrade: Option<Upgrade>,
     pub(super) namespace: Rc<str>,
     /// The next number of a connection or a process.
     pub(super) next: u32,
@@ -95,6 +101,8 @@ impl Service {
                 }
             }
             Source::Publisher => self.publisher.heard(),
+            // It is looked at in any case.
+            Source::Upgrade => {}
             Source::Connection(number) => self.serve(number),
             Source::Making(number, _) => self.advance(number),
             Source::Errand(number, _) => self.run_errand(number),
@@ -281,6 +289,7 @@ impl Service {
             .bury(now, |pid| pids.clone().any(|known| known == pid));
         self.flush(now);
         self.publisher.advance();
+        self.advance_upgrade(now);
         if !self.containers.is_empty() || !self.connections.is_empty() {
             self.alone_since = now;
         }
@@ -414,6 +423,7 @@ impl Service {
         earliest.add(self.publisher.deadline());
         earliest.add(self.strays.deadline());
         earliest.add(self.leave_by);
+        earliest.add(self.upgrade_deadline());
         if self.containers.is_empty() && self.connections.is_empty() {
             earliest.add(Some(self.alone_since + ALONE));
         }
@@ -436,6 +446,7 @@ impl Service {
             fd,
             flags,
         }));
+        into.extend(self.upgrade_interest());
         into.extend(self.connections.iter().map(|connection| Interest {
             source: Source::Connection(connection.number),
             fd: connection.as_fd(),

@@ -12,6 +12,8 @@ pub(super) enum Source {
     Signals,
     /// The connection to containerd's events.
     Publisher,
+    /// A program that proves itself.
+    Upgrade,
     /// A connection, by its number.
     Connection(u32),
     /// A process being made or started, by its number: the fd whose turn it is.
@@ -51,6 +53,7 @@ impl poller::Source for Source {
             Source::Stream(number, Part::Log(turn)) => {
                 return u64::from(turn) << (NUMBER + BITS) | u64::from(number) << BITS | 11;
             }
+            Source::Upgrade => (12, 0),
         };
         u64::from(number) << BITS | kind
     }
@@ -72,6 +75,7 @@ impl poller::Source for Source {
             7 => Source::Stream(number, Part::Terminal),
             8 => Source::Stream(number, Part::Input),
             9 => Source::Stream(number, Part::Output),
+            12 => Source::Upgrade,
             _ => return None,
         })
     }
@@ -100,7 +104,12 @@ mod tests {
                 assert_eq!(Source::of_data(source.data()), Some(source));
             }
         }
-        for source in [Source::Listener, Source::Signals, Source::Publisher] {
+        for source in [
+            Source::Listener,
+            Source::Signals,
+            Source::Publisher,
+            Source::Upgrade,
+        ] {
             assert_eq!(Source::of_data(source.data()), Some(source));
         }
         assert_eq!(Source::of_data(u64::MAX), None);

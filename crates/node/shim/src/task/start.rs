@@ -21,7 +21,7 @@ const SOCKETS: &str = "/run/containerd/s";
 /// The annotations that put containers into one group, the first that is there.
 const GROUPS: [&str; 2] = ["io.containerd.runc.v2.group", "io.kubernetes.cri.sandbox-id"];
 /// What people see in lists of processes.
-const PROGRAM: &str = "containerd-shim-tare-v2";
+pub(super) const PROGRAM: &str = "containerd-shim-tare-v2";
 /// The largest configuration that is read.
 const LARGEST: usize = 16 << 20;
 /// The most that standard input may bring.
@@ -156,10 +156,7 @@ fn spawn(arguments: &Arguments, group: &str, path: &Path, listener: OwnedFd) -> 
     let (ours, its) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).op("make", "a pipe")?;
     let mut child = Command::new("/proc/self/exe")
         .arg0(PROGRAM)
-        .args(["-namespace", &arguments.namespace, "-id", group])
-        .args(["-address", &arguments.address])
-        .arg("-socket")
-        .arg(path)
+        .args(arguments.of_supervisor(group, path))
         .stdin(Stdio::from(listener))
         .stdout(Stdio::from(its))
         .stderr(Stdio::null())

@@ -8,6 +8,7 @@
 mod keeping;
 mod logger;
 mod relay;
+mod state;
 
 pub(super) use keeping::{Leaving, Writing};
 use logger::Logger;
@@ -18,6 +19,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
+pub(super) use state::{LeavingState, StreamsState};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tare_error::{Context, Error, Kind, Result};

@@ -35,6 +35,11 @@ impl Strays {
         Ok(())
     }
 
+    /// Whether they come to us.
+    pub(in crate::task) fn come(&self) -> bool {
+        self.come
+    }
+
     /// Whether a signal says that some child has ended.
     pub(in crate::task) fn heard(&mut self, signal: i32) -> bool {
         let is_child = signal == Signal::CHILD.as_raw();

@@ -1,14 +1,18 @@
 //! A logging program (`binary://`), which reads what a process writes: its standard output as fd 3, standard error as 4, and
 //! 5 is closed by it when it is ready.
 
+use super::state::{ChildState, LoggerState};
+use crate::task::handing::{Handed, Handing};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tare_error::{Context, Error, Kind, Result};
 use tare_logs::decoded;
+use tare_process::Child;
 
 /// How a program's address begins.
 pub(super) const SCHEME: &str = "binary://";
@@ -51,12 +55,29 @@ impl Logger {
             .stderr(Stdio::null());
         tare_process::pass_on(&mut command, vec![out, err, tell]).op("hand pipes to", address)?;
         let child = command.spawn().op("start the logging program", address)?;
+        let child = watched(Pid::from_child(&child)).op("watch the logging program", address)?;
         let logger = Logger {
             child,
             ready: Some(ready),
             until: None,
         };
         Ok((logger, its_stdout, its_stderr))
+    }
+
+    /// As data, for the program that this one becomes.
+    pub(super) fn save<'a>(&'a self, handing: &mut Handing<'a>) -> LoggerState {
+        LoggerState {
+            child: ChildState::of(&self.child, handing),
+            ready: self.ready.as_ref().map(|fd| handing.hand(fd.as_fd())),
+        }
+    }
+
+    pub(super) fn restore(state: LoggerState) -> Result<Logger> {
+        Ok(Logger {
+            child: state.child.take()?,
+            ready: state.ready.map(Handed::take).transpose()?,
+            until: None,
+        })
     }
 
     /// Whether it has said that it is ready, by closing its end of a pipe.
@@ -74,13 +95,19 @@ impl Logger {
         let until = *self.until.get_or_insert(now + PATIENCE);
         match self.child.try_wait() {
             Ok(None) if until <= now => {
-                let _ = self.child.kill();
-                self.child.wait().is_ok()
+                self.child.kill_and_reap();
+                true
             }
             Ok(None) => false,
             Ok(Some(_)) | Err(_) => true,
         }
     }
+}
+
+/// A child that was started just now.
+fn watched(pid: Pid) -> rustix::io::Result<Child> {
+    let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+    Ok(Child { pid, pidfd })
 }
 
 /// The program and its arguments: names and values of the query, in their order.

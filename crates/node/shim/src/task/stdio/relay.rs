@@ -1,6 +1,8 @@
 //! What goes over a terminal, both ways: one read's worth at a time, kept until it is written.
 
 use super::Part;
+use super::state::RelayState;
+use crate::task::handing::{Handed, Handing};
 use crate::terminal;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -48,6 +50,29 @@ impl Relay {
             output,
             to_client: Waiting::default(),
             to_container: Waiting::default(),
+        })
+    }
+
+    /// As data, for the program that this one becomes.
+    pub(super) fn save<'a>(&'a self, handing: &mut Handing<'a>) -> RelayState {
+        RelayState {
+            master: handing.hand(self.master.as_fd()),
+            slave: handing.hand(self.slave.as_fd()),
+            input: self.input.as_ref().map(|fd| handing.hand(fd.as_fd())),
+            output: self.output.as_ref().map(|fd| handing.hand(fd.as_fd())),
+            to_client: self.to_client.left().to_vec(),
+            to_container: self.to_container.left().to_vec(),
+        }
+    }
+
+    pub(super) fn restore(state: RelayState) -> Result<Relay> {
+        Ok(Relay {
+            master: state.master.take()?,
+            slave: state.slave.take()?,
+            input: state.input.map(Handed::take).transpose()?,
+            output: state.output.map(Handed::take).transpose()?,
+            to_client: Waiting::of(state.to_client),
+            to_container: Waiting::of(state.to_container),
         })
     }
 
@@ -134,6 +159,15 @@ impl Relay {
 }
 
 impl Waiting {
+    fn of(bytes: Vec<u8>) -> Waiting {
+        Waiting { bytes, written: 0 }
+    }
+
+    /// What is still to be written.
+    fn left(&self) -> &[u8] {
+        self.bytes.get(self.written..).unwrap_or_default()
+    }
+
     fn is_empty(&self) -> bool {
         self.written == self.bytes.len()
     }
@@ -156,8 +190,7 @@ impl Waiting {
 
     /// Writes once.
     fn write(&mut self, to: &OwnedFd) -> Result<Moved> {
-        let rest = self.bytes.get(self.written..).unwrap_or_default();
-        match rustix::io::write(to, rest) {
+        match rustix::io::write(to, self.left()) {
             Ok(n) => {
                 self.written += n;
                 if self.is_empty() {
