@@ -105,6 +105,17 @@ fn hooks_at_the_start_are_confined_as_the_program_is() {
         );
         let ran = bundle.run();
         assert_eq!(ran.stdout, "before\nat\n", "{ran}");
+        // What one prints is not the program's, though it may not open what takes everything.
+        let mut document = reader();
+        document["paths"].as_array_mut().unwrap().pop();
+        confine(&mut bundle, &document);
+        bundle.set("/hooks", json!({"startContainer": hook("echo of the hook")}));
+        let ran = bundle.run();
+        assert_eq!(
+            (ran.code(), ran.stdout.as_str()),
+            (Some(0), "before\nat\n"),
+            "{ran}"
+        );
         bundle.assert_nothing_left();
     });
 }

@@ -5,7 +5,7 @@ use crate::report::{Detail, Failure};
 use crate::step::HookProgram;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::{CWD, Mode, OFlags, SeekFrom};
+use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 use rustix::process::{Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_send_signal, waitid};
 use std::convert::Infallible;
@@ -69,7 +69,9 @@ impl Child<'_> {
             rustix::process::fchdir(root)?;
         }
         rustix::stdio::dup2_stdin(state)?;
-        let null = rustix::fs::openat(CWD, c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+        // Where there is none, or Landlock forbids it, what a hook prints is kept by nobody.
+        let null = rustix::fs::openat(CWD, c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+            .or_else(|_| rustix::fs::memfd_create(c"null", MemfdFlags::CLOEXEC));
         let null = null.as_ref().ok().map(AsFd::as_fd);
         if let Some(to) = stdout.or(null) {
             rustix::stdio::dup2_stdout(to)?;
