@@ -10,6 +10,7 @@ mod messages;
 mod serve;
 mod server;
 mod shim;
+mod stall;
 mod successor;
 mod upgrade;
 

@@ -29,6 +29,8 @@ pub enum Need {
     Landlock,
     /// A /dev/kvm that opens.
     Kvm,
+    /// A /dev/fuse that opens.
+    Fuse,
     /// The `criu` program.
     Criu,
     /// A systemd to boot in namespaces, and a cgroup2 tree to boot it in: for [`crate::test_under_systemd`].
@@ -88,12 +90,8 @@ impl Need {
                 .then(|| "the kernel has no overlay filesystem loaded".to_owned()),
             Need::Nft => no_program("nft"),
             Need::Landlock => landlock(6),
-            Need::Kvm => std::fs::File::options()
-                .read(true)
-                .write(true)
-                .open("/dev/kvm")
-                .err()
-                .map(|e| format!("/dev/kvm: {e}")),
+            Need::Kvm => no_device("/dev/kvm"),
+            Need::Fuse => no_device("/dev/fuse"),
             Need::Criu => no_program("criu"),
             Need::Systemd => first([Need::Root, Need::Cgroup2, Need::Overlay].map(Need::missing))
                 .or_else(|| Fixture::named(bed::FIXTURE).missing()),
@@ -123,6 +121,11 @@ fn lines(path: &str) -> impl Iterator<Item = String> {
 
 fn no_file(path: &str) -> Option<String> {
     (!Path::new(path).exists()).then(|| format!("there is no {path}"))
+}
+
+fn no_device(path: &str) -> Option<String> {
+    let opened = std::fs::File::options().read(true).write(true).open(path);
+    opened.err().map(|e| format!("{path}: {e}"))
 }
 
 fn no_program(name: &str) -> Option<String> {

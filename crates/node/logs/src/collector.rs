@@ -6,7 +6,7 @@
 use crate::folder::{Folder, Stream, note};
 use crate::intake::{Spool, Taken};
 use crate::progress::Progress;
-use crate::writer::{self, Feed, Outcome, Source, Start, Writer};
+use crate::writer::{self, Feed, Job, Outcome, Source, Start, Writer};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::OFlags;
@@ -383,15 +383,20 @@ impl Collector {
             wait,
             ready: self.ready.take(),
         };
-        let (target, owner, notes) = (&self.start.target, &self.start.owner, &self.notes);
+        let job = Job {
+            target: &self.start.target,
+            owner: &self.start.owner,
+            notes: &self.notes,
+            folder: &self.folder,
+        };
         let child = spawn_worker(pen, Pen::fds, |pen| {
             match crate::folder::lock(&pen.lock) {
                 // The one of a collector that was killed still writes.
                 Ok(false) | Err(_) => return Outcome::Busy.code(),
                 Ok(true) => {}
             }
-            let writer = Writer::new(target, owner, notes, pen.feeds, &pen.progress, Some(&pen.wait));
-            writer::code(writer.and_then(|writer| writer.run(pen.ready)), notes)
+            let writer = Writer::new(job, pen.feeds, &pen.progress, Some(&pen.wait));
+            writer::code(writer.and_then(|writer| writer.run(pen.ready)), job.notes)
         });
         let child = child.op("start", "a log's writer")?;
         Ok(Writes { child, wake })

@@ -1,10 +1,11 @@
 //! A log's file: appended to, and found again where others have moved it.
 
 use crate::address::Cap;
+use crate::folder::Folder;
 use crate::progress::Place;
 use crate::rotation::{self, Compressor};
 use rustix::fd::OwnedFd;
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -24,11 +25,12 @@ pub(crate) struct LogFile {
     is_regular: bool,
     looked: Instant,
     compressor: Option<Compressor>,
+    folder: Folder,
 }
 
 impl LogFile {
     /// Opens it; it and its folders are made where they are missing.
-    pub(crate) fn open(path: &Path, cap: Cap) -> Result<LogFile> {
+    pub(crate) fn open(path: &Path, cap: Cap, of: &Folder) -> Result<LogFile> {
         let folder = path.parent().unwrap_or(Path::new("/"));
         std::fs::create_dir_all(folder).op("make folder", folder.display())?;
         let file = opened(path).op("open", path.display())?;
@@ -41,6 +43,7 @@ impl LogFile {
             is_regular: FileType::from_raw_mode(found.st_mode) == FileType::RegularFile,
             looked: Instant::now(),
             compressor: None,
+            folder: of.clone(),
         })
     }
 
@@ -82,11 +85,13 @@ impl LogFile {
         Ok(())
     }
 
-    /// Puts it aside as the first of the older ones, and begins a new one. Waits until the one before is compressed, so that
-    /// at most one is.
+    /// Puts it aside as the first of the older ones, and begins a new one. Waits until the one before is compressed, be it by a
+    /// child of a writer that was killed: it knows its file by its name.
     pub(crate) fn rotate(&mut self) -> Result<(), Errno> {
-        if let Some(compressor) = self.compressor.take() {
-            compressor.wait();
+        self.finish();
+        let lock = self.folder.file("compressor").ok();
+        if let Some(lock) = &lock {
+            rustix::fs::flock(lock, FlockOperation::LockExclusive)?;
         }
         if self.cap.files <= 1 {
             rustix::fs::ftruncate(&self.file, 0)?;
@@ -96,7 +101,7 @@ impl LogFile {
         rotation::shift(&self.path, self.cap.files)?;
         self.reopen()?;
         if self.cap.compress {
-            self.compressor = Compressor::start(&rotation::older(&self.path, 1, false));
+            self.compressor = Compressor::start(&rotation::older(&self.path, 1, false), lock);
         }
         Ok(())
     }

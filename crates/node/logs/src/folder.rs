@@ -7,6 +7,7 @@
 //!   writer                    locked by the living writer (fcntl(2)): F_GETLK says who that is
 //!   progress                  what of the spools is written (progress.rs)
 //!   stdout.spool stderr.spool what was taken; as long as all that ever was, with a hole where it is written
+//!   compressor                locked (flock(2)) by whoever renames or compresses older files
 //!   disk stdout.marks …       of a non-blocking log: the lock of whoever writes, and where something is missing
 //! ```
 

@@ -42,6 +42,8 @@ pub struct Log {
     target: Target,
     outlets: Vec<Outlet>,
     writer: Option<Living>,
+    /// How many writers there were.
+    writers: u32,
     ready: Option<(OwnedFd, Instant)>,
     not_before: Option<Instant>,
     ended: bool,
@@ -115,7 +117,7 @@ impl Log {
         let record = folder.record()?;
         let target = Target::parse(&record.address)?;
         let mut log = Log::held(folder, record, target)?;
-        log.writer = log.other()?;
+        log.find_other()?;
         Ok(log)
     }
 
@@ -159,6 +161,7 @@ impl Log {
             target,
             outlets,
             writer: None,
+            writers: 0,
             ready: None,
             not_before: None,
             ended: false,
@@ -172,27 +175,26 @@ impl Log {
     }
 
     /// The FIFOs, each with whether it is waited for until there is something to read; and the writer that lives, for whose end
-    /// it is waited.
+    /// it is waited, with a number that no other has.
     pub fn awaited(
         &self,
     ) -> (
         impl Iterator<Item = (Stream, BorrowedFd<'_>, bool)>,
-        Option<BorrowedFd<'_>>,
+        Option<(u32, BorrowedFd<'_>)>,
     ) {
         let rests = self.writer.is_none() && !self.ended && self.not_before.is_none();
         let outlets = self.outlets.iter();
         let fifos = outlets.map(move |outlet| (outlet.stream, outlet.fifo.as_fd(), rests && !outlet.closed));
         let writer = self.writer.as_ref().map(|living| match living {
-            Living::Ours(child) => child.pidfd.as_fd(),
-            Living::Other(pidfd) => pidfd.as_fd(),
+            Living::Ours(child) => (self.writers, child.pidfd.as_fd()),
+            Living::Other(pidfd) => (self.writers, pidfd.as_fd()),
         });
         (fifos, writer)
     }
 
     /// When it wants to be looked at, whatever happens.
     pub fn deadline(&self) -> Option<Instant> {
-        let opening = self.ready.as_ref().map(|(_, until)| *until);
-        [self.not_before, self.until, opening].into_iter().flatten().min()
+        self.not_before
     }
 
     /// Whether the log could be opened: known when the first writer has said so, and taken for granted after a while.
@@ -263,7 +265,7 @@ impl Log {
         if outcome == Some(Outcome::Ended.code()) {
             self.ended = true;
         } else if outcome == Some(Outcome::Busy.code()) {
-            self.writer = self.other()?;
+            self.find_other()?;
         }
         if outcome == Some(Outcome::Failed.code())
             || outcome == Some(Outcome::Busy.code()) && self.writer.is_none()
@@ -291,7 +293,15 @@ impl Log {
             ready,
         };
         let child = spawn_worker(start, Start::fds, Start::run).op("start", "a log's writer")?;
+        self.writers += 1;
         self.writer = Some(Living::Ours(child));
+        Ok(())
+    }
+
+    /// Looks for the writer of a supervisor that is gone.
+    fn find_other(&mut self) -> Result<()> {
+        self.writers += 1;
+        self.writer = self.other()?;
         Ok(())
     }
 

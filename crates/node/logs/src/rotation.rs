@@ -2,6 +2,7 @@
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{BufReader, Read, Write};
@@ -58,14 +59,17 @@ fn gone(done: Result<(), Errno>) -> Result<(), Errno> {
 pub(crate) struct Compressor(Child);
 
 impl Compressor {
-    /// Starts it; none where there is no process to be had: the file stays as it is, which is read as well.
-    pub(crate) fn start(path: &Path) -> Option<Compressor> {
-        let body = |()| {
+    /// Starts it, and leaves it the lock that nobody renames the file under it; none where there is no process to be had: the
+    /// file stays as it is, which is read as well.
+    pub(crate) fn start(path: &Path, lock: Option<OwnedFd>) -> Option<Compressor> {
+        let body = |_lock: Option<OwnedFd>| {
             let _ = rustix::thread::set_name(NAME);
             let _ = rustix::process::nice(10);
             i32::from(compress(path).is_err())
         };
-        spawn_worker((), |()| Vec::new(), body).ok().map(Compressor)
+        spawn_worker(lock, |lock| lock.iter().map(AsFd::as_fd).collect(), body)
+            .ok()
+            .map(Compressor)
     }
 
     pub(crate) fn wait(self) {

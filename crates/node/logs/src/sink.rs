@@ -3,7 +3,7 @@
 use crate::address::{Destination, Target};
 use crate::compose::MOST;
 use crate::file::LogFile;
-use crate::folder::{Owner, Stream};
+use crate::folder::{Folder, Owner, Stream};
 use crate::format::Format;
 use crate::journal::Journal;
 use crate::piece::Piece;
@@ -41,8 +41,8 @@ impl Form<'_> {
 
 impl Sink {
     /// Opens it.
-    pub(crate) fn open(target: &Target, owner: &Owner) -> Result<Sink> {
-        let file = |path, format| Ok(Sink::File(LogFile::open(path, target.cap)?, format));
+    pub(crate) fn open(target: &Target, owner: &Owner, folder: &Folder) -> Result<Sink> {
+        let file = |path, format| Ok(Sink::File(LogFile::open(path, target.cap, folder)?, format));
         match &target.destination {
             Destination::JsonFile(path) => file(path, Format::Json),
             Destination::Cri(path) => file(path, Format::Cri),

@@ -98,15 +98,13 @@ impl Start {
     fn write(self) -> Result<Outcome> {
         let feed = |(fifo, spool)| Feed::new(spool, Source::Fifo(fifo));
         let feeds = self.streams.into_iter().map(feed).collect();
-        Writer::new(
-            &self.target,
-            &self.owner,
-            &self.notes,
-            feeds,
-            &self.progress,
-            None,
-        )?
-        .run(self.ready)
+        let job = Job {
+            target: &self.target,
+            owner: &self.owner,
+            notes: &self.notes,
+            folder: &self.folder,
+        };
+        Writer::new(job, feeds, &self.progress, None)?.run(self.ready)
     }
 }
 
@@ -154,12 +152,19 @@ impl Feed {
     }
 }
 
+/// What is to be written, and where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Job<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) owner: &'a Owner,
+    pub(crate) notes: &'a Path,
+    pub(crate) folder: &'a Folder,
+}
+
 /// A writer.
 #[derive(Debug)]
 pub(crate) struct Writer<'a> {
-    target: &'a Target,
-    owner: &'a Owner,
-    notes: &'a Path,
+    job: Job<'a>,
     feeds: Vec<Feed>,
     progress: Progress,
     progress_file: &'a OwnedFd,
@@ -197,17 +202,13 @@ impl Trouble {
 
 impl<'a> Writer<'a> {
     pub(crate) fn new(
-        target: &'a Target,
-        owner: &'a Owner,
-        notes: &'a Path,
+        job: Job<'a>,
         feeds: Vec<Feed>,
         progress_file: &'a OwnedFd,
         wake: Option<&'a OwnedFd>,
     ) -> Result<Writer<'a>> {
         Ok(Writer {
-            target,
-            owner,
-            notes,
+            job,
             feeds,
             progress: Progress::load(progress_file).op("read", "the log's progress")?,
             progress_file,
@@ -253,9 +254,9 @@ impl<'a> Writer<'a> {
     /// Opens the log: the first writer says what is wrong, a later one tries until it can.
     fn open(&mut self, ready: Option<OwnedFd>) -> Option<Sink> {
         loop {
-            match Sink::open(self.target, self.owner) {
+            match Sink::open(self.job.target, self.job.owner, self.job.folder) {
                 Ok(sink) => {
-                    self.trouble.over(self.notes);
+                    self.trouble.over(self.job.notes);
                     // Nothing was said: it is open.
                     drop(ready);
                     return Some(sink);
@@ -267,7 +268,7 @@ impl<'a> Writer<'a> {
                         let _ = rustix::io::write(ready, &said);
                         return None;
                     }
-                    None => self.trouble.wait(&error, self.notes),
+                    None => self.trouble.wait(&error, self.job.notes),
                 },
             }
         }
@@ -339,7 +340,7 @@ impl<'a> Writer<'a> {
             }
             Err(e) => {
                 let error = Error::os("take the log of", feed.spool.stream.name(), e);
-                self.trouble.wait(&error, self.notes);
+                self.trouble.wait(&error, self.job.notes);
                 Ok(true)
             }
         }
@@ -495,27 +496,26 @@ impl<'a> Writer<'a> {
         while sink.is_full_for(bytes.len()) {
             self.settle()?;
             match sink.rotate() {
-                Ok(()) => self.trouble.over(self.notes),
+                Ok(()) => self.trouble.over(self.job.notes),
                 Err(e) => self
                     .trouble
-                    .wait(&Error::os("rotate", self.name(), e), self.notes),
+                    .wait(&Error::os("rotate", self.name(), e), self.job.notes),
             }
         }
         intent.place = sink.place();
         self.progress.intent = Some(intent);
         self.save()?;
+        // What is written on record; no more, as this write may have to be made again.
+        let done = self.done(intent.stream);
+        let mut feeds = self.feeds.iter_mut();
+        if let Some(feed) = feeds.find(|feed| feed.spool.stream == intent.stream) {
+            feed.spool.forget(done, false);
+        }
         self.put(sink, bytes);
         self.finish(intent);
         if self.wake.is_some() {
             // The collector sees by it that there is room again.
             self.settle()?;
-        }
-        if let Some(feed) = self
-            .feeds
-            .iter_mut()
-            .find(|feed| feed.spool.stream == intent.stream)
-        {
-            feed.spool.forget(intent.to, false);
         }
         Ok(())
     }
@@ -526,11 +526,12 @@ impl<'a> Writer<'a> {
             match sink.write(bytes) {
                 Ok(written) => {
                     bytes = bytes.get(written..).unwrap_or_default();
-                    self.trouble.over(self.notes);
+                    self.trouble.over(self.job.notes);
                 }
                 Err(Errno::INTR) => {}
                 Err(e) => {
-                    self.trouble.wait(&Error::os("write", self.name(), e), self.notes);
+                    self.trouble
+                        .wait(&Error::os("write", self.name(), e), self.job.notes);
                     // Its file may be another by now. What is written of a record is in the old one then, and the rest in this.
                     let _ = sink.look(true);
                 }
@@ -563,7 +564,7 @@ impl<'a> Writer<'a> {
                 Ok(()) => return Ok(()),
                 Err(e @ Errno::NOSPC) => self
                     .trouble
-                    .wait(&Error::os("write", "the log's progress", e), self.notes),
+                    .wait(&Error::os("write", "the log's progress", e), self.job.notes),
                 Err(e) => return Err(e).op("write", "the log's progress"),
             }
         }
@@ -572,12 +573,12 @@ impl<'a> Writer<'a> {
     fn look(&mut self, sink: &mut Sink) {
         while let Err(e) = sink.look(false) {
             self.trouble
-                .wait(&Error::os("look at", self.name(), e), self.notes);
+                .wait(&Error::os("look at", self.name(), e), self.job.notes);
         }
     }
 
     fn name(&self) -> String {
-        let file = self.target.file();
+        let file = self.job.target.file();
         file.map_or_else(|| "the journal".to_owned(), |path| path.display().to_string())
     }
 

@@ -13,8 +13,10 @@ use tare_logs::{Folder, Log, Stream, Target};
 
 /// What it is called in a container's folder that is kept of its first process.
 const FIRST: &str = "first";
-/// As many turns as a log has descriptors: two FIFOs and a writer.
+/// As many turns as a log has descriptors at once: two FIFOs and a writer. Each writer has a turn of its own above these, since
+/// the next one may be there before the loop has seen that the one before is gone.
 const TURNS: u32 = 3;
+const WRITERS: u32 = 8;
 
 /// Who still writes down what a process has said that is deleted.
 #[derive(Debug)]
@@ -154,7 +156,8 @@ impl Streams {
             let fifos = fifos
                 .zip(first..)
                 .map(move |((_, fd, now), turn)| (Part::Log(turn), fd, when(now)));
-            let writer = writer.map(|fd| (Part::Log(first + TURNS - 1), fd, EventFlags::IN));
+            let turn = |number: u32| first + TURNS - 1 + number % (1 << 24) * WRITERS;
+            let writer = writer.map(|(number, fd)| (Part::Log(turn(number)), fd, EventFlags::IN));
             fifos.chain(writer)
         })
     }
