@@ -203,7 +203,7 @@ fn the_places_are_those_of_the_source() {
     for file in std::fs::read_dir(source).expect("the source").flatten() {
         let text = std::fs::read_to_string(file.path()).unwrap_or_default();
         let places = text
-            .split("failpoint::pass(\"")
+            .split("tare_failpoint::pass(\"")
             .skip(1)
             .filter_map(|rest| rest.split('"').next());
         found.extend(places.map(str::to_owned));

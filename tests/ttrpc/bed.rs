@@ -170,12 +170,16 @@ impl Bed {
 
     /// Makes a bundle, runs `start`, and says what it answered.
     pub(crate) fn start(&mut self, id: &str, script: &str, tty: &str) -> BootstrapAnswer {
+        self.bundle(id, script, tty);
+        serde_json::from_str(&self.verb(id, "start")).expect("an answer in JSON")
+    }
+
+    pub(crate) fn bundle(&mut self, id: &str, script: &str, tty: &str) {
         self.run(BUNDLE, id, &[("SCRIPT", script), ("TTY", tty)]);
         // The shim's own log is held open as containerd holds it.
         let log = self.root.join("run/b").join(id).join("log");
         let log = File::options().read(true).write(true).open(log);
         self.logs.push(log.expect("open the log"));
-        serde_json::from_str(&self.verb(id, "start")).expect("an answer in JSON")
     }
 
     pub(crate) fn connect(&self, answer: &BootstrapAnswer) -> Line {

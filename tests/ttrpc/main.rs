@@ -3,6 +3,7 @@
 
 mod bed;
 mod client;
+mod faults;
 mod logs;
 #[path = "../drivers/machine.rs"]
 mod machine;

@@ -58,7 +58,7 @@ fn for_containerd(arguments: impl Iterator<Item = OsString>) -> Result<()> {
     let arguments = Arguments::parse(arguments)?;
     let done = match arguments.action {
         Action::Serve => {
-            let served = seal().and_then(|()| task::run(&arguments));
+            let served = seal().and_then(|()| armed()).and_then(|()| task::run(&arguments));
             // Whoever started it reads there why it could not come to itself; later nobody does.
             served.inspect_err(|error| {
                 let _ = writeln!(std::io::stdout(), "{}", Report::new(error).with_hint());
@@ -69,6 +69,12 @@ fn for_containerd(arguments: impl Iterator<Item = OsString>) -> Result<()> {
     std::io::stdout()
         .write_all(&done?)
         .op("write to", "standard output")
+}
+
+/// Arms what a test wants to happen.
+#[expect(clippy::disallowed_methods, reason = "a test says it in the environment")]
+fn armed() -> Result<()> {
+    std::env::var(tare_failpoint::VARIABLE).map_or(Ok(()), |text| tare_failpoint::arm(&text))
 }
 
 /// Seals this process, by which every descriptor but the standard ones is closed, and supervises.

@@ -139,8 +139,8 @@ impl Session {
     /// # Errors
     /// As [`Session::engine`].
     pub(crate) fn engine_as_it_is(&self) -> Result<Engine> {
-        if let Some(text) = self.environment.text("TARE_FAILPOINT") {
-            tare_engine::failpoint::arm(&text)?;
+        if let Some(text) = self.environment.text(tare_failpoint::VARIABLE) {
+            tare_failpoint::arm(&text)?;
         }
         let roots = self.roots()?;
         let mut config = match &self.config {

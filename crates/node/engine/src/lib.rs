@@ -14,7 +14,6 @@
 pub mod config;
 pub mod container;
 mod engine;
-pub mod failpoint;
 pub mod image;
 mod leftovers;
 pub mod records;

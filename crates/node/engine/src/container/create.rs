@@ -6,7 +6,6 @@ use super::look::{self, ImageView};
 use super::place::{Pod, make_folder};
 use super::request::RunRequest;
 use crate::Engine;
-use crate::failpoint;
 use crate::image::Image;
 use crate::records::containers::{self, ContainerRecord};
 use std::path::{Path, PathBuf};
@@ -148,11 +147,11 @@ impl Container<'_> {
         programs: &Programs,
     ) -> Result<()> {
         let (engine, id) = (self.engine, self.id.as_str());
-        failpoint::pass("create-pod")?;
+        tare_failpoint::pass("create-pod")?;
         self.record(request, image, draft)?;
-        failpoint::pass("create-recorded")?;
+        tare_failpoint::pass("create-recorded")?;
         engine.snapshots().prepare(id, &image.layers)?;
-        failpoint::pass("create-snapshot")?;
+        tare_failpoint::pass("create-snapshot")?;
         let folder = engine.container_folder(id);
         make_folder(&engine.container_folders())?;
         make_folder(&folder)?;
@@ -163,7 +162,7 @@ impl Container<'_> {
         let text = serde_json::to_vec(&spec)
             .map_err(|e| Error::new(Kind::Internal, "write", folder.display()).from_source(e))?;
         write(&folder, "config.json", 0o600, &text)?;
-        failpoint::pass("create-bundle")?;
+        tare_failpoint::pass("create-bundle")?;
         let mut reap = programs.reaper.clone();
         reap.push(id.to_owned());
         self.call = Some(Box::new(CreateRequest {

@@ -2,7 +2,6 @@
 
 use super::place::Pod;
 use crate::Engine;
-use crate::failpoint;
 use crate::records::containers::{self, EndRecord};
 use tare_error::{Error, Kind, Result};
 use tare_shim::Exit;
@@ -24,7 +23,7 @@ impl Engine {
     /// Ends what is left of a container nobody looks after, settles its records and files, removes its pod folder.
     pub(super) fn clear_away(&self, pod: Pod, id: &str) -> Result<Option<Exit>> {
         let ended = pod.dir.end_orphan()?;
-        failpoint::pass("reap-ended")?;
+        tare_failpoint::pass("reap-ended")?;
         let record = self
             .records()
             .read("read container", |tx| containers::get(tx, id))?;
@@ -33,7 +32,7 @@ impl Engine {
             (Some(_), None) | (None, _) => self.remove_everything(id)?,
             (Some(record), Some(exit)) => self.settle(id, record.remove, exit)?,
         }
-        failpoint::pass("reap-settled")?;
+        tare_failpoint::pass("reap-settled")?;
         pod.remove()?;
         Ok(ended)
     }
@@ -51,12 +50,12 @@ impl Engine {
     /// Removes snapshot, folder and record, in this order: while the record is there, the rest can be found.
     pub(super) fn remove_everything(&self, id: &str) -> Result<()> {
         self.snapshots().remove(id)?;
-        failpoint::pass("remove-snapshot")?;
+        tare_failpoint::pass("remove-snapshot")?;
         tare_store::remove_tree(&self.container_folder(id))?;
-        failpoint::pass("remove-folder")?;
+        tare_failpoint::pass("remove-folder")?;
         self.records()
             .write("remove container", |tx| containers::remove(tx, id))?;
-        failpoint::pass("remove-recorded")
+        tare_failpoint::pass("remove-recorded")
     }
 
     /// Removes a container that does not run, by its name, id or the beginning of its id; says which.

@@ -1,7 +1,6 @@
 //! The foreground: process started, streams joined, end told, everything cleared away.
 
 use super::create::Container;
-use crate::failpoint;
 use std::path::Path;
 use tare_error::{Error, Kind, Result};
 use tare_shim::{Attach, Connection, Exit, Launch, launch};
@@ -25,12 +24,12 @@ impl Container<'_> {
             program: &self.supervisor,
             pod: &pod.dir,
         })?);
-        failpoint::pass("start-launched")?;
+        tare_failpoint::pass("start-launched")?;
         let process = call.spec.process.as_ref();
         let first = process.and_then(|p| p.args.first().cloned()).unwrap_or_default();
         connection.create(*call).map_err(|e| about_options(e, &first))?;
         self.running = true;
-        failpoint::pass("start-created")
+        tare_failpoint::pass("start-created")
     }
 
     /// Joins the streams until the container has ended and every byte it wrote is written.
@@ -49,14 +48,14 @@ impl Container<'_> {
     /// # Errors
     /// The file system's and the database's; what could not be removed is removed by the next command.
     pub fn finish(mut self, exit: &Exit) -> Result<()> {
-        failpoint::pass("finish-ended")?;
+        tare_failpoint::pass("finish-ended")?;
         let id = self.id.as_str();
         self.engine.settle(id, self.remove, exit)?;
-        failpoint::pass("finish-settled")?;
+        tare_failpoint::pass("finish-settled")?;
         if let Some(connection) = self.connection.take() {
             connection.finish()?;
         }
-        failpoint::pass("finish-left")?;
+        tare_failpoint::pass("finish-left")?;
         match self.pod.take() {
             Some(pod) => pod.remove(),
             None => Ok(()),

@@ -21,20 +21,23 @@ use tare_lifecycle::{Condition, ContainerId};
 const UNSEEN: &str = "its supervisor died before it, and nobody saw its end";
 
 impl Service {
-    /// Takes over every container that is on record; what cannot be is noted, and stays on record.
+    /// Takes over every container that is on record; what cannot be is noted, and tried again when somebody comes.
     pub(super) fn adopt(&mut self) {
-        let records = match ContainerRecord::read_all(&self.records) {
-            Ok(records) => records,
-            Err(error) => return self.journal.note(Report::new(&error)),
-        };
+        let records = ContainerRecord::read_all(&self.records).unwrap_or_else(|error| vec![Err(error)]);
+        self.adopted = true;
         for record in records {
             if let Err(error) = record.and_then(|record| self.adopt_container(record)) {
+                self.adopted = false;
                 self.journal.note(Report::new(&error));
             }
         }
     }
 
     fn adopt_container(&mut self, record: ContainerRecord) -> Result<()> {
+        if self.containers.iter().any(|known| known.id == record.id) {
+            return Ok(());
+        }
+        tare_failpoint::pass("adopt-intended")?;
         let Some(kept) = self.kept(&record.id)? else {
             return ContainerRecord::remove(&self.records, &record.id);
         };
@@ -65,7 +68,7 @@ impl Service {
                 self.journal.note(line);
             }
         }
-        let recorded = container.write_record();
+        let recorded = tare_failpoint::pass("adopt-done").and_then(|()| container.write_record());
         self.containers.push(container);
         recorded
     }

@@ -250,12 +250,14 @@ impl Service {
             let process = processes.find(|process| process.number == number);
             let writing = process.map(|process| process.streams.take_writing());
             container.processes.retain(|process| process.number != number);
-            let recorded = container.write_record();
-            return recorded.map(|()| (answer, writing.unwrap_or_default()));
+            let recorded = tare_failpoint::pass("exec-deleted").and_then(|()| container.write_record());
+            self.note_failure(recorded);
+            return Ok((answer, writing.unwrap_or_default()));
         }
         if let Some(process) = container.process("").and_then(Process::life) {
             process.kill_and_reap();
         }
+        tare_failpoint::pass("delete-intended")?;
         let group = container.memory.as_mut().and_then(Memory::take_group);
         if let Some(mut held) = container.held.take() {
             group.into_iter().for_each(|group| held.hold(group));
@@ -266,7 +268,8 @@ impl Service {
             }
         }
         let writing = container.take_writing();
-        self.forget_container(&request.id)?;
+        let forgotten = tare_failpoint::pass("delete-done").and_then(|()| self.forget_container(&request.id));
+        self.note_failure(forgotten);
         self.publisher.publish(&TaskDelete {
             container_id: request.id.clone(),
             pid: answer.pid,

@@ -145,6 +145,7 @@ impl Container {
                 ..
             } => {
                 let pid = child.pid().unsigned_abs();
+                let _ = tare_failpoint::pass("start-done");
                 process.stage = Stage::Running(child);
                 Ok(Progress::Started {
                     asked,
@@ -165,7 +166,8 @@ impl Container {
                 }
                 let exec_id = process.exec_id.clone();
                 process.stage = Stage::Running(Life::of_child(running.process, Stamp::of(pid)?));
-                self.write_record()?;
+                self.record_step("exec-done")
+                    .map_err(|error| self.kill_executed(number, error))?;
                 let pid = pid.unsigned_abs();
                 Ok(Progress::Started { asked, exec_id, pid })
             }
@@ -205,6 +207,38 @@ impl Container {
         first.stage = Stage::Created(Life::of_child(made.process, stamp));
         self.memory = made.container.let_go().and_then(|group| Memory::of(&group));
         self.held = Some(made.container);
+        self.record_step("create-done")
+            .map_err(|error| self.unmake(error))
+    }
+
+    /// Ends and deletes a container that was made, but not recorded.
+    fn unmake(&mut self, error: Error) -> Error {
+        if let Some(life) = self.process("").and_then(Process::life) {
+            life.kill_and_reap();
+        }
+        match self.held.take().map_or(Ok(()), |held| held.delete(true)) {
+            Ok(()) => error,
+            Err(also) => error.also(also),
+        }
+    }
+
+    /// Ends a process that runs, but was not recorded.
+    fn kill_executed(&mut self, number: u32, error: Error) -> Error {
+        if let Some(process) = self.processes.iter_mut().find(|p| p.number == number)
+            && let Some(life) = process.life()
+        {
+            life.kill_and_reap();
+            process.stage = Stage::Ended(Ended {
+                pid: life.pid(),
+                ..Ended::unknown()
+            });
+        }
+        error
+    }
+
+    /// Writes down that a step was made.
+    fn record_step(&self, place: &'static str) -> Result<()> {
+        tare_failpoint::pass(place)?;
         self.write_record()
     }
 
@@ -247,8 +281,9 @@ impl Container {
         });
         process.ending = Some(Instant::now());
         if !process.is_first() {
-            return self.write_record();
+            return self.record_step("exec-ended");
         }
+        let _ = tare_failpoint::pass("first-ended");
         let by_us = self.killed;
         if let Some(memory) = &mut self.memory {
             exit.oom = memory.oom(exit.signal == Some(Signal::KILL.as_raw()) && !by_us);
@@ -258,7 +293,7 @@ impl Container {
 
     /// Records the end of the first process, and ends what would outlive it.
     pub(super) fn record_end(&self, exit: &Exit) -> Result<()> {
-        let recorded = self.record_exit(exit);
+        let recorded = self.record_exit(exit).and(tare_failpoint::pass("end-recorded"));
         let others_end = match (&self.held, &self.foreign) {
             (Some(held), _) if held.record().shares_pids => held.signal_all(Signal::KILL.as_raw()),
             (_, Some(foreign)) if foreign.record.shares_pids => {
@@ -456,7 +491,8 @@ impl Container {
                 .hint("delete those that have ended"));
         }
         self.processes.push(Process::new(number, exec_id, stdio, stage));
-        self.write_record().inspect_err(|_| drop(self.processes.pop()))
+        self.record_step("exec-added")
+            .inspect_err(|_| drop(self.processes.pop()))
     }
 }
 

@@ -42,6 +42,7 @@ impl Service {
         };
         let mut options = options::read(request.options.as_ref(), &self.namespace)?;
         ContainerRecord::of_intent(&request.id, Path::new(&request.bundle), &wanted).write(&self.records)?;
+        tare_failpoint::pass("create-intended").or_else(|error| self.not_made(&request.id, error))?;
         if let Some(runtime) = options.runtime.take() {
             let oom_score = self.oom_score;
             let id = request.id.clone();
@@ -73,6 +74,8 @@ impl Service {
             killed: false,
             processes: vec![first],
         });
+        // What fails from here on is the end of a step, as if it came from the making.
+        let _ = tare_failpoint::pass("create-begun");
         Ok(())
     }
 
@@ -165,7 +168,9 @@ impl Container {
     }
 
     fn begin_start(&mut self, asked: Asked, process: Life) -> Result<()> {
-        let (stage, done) = match self.held().and_then(tare_lifecycle::Container::begin_start) {
+        let passed = tare_failpoint::pass("start-intended");
+        let begun = passed.and_then(|()| self.held()?.begin_start());
+        let (stage, done) = match begun {
             Ok(starting) => {
                 let starting = Box::new(starting);
                 let stage = Stage::Starting {
@@ -187,6 +192,7 @@ impl Container {
     fn execute(&mut self, asked: Asked, exec_id: &str, command: &Command) -> Result<()> {
         // A successor must not execute it a second time.
         self.write_record()?;
+        tare_failpoint::pass("exec-intended")?;
         let Container {
             id,
             namespace,
@@ -209,6 +215,7 @@ impl Container {
             entering: Box::new(enter(held, command, process, owner)?),
             asked,
         };
+        let _ = tare_failpoint::pass("exec-begun");
         Ok(())
     }
 }

@@ -76,6 +76,7 @@ pub(super) fn service(arguments: &Arguments, listener: OwnedFd, signals: Signals
         arguments: arguments.clone(),
         address,
         containers_home: containers_home(&arguments.namespace),
+        adopted: true,
         records,
         home,
         signals,

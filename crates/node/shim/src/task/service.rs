@@ -47,6 +47,8 @@ pub(super) struct Service {
     pub(super) address: PathBuf,
     /// Where the library keeps its containers.
     pub(super) containers_home: tare_lifecycle::Home,
+    /// Whether all was taken over that a supervisor before this one left.
+    pub(super) adopted: bool,
     /// Where records of containers are, for a successor.
     pub(super) records: Rc<Path>,
     pub(super) home: Home,
@@ -141,6 +143,9 @@ impl Service {
                 return;
             }
         };
+        if !self.adopted {
+            self.adopt();
+        }
         // It may be for a container: the address was given to somebody who needs a supervisor.
         self.leave_by = None;
         let number = self.number();
@@ -233,6 +238,13 @@ impl Service {
                 };
                 self.answer(asked, Err(told(&error)));
             }
+        }
+    }
+
+    /// Notes what went wrong where nobody asked for it.
+    pub(super) fn note_failure(&mut self, done: Result<()>) {
+        if let Err(error) = done {
+            self.journal.note(Report::new(&error));
         }
     }
 
@@ -477,8 +489,10 @@ impl Service {
     fn leave(mut self) -> Result<()> {
         // Whoever asked for this has its answer before the connection ends.
         self.connections.retain_mut(Connection::flush);
+        let _ = tare_failpoint::pass("leave-intended");
         // A later supervisor may have the address by now, where this one was given up.
         let _ = std::fs::remove_file(&self.address);
+        let _ = tare_failpoint::pass("leave-begun");
         let left = self.home.leave();
         left.and(self.journal.pod().remove())
     }

@@ -136,6 +136,9 @@ impl Service {
     /// Executes the program; why that failed.
     fn execute(&self) -> Option<Error> {
         let upgrade = self.upgrade.as_ref()?;
+        if let Err(error) = tare_failpoint::pass("upgrade-intended") {
+            return Some(error);
+        }
         let mut handing = Handing::default();
         let state = match write(&self.save(upgrade.asked, &mut handing)) {
             Ok(state) => state,
@@ -191,6 +194,7 @@ pub(super) fn resume(arguments: &Arguments, state: i32) -> Result<Service> {
     let listener = state.listener.take()?;
     let mut service = serve::service(arguments, listener, Signals::of_successor()?)?;
     let asked = state.asked;
+    tare_failpoint::pass("upgrade-begun")?;
     service.restore(state)?;
     if let Some(asked) = asked {
         let version = env!("CARGO_PKG_VERSION").to_owned();
