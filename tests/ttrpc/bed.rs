@@ -265,6 +265,14 @@ pub(crate) struct Line {
     runtime: &'static str,
 }
 
+impl Line {
+    /// To a shim that is not on a machine of ours.
+    pub(crate) fn of(connection: Connection) -> Self {
+        let runtime = OURS.runtime;
+        Line { connection, runtime }
+    }
+}
+
 /// One connection, and a line for each call.
 pub(crate) struct Talk {
     /// The container.

@@ -1,11 +1,11 @@
 //! Logs that our shim keeps: forms, rotation, policies; and what happens when a writer, a supervisor or a disk goes away.
 
-use crate::bed::{Bed, OURS, TRAP, Talk};
+use crate::bed::{Bed, Line, OURS, TRAP, Talk};
 use crate::machine::{self, NEEDS};
 use crate::stall::{self, Stalled};
 use crate::successor::{kill, pids};
 use std::time::{Duration, Instant};
-use tare_kit::{Need, test};
+use tare_kit::{Need, Tare, test, test_under_systemd};
 
 /// Runs a script as a container whose output goes to an address, to its end; what Create, Start, Wait and Delete answered.
 fn ran(bed: &mut Bed, script: &str, address: &str) -> Vec<String> {
@@ -528,4 +528,101 @@ fn a_disk_that_stalls_stalls_nothing_but_its_log() {
 #[test]
 fn a_disk_that_is_stalled_stalls_nothing_but_its_log() {
     a_stalled_disk_stalls_nothing_but_its_log(stall::CREATE);
+}
+
+/// systemd's own journal takes what a container says, with docker's fields; also what came while it was gone.
+#[test]
+fn the_journal_has_dockers_fields() {
+    const CONFIG: &str = r#"{"ociVersion":"1.2.0","process":{"args":["sh","-c","trap go=1 USR1; echo to the journal; printf 'and\tto its errors' >&2; while [ -z $go ]; do sleep 0.05; done; echo the end"],
+        "cwd":"/","env":["PATH=/bin:/usr/bin"],"user":{"uid":0,"gid":0}},"root":{"path":"rootfs"},
+        "mounts":[{"destination":"/proc","type":"proc","source":"proc"}],"linux":{"namespaces":[{"type":"pid"},{"type":"mount"}]}}"#;
+    test_under_systemd(&[], |world| {
+        std::fs::create_dir_all("/run/b/c").expect("make the bundle");
+        std::fs::write("/run/b/c/config.json", CONFIG).expect("write the configuration");
+        let arguments = [
+            "-namespace",
+            "default",
+            "-address",
+            "/run/containerd.sock",
+            "-id",
+            "c",
+            "start",
+        ];
+        let shim = world
+            .program("containerd-shim-tare-v2")
+            .args(arguments)
+            .directory("/run/b/c");
+        let answer: tare_spec_containerd::BootstrapAnswer =
+            serde_json::from_str(&shim.ok()).expect("an answer in JSON");
+        let path = answer.address.strip_prefix("unix://").expect("a socket");
+        let connection = tare_ttrpc::Connection::connect(std::path::Path::new(path)).expect("connect");
+        let mut talk = Talk::over("c", Line::of(connection));
+        talk.create(["", "journald://?tag=said", "journald://?tag=said"], false);
+        talk.start("");
+        let journal = |count: usize| {
+            let until = Instant::now() + Duration::from_secs(20);
+            loop {
+                let words = ["-o", "json", "-t", "said", "--no-pager", "-q"];
+                let text = Tare::program("journalctl").args(words).run().stdout;
+                let entries: Vec<serde_json::Value> = text
+                    .lines()
+                    .map(|line| serde_json::from_str(line).expect("JSON"))
+                    .collect();
+                if entries.len() >= count || Instant::now() > until {
+                    return entries;
+                }
+            }
+        };
+        // What came before is there in any order; the second stream has no end of a line yet.
+        assert_eq!(journal(1)[0]["MESSAGE"], "to the journal");
+        let stop = "systemctl stop systemd-journald.socket systemd-journald-dev-log.socket systemd-journald.service 2>&1";
+        let _ = Tare::program("sh").args(["-c", stop]).ok();
+        talk.kill("", 10);
+        talk.wait("");
+        let _ = Tare::program("systemctl")
+            .args(["start", "systemd-journald.socket", "systemd-journald.service"])
+            .ok();
+        talk.delete("");
+        assert_eq!(
+            talk.lines,
+            [
+                "create: pid true",
+                "start: pid true",
+                "kill 10 : ok",
+                "wait: 0",
+                "delete: 0 true pid true"
+            ]
+        );
+        let entries = journal(3);
+        let shown = |entry: &serde_json::Value| {
+            let fields = [
+                "CONTAINER_ID",
+                "CONTAINER_ID_FULL",
+                "CONTAINER_NAME",
+                "CONTAINER_NAMESPACE",
+                "CONTAINER_TAG",
+                "SYSLOG_IDENTIFIER",
+                "PRIORITY",
+                "MESSAGE",
+            ];
+            fields
+                .map(|name| entry[name].as_str().unwrap_or_default())
+                .join(" ")
+        };
+        let mut lines: Vec<String> = entries.iter().map(shown).collect();
+        lines.sort();
+        assert_eq!(
+            lines,
+            [
+                "c c c default said said 3 and\tto its errors",
+                "c c c default said said 6 the end",
+                "c c c default said said 6 to the journal"
+            ]
+        );
+        let request = tare_spec_containerd::task::ShutdownRequest {
+            id: "c".into(),
+            now: false,
+        };
+        talk.done("shutdown", "Shutdown", &request);
+    });
 }

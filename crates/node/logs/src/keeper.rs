@@ -256,9 +256,12 @@ impl Log {
             None => return Ok(false),
             Some(Living::Other(pidfd)) if !state(pidfd).contains(PollFlags::IN) => return Ok(true),
             Some(Living::Other(_)) => None,
-            Some(Living::Ours(child)) => match child.try_wait().op("wait for", "a log's writer")? {
-                None => return Ok(true),
-                Some(status) => status.exit_status(),
+            Some(Living::Ours(child)) => match child.try_wait() {
+                Ok(None) => return Ok(true),
+                Ok(Some(status)) => status.exit_status(),
+                // Somebody else has waited for it.
+                Err(Errno::CHILD) => None,
+                Err(e) => return Err(e).op("wait for", "a log's writer"),
             },
         };
         self.writer = None;
