@@ -6,6 +6,8 @@ use crate::stall::{self, Stalled};
 use crate::successor::{kill, pids};
 use std::time::{Duration, Instant};
 use tare_kit::{Need, Tare, test, test_under_systemd};
+use tare_spec_containerd::BootstrapAnswer;
+use tare_spec_containerd::task::ShutdownRequest;
 
 /// Runs a script as a container whose output goes to an address, to its end; what Create, Start, Wait and Delete answered.
 fn ran(bed: &mut Bed, script: &str, address: &str) -> Vec<String> {
@@ -29,7 +31,7 @@ const WELL: [&str; 4] = [
 
 /// The supervisor ends, and leaves nothing.
 fn finish(bed: &Bed, talk: &mut Talk) {
-    let request = tare_spec_containerd::task::ShutdownRequest {
+    let request = ShutdownRequest {
         id: talk.id.clone(),
         now: false,
     };
@@ -139,7 +141,7 @@ fn assert_whole(bed: &Bed, path: &str, lines: u64) {
 const UNTIL_TOLD: &str = "while [ -z \"$go\" ]; do sleep 0.05; done";
 
 /// A container that floods a log and then waits until it is told to end, and has begun to; its connection.
-fn flooding(bed: &mut Bed, lines: u64, address: &str) -> (tare_spec_containerd::BootstrapAnswer, Talk) {
+fn flooding(bed: &mut Bed, lines: u64, address: &str) -> (BootstrapAnswer, Talk) {
     let script = format!("trap go=1 USR1; {}; {UNTIL_TOLD}", flood(lines));
     let answer = bed.start("c", &script, "no");
     let mut talk = Talk::over("c", bed.connect(&answer));
@@ -200,8 +202,7 @@ fn no_line_is_lost_or_repeated_where_nobody_lives() {
         }
         // And it goes on beside a successor, which makes no second one, until it is killed as well.
         assert_eq!(
-            serde_json::from_str::<tare_spec_containerd::BootstrapAnswer>(&bed.verb("c", "start"))
-                .expect("JSON"),
+            serde_json::from_str::<BootstrapAnswer>(&bed.verb("c", "start")).expect("JSON"),
             answer
         );
         // What compresses has the name for a moment as well.
@@ -530,86 +531,101 @@ fn a_disk_that_is_stalled_stalls_nothing_but_its_log() {
     a_stalled_disk_stalls_nothing_but_its_log(stall::CREATE);
 }
 
+/// Where the supervisor is gone, `delete` writes down what its containers have said to nobody.
+#[test]
+fn the_last_words_are_kept_where_nobody_adopts() {
+    test(NEEDS, |world| {
+        let bed = &mut Bed::furnish(world, OURS);
+        let script = format!(
+            "trap go=1 USR1; echo line 1 of; {UNTIL_TOLD}; echo line 2 of; printf 'line 3 of'; sleep 1000"
+        );
+        let answer = bed.start("c", &script, "no");
+        let mut talk = Talk::over("c", bed.connect(&answer));
+        let address = "json-file:///run/logs/x.log";
+        talk.create(["", address, address], false);
+        talk.start("");
+        bed.run("until grep -qs 'line 1' /run/logs/x.log; do sleep 0.05; done; while pgrep -x tare-log; do sleep 0.1; done", "c", &[]);
+        let (supervisor, first) = pids(&mut talk);
+        kill(supervisor);
+        bed.run(&format!("kill -USR1 {first}; until pgrep -x sleep -P {first} && [ $(cat /proc/$(pgrep -x sleep -P {first})/cmdline | tr -d '\\0') = sleep1000 ]; do :; done"), "c", &[]);
+        bed.verb("c", "delete");
+        assert_eq!(numbers(bed, "/run/logs/x.log"), [1, 2, 3]);
+        assert_eq!(
+            bed.run("ls /run/tare/pods; pgrep -x tare-log || echo none", "c", &[]),
+            "none\n"
+        );
+        machine::remove_group("/shim");
+        bed.run(
+            "rm -f /run/containerd/s/*; rmdir /sys/fs/cgroup/*/tare/supervisors/default.c 2>/dev/null; true",
+            "c",
+            &[],
+        );
+    });
+}
+
+/// Two streams, and a line after a signal.
+const SPEAKS: &str = r#"{"ociVersion":"1.2.0","process":{"args":["sh","-c","trap go=1 USR1; echo to the journal; printf 'and\tto its errors' >&2; while [ -z $go ]; do sleep 0.05; done; echo the end"],
+    "cwd":"/","env":["PATH=/bin:/usr/bin"],"user":{"uid":0,"gid":0}},"root":{"path":"rootfs"},
+    "mounts":[{"destination":"/proc","type":"proc","source":"proc"}],"linux":{"namespaces":[{"type":"pid"},{"type":"mount"}]}}"#;
+
+/// The fields of an entry that docker writes.
+const FIELDS: [&str; 8] = [
+    "CONTAINER_ID",
+    "CONTAINER_ID_FULL",
+    "CONTAINER_NAME",
+    "CONTAINER_NAMESPACE",
+    "CONTAINER_TAG",
+    "SYSLOG_IDENTIFIER",
+    "PRIORITY",
+    "MESSAGE",
+];
+
+/// The journal's entries of a tag, when there are as many.
+fn entries(tag: &str, count: usize) -> Vec<serde_json::Value> {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let words = ["-o", "json", "-t", tag, "--no-pager", "-q"];
+        let text = Tare::program("journalctl").args(words).run().stdout;
+        let lines = text.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+        let entries: Vec<serde_json::Value> = lines.collect();
+        if entries.len() >= count || Instant::now() > until {
+            return entries;
+        }
+    }
+}
+
 /// systemd's own journal takes what a container says, with docker's fields; also what came while it was gone.
 #[test]
 fn the_journal_has_dockers_fields() {
-    const CONFIG: &str = r#"{"ociVersion":"1.2.0","process":{"args":["sh","-c","trap go=1 USR1; echo to the journal; printf 'and\tto its errors' >&2; while [ -z $go ]; do sleep 0.05; done; echo the end"],
-        "cwd":"/","env":["PATH=/bin:/usr/bin"],"user":{"uid":0,"gid":0}},"root":{"path":"rootfs"},
-        "mounts":[{"destination":"/proc","type":"proc","source":"proc"}],"linux":{"namespaces":[{"type":"pid"},{"type":"mount"}]}}"#;
     test_under_systemd(&[], |world| {
         std::fs::create_dir_all("/run/b/c").expect("make the bundle");
-        std::fs::write("/run/b/c/config.json", CONFIG).expect("write the configuration");
-        let arguments = [
-            "-namespace",
-            "default",
-            "-address",
-            "/run/containerd.sock",
-            "-id",
-            "c",
-            "start",
-        ];
-        let shim = world
-            .program("containerd-shim-tare-v2")
-            .args(arguments)
-            .directory("/run/b/c");
-        let answer: tare_spec_containerd::BootstrapAnswer =
-            serde_json::from_str(&shim.ok()).expect("an answer in JSON");
+        std::fs::write("/run/b/c/config.json", SPEAKS).expect("write the configuration");
+        let words = "-namespace default -address /run/containerd.sock -id c start";
+        let shim = world.program("containerd-shim-tare-v2").args(words.split(' '));
+        let answer = shim.directory("/run/b/c").ok();
+        let answer: BootstrapAnswer = serde_json::from_str(&answer).expect("an answer in JSON");
         let path = answer.address.strip_prefix("unix://").expect("a socket");
         let connection = tare_ttrpc::Connection::connect(std::path::Path::new(path)).expect("connect");
         let mut talk = Talk::over("c", Line::of(connection));
         talk.create(["", "journald://?tag=said", "journald://?tag=said"], false);
         talk.start("");
-        let journal = |count: usize| {
-            let until = Instant::now() + Duration::from_secs(20);
-            loop {
-                let words = ["-o", "json", "-t", "said", "--no-pager", "-q"];
-                let text = Tare::program("journalctl").args(words).run().stdout;
-                let entries: Vec<serde_json::Value> = text
-                    .lines()
-                    .map(|line| serde_json::from_str(line).expect("JSON"))
-                    .collect();
-                if entries.len() >= count || Instant::now() > until {
-                    return entries;
-                }
-            }
-        };
-        // What came before is there in any order; the second stream has no end of a line yet.
-        assert_eq!(journal(1)[0]["MESSAGE"], "to the journal");
-        let stop = "systemctl stop systemd-journald.socket systemd-journald-dev-log.socket systemd-journald.service 2>&1";
-        let _ = Tare::program("sh").args(["-c", stop]).ok();
+        // The second stream has no end of a line yet.
+        assert_eq!(entries("said", 1)[0]["MESSAGE"], "to the journal");
+        let stop = "stop systemd-journald.socket systemd-journald-dev-log.socket systemd-journald.service";
+        let _ = Tare::program("systemctl").args(stop.split(' ')).ok();
         talk.kill("", 10);
         talk.wait("");
-        let _ = Tare::program("systemctl")
-            .args(["start", "systemd-journald.socket", "systemd-journald.service"])
-            .ok();
+        let start = "start systemd-journald.socket systemd-journald.service";
+        let _ = Tare::program("systemctl").args(start.split(' ')).ok();
         talk.delete("");
-        assert_eq!(
-            talk.lines,
-            [
-                "create: pid true",
-                "start: pid true",
-                "kill 10 : ok",
-                "wait: 0",
-                "delete: 0 true pid true"
-            ]
-        );
-        let entries = journal(3);
+        assert_eq!(talk.lines[..2], WELL[..2]);
+        assert_eq!(talk.lines[3..], WELL[2..]);
         let shown = |entry: &serde_json::Value| {
-            let fields = [
-                "CONTAINER_ID",
-                "CONTAINER_ID_FULL",
-                "CONTAINER_NAME",
-                "CONTAINER_NAMESPACE",
-                "CONTAINER_TAG",
-                "SYSLOG_IDENTIFIER",
-                "PRIORITY",
-                "MESSAGE",
-            ];
-            fields
+            FIELDS
                 .map(|name| entry[name].as_str().unwrap_or_default())
                 .join(" ")
         };
-        let mut lines: Vec<String> = entries.iter().map(shown).collect();
+        let mut lines: Vec<String> = entries("said", 3).iter().map(shown).collect();
         lines.sort();
         assert_eq!(
             lines,
@@ -619,10 +635,13 @@ fn the_journal_has_dockers_fields() {
                 "c c c default said said 6 to the journal"
             ]
         );
-        let request = tare_spec_containerd::task::ShutdownRequest {
-            id: "c".into(),
-            now: false,
-        };
-        talk.done("shutdown", "Shutdown", &request);
+        talk.done(
+            "shutdown",
+            "Shutdown",
+            &ShutdownRequest {
+                id: "c".into(),
+                now: false,
+            },
+        );
     });
 }

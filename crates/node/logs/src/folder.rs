@@ -143,6 +143,11 @@ impl Folder {
         self.open(name, OFlags::RDWR | OFlags::CREATE)
     }
 
+    /// Where nothing comes from and nothing goes.
+    pub(crate) fn null() -> Result<OwnedFd, Errno> {
+        rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+    }
+
     fn open(&self, name: &str, flags: OFlags) -> Result<OwnedFd> {
         let path = self.0.join(name);
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY;

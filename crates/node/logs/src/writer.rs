@@ -80,6 +80,10 @@ impl Start {
     /// Is the writer; the code to end with.
     pub(crate) fn run(self) -> i32 {
         let _ = rustix::thread::set_name(NAME);
+        // Whoever reads what the maker writes waits for no writer.
+        if let Ok(null) = Folder::null() {
+            let _ = tare_process::set_stdio(null.as_fd(), null.as_fd(), null.as_fd());
+        }
         // Docker's logs are for a group as well.
         rustix::process::umask(Mode::WGRP | Mode::RWXO);
         match lock(&self.lock) {

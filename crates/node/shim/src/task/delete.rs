@@ -1,18 +1,22 @@
 //! `delete`: ends what a supervisor left that is gone, or does not answer, and says how its container ended.
 
 use super::arguments::Arguments;
-use super::container::{EXIT_RECORD, LONGEST_RECORD};
-use super::serve::{bury, containers_home};
+use super::container::{EXIT_RECORD, LONGEST_RECORD, LOOK_AGAIN};
+use super::serve::{bury, containers_home, logs_left};
 use super::{foreign, start};
 use crate::protocol::Exit;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tare_error::{Kind, Result};
 use tare_lifecycle::ContainerId;
+use tare_logs::Log;
 use tare_spec_containerd::Message;
 use tare_spec_containerd::task::DeleteResponse;
 
 /// What runc's shim says of a container whose end it did not see: killed.
 pub(super) const KILLED: u32 = 137;
+
+/// How long logs are waited for: containerd gives all of it five seconds.
+const WRITING: Duration = Duration::from_secs(2);
 
 /// Ends the container, if there is one, and what its supervisor left, where that is gone; what is to be said on standard output.
 ///
@@ -21,9 +25,21 @@ pub(super) fn delete(arguments: &Arguments) -> Result<Vec<u8>> {
     let group = start::bundle(arguments).and_then(|bundle| start::group(arguments, &bundle));
     // A bundle that cannot be read any more belongs to a container of a group of its own, if to any.
     let group = group.unwrap_or_else(|_| arguments.id.clone());
+    let logs = logs_left(&arguments.namespace, &group, &arguments.id);
     let ended = end(arguments)?;
+    logs.into_iter().for_each(finish);
     bury(&arguments.namespace, &group, &arguments.id)?;
     Ok(ended)
+}
+
+/// Lets a log be written to its end, for a moment: what a dead container has written is nowhere else. A writer that takes longer
+/// goes on by itself.
+fn finish(mut log: Log) {
+    let until = Instant::now() + WRITING;
+    let pause = crate::client::timespec(LOOK_AGAIN);
+    while !log.has_ended(Instant::now()) && Instant::now() < until {
+        let _ = rustix::event::poll(&mut [], Some(&pause));
+    }
 }
 
 /// Ends the container, if there is one.

@@ -17,6 +17,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tare_error::{Context, Error, Kind, Report, Result};
+use tare_logs::{Folder, Log};
 
 /// Where everything lies that a reboot undoes.
 const RUN: &str = "/run/tare";
@@ -138,6 +139,19 @@ fn pod(name: &str) -> Result<PodDir> {
     PodDir::create(pods.join(name))
 }
 
+/// The logs of a container whose supervisor is gone, held from now on.
+pub(super) fn logs_left(namespace: &str, group: &str, id: &str) -> Vec<Log> {
+    let pod = PodDir::open(pods().join(name(namespace, group)));
+    let left = pod
+        .ok()
+        .filter(|pod| pod.supervisor_alive().is_ok_and(|lives| !lives));
+    let folders = left.and_then(|pod| std::fs::read_dir(pod.streams().join(id)).ok());
+    let folders = folders.into_iter().flatten().flatten();
+    folders
+        .filter_map(|entry| Log::adopt(Folder::at(entry.path())).ok())
+        .collect()
+}
+
 /// Removes what the supervisor of a group has left of a container that is gone, where the supervisor is gone too; with the
 /// last container, everything.
 pub(super) fn bury(namespace: &str, group: &str, id: &str) -> Result<()> {
@@ -151,6 +165,7 @@ pub(super) fn bury(namespace: &str, group: &str, id: &str) -> Result<()> {
     }
     let records = pod.containers()?;
     ContainerRecord::remove(&records, id)?;
+    Folder::at(pod.streams().join(id)).remove()?;
     if !ContainerRecord::read_all(&records)?.is_empty() {
         return Ok(());
     }
