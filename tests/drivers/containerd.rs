@@ -141,6 +141,14 @@ const DEATH: &[Row] = &[
     apart("the shim is killed", "run -d --null-io $I $N sleep 1000; p=$(ctr task ls | awk -v n=$N '$1 == n {print $2}'); kill -9 $(ps -o ppid= $p); while kill -0 $p 2>/dev/null; do sleep 0.05; done; until ctr container rm $N 2>/dev/null; do sleep 0.05; done; while [ -e /run/containerd/runc/default/$N ]; do sleep 0.05; done; echo gone", "gone"),
 ];
 
+/// What our shim keeps by itself, where runc's appends to a file.
+const LOGS: &[Row] = &[
+    says("logs", "u=file; [ $R = io.containerd.runc.v2 ] || u=cri; run --log-uri $u:///tmp/$N.log $I $N sh -c 'for i in 1 2 3; do echo line $i; done'; grep -o 'line .' /tmp/$N.log; end", "line 1\nline 2\nline 3"),
+    says("no such log", "run --log-uri file:///proc/nosuch/x $I $N true 2>/dev/null || echo refused; ctr container rm $N", "refused"),
+    apart("a log while containerd is killed", "u=file:///tmp/$N.log; [ $R = io.containerd.runc.v2 ] || u=\"json-file:///tmp/$N.log?max-size=-1\"; run -d --log-uri $u $I $N sh -c 'trap \"exit 7\" TERM; i=0; while [ $i -lt 200000 ]; do i=$((i+1)); echo line $i of it; done; echo all; while :; do sleep 0.05; done'
+        await line; kill -9 $(cat /run/containerd.pid); await all; sh /run/serve; ctr task kill $N; stopped; ctr task rm $N 2>&1 | grep -o 'code [0-9]*'; ctr container rm $N; grep -o 'line [0-9]* of' /tmp/$N.log | awk '$2 != NR { print \"not\", NR } END { print NR }'", "code 7\n200000"),
+];
+
 macro_rules! looks {
     ($($name:literal, $options:literal;)*) => {
         &[$(same($name, concat!(host!(), "run --rm --hostname looked --mount type=bind,src=/tmp/$N,dst=/host,options=rbind:ro ", $options, " $I $N ", look!(), " | sed \"s/$N/ID/\"")),)*]
@@ -194,6 +202,11 @@ fn shim_limits() {
 #[test]
 fn shim_deaths() {
     test(NEEDS, |world| run(world, &SHIM, DEATH));
+}
+
+#[test]
+fn shim_logs() {
+    test(NEEDS, |world| run(world, &SHIM, LOGS));
 }
 
 #[test]

@@ -66,6 +66,9 @@ const PODS: &[Row] = &[
         crictl exec -s $c echo in | grep .; crictl exec -s $c false 2>/dev/null; echo $?; crictl stop -t 0 $c >/dev/null; ended $c; crictl rm $c >/dev/null
         crictl stopp $p >/dev/null; crictl inspectp -o json $p | jq -r .status.state; crictl rmp $p >/dev/null; crictl pods -q | grep $p",
         "stderr F err\nstdout F out\nstdout F ready\nCONTAINER_RUNNING 0 \nin\n1\nCONTAINER_EXITED 137 Error\nSANDBOX_NOTREADY"),
+    // As its own containerd's: crictl reads what our shim writes.
+    says("a log of ours", "p=$(pod $N); c=$(start $N $p c 'exit 0'); ended $c >/dev/null; rm /tmp/$N/c.log; i=docker.io/library/busybox:latest; ctr -n k8s.io run --rm --runtime io.containerd.tare.v2 --log-uri cri:///tmp/$N/c.log $i $N-log sh -c 'echo out; echo err >&2; head -c 20000 /dev/zero | tr \"\\\\0\" x; echo; printf end'
+        crictl logs $c 2>/dev/null | tr -s x; crictl logs $c 2>&1 >/dev/null; crictl logs $c 2>/dev/null | wc -c; crictl logs --tail 1 $c 2>/dev/null; end", "out\nx\nend\nerr\n20009\nend"),
     says("how containers end", "p=$(pod $N); for code in 0 7; do ended $(start $N $p c$code \"exit $code\"); done; ended $(start $N $p term 'kill -TERM $$'); end",
         "CONTAINER_EXITED 0 Completed\nCONTAINER_EXITED 7 Error\nCONTAINER_EXITED 143 Error"),
     says("not found", "p=$(pod $N); c=$(create $N $p c x '{command: [\"nosuch\"]}'); crictl start $c 2>&1 | grep -o 'executable file not found in $PATH' | head -n 1; ended $c | cut -d' ' -f1; end",

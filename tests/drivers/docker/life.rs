@@ -2,7 +2,7 @@
 
 use super::{DOCKER, SHIM};
 use crate::machine::NEEDS;
-use crate::table::{Row, differs, run, same, says};
+use crate::table::{Engine, Row, differs, run, same, says};
 use tare_kit::test;
 
 const ENDS: &[Row] = &[
@@ -60,6 +60,19 @@ const ENDS: &[Row] = &[
         "create\nattach\nstart\ndie 3\nstart\ndie 3\nrename",
     ),
 ];
+
+/// docker reads the log that our shim writes beside docker's containerd, as it reads its own.
+const LOGS: &[Row] = &[says(
+    "a log of ours",
+    r#"says=$(cat <<'END'
+echo out; echo err >&2; printf 'a<b>&"\\\t\n'; head -c 20000 /dev/zero | tr '\0' x; echo; printf end
+END
+)
+    run busybox true; log=$(docker inspect -f '{{.LogPath}}' $N); ctr() { command ctr -a /run/docker/containerd/containerd.sock "$@"; }
+    ctr image import /busybox.tar >/dev/null; ctr run --rm --runtime io.containerd.tare.v2 --log-uri "json-file://$log" docker.io/library/busybox:latest $N-log sh -c "$says"
+    docker logs $N 2>/dev/null | tr -s x; echo; docker logs $N 2>&1 >/dev/null; docker logs $N 2>/dev/null | wc -c; docker logs --tail 1 $N; end"#,
+    "out\na<b>&\"\\\t\nx\nend\nerr\n20017\nend",
+)];
 
 const STOPS: &[Row] = &[
     says("stop", "run -d busybox sh -c 'trap \"echo term; exit 7\" TERM; echo ready; while :; do sleep 0.05; done' >/dev/null; await ready; docker stop $N >/dev/null; docker logs $N; state; end",
@@ -180,4 +193,11 @@ fn shim_exec() {
 #[test]
 fn shim_terminals() {
     test(NEEDS, |world| run(world, &SHIM, TERMINALS));
+}
+
+#[test]
+fn shim_logs() {
+    // The group of ctr's own namespace.
+    let keeps = &["/default", "/docker", "/tare/supervisors", "/tare"];
+    test(NEEDS, |world| run(world, &Engine { keeps, ..SHIM }, LOGS));
 }
