@@ -299,9 +299,19 @@ impl Talk {
         request: &impl Message,
         of: impl FnOnce(A) -> String,
     ) {
-        let outcome = self
-            .connection
-            .call::<A>(Service::TaskV3.name(), method, request, SOON);
+        self.ask_of(Service::TaskV3, what, method, request, of);
+    }
+
+    /// The same of another service.
+    pub(crate) fn ask_of<A: Message + Default>(
+        &mut self,
+        service: Service,
+        what: &str,
+        method: &str,
+        request: &impl Message,
+        of: impl FnOnce(A) -> String,
+    ) {
+        let outcome = self.connection.call::<A>(service.name(), method, request, SOON);
         self.lines.push(format!("{what}: {}", told(outcome, of)));
     }
 

@@ -8,6 +8,7 @@ mod logs;
 #[path = "../drivers/machine.rs"]
 mod machine;
 mod messages;
+mod sandbox;
 mod serve;
 mod server;
 mod shim;

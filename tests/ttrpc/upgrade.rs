@@ -12,7 +12,7 @@ use tare_spec_containerd::{Service, task};
 use tare_ttrpc::{Client, Connection};
 
 /// Has every supervisor become a copy of the program, made for this.
-fn upgrade(bed: &Bed) {
+pub(crate) fn upgrade(bed: &Bed) {
     let said = bed.run("rm -f /run/next; cp $SHIM /run/next; /run/next upgrade", "c", &[]);
     assert_eq!(said, format!("default.c: runs {}\n", env!("CARGO_PKG_VERSION")));
 }

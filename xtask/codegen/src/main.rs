@@ -38,6 +38,7 @@ const PACKAGES: &[Package] = &[
     package("containerd.services.events.ttrpc.v1", "forward", false),
     package("containerd.runc.v1", "runc", true),
     package("runtimeoptions.v1", "runtimeoptions", true),
+    package("runtime.v1", "cri", true),
     package("io.containerd.cgroups.v1", "cgroup1", true),
     package("io.containerd.cgroups.v2", "cgroup2", true),
 ];
@@ -45,6 +46,7 @@ const PACKAGES: &[Package] = &[
 const FILES: &[&str] = &[
     "cgroups/v1/metrics.proto",
     "cgroups/v2/metrics.proto",
+    "cri/runtime/v1/sandbox_config.proto",
     "events/task.proto",
     "runtime/bootstrap/v1/bootstrap.proto",
     "runtime/sandbox/v1/sandbox.proto",

@@ -44,4 +44,4 @@ pub use namespace::{is_single_threaded, unshare};
 pub use notification::{Notification, receive_notification, refuse_call};
 pub use pidfd::{PidfdInfo, pidfd_info};
 pub use scheduling::{Scheduling, set_io_priority, set_scheduling, use_all_processors};
-pub use signal::{end_when_asked, reset_signals};
+pub use signal::{end_when_asked, leave_children_to_the_kernel, reset_signals};

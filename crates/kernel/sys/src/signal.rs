@@ -21,6 +21,13 @@ pub fn end_when_asked() {
     }
 }
 
+/// Has the kernel wait for the children of this process as they end, for good: a program that is executed inherits it
+/// (sigaction(2), `SA_NOCLDWAIT`).
+pub fn leave_children_to_the_kernel() {
+    // SAFETY: it sets no handler, and may be called at any moment.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+}
+
 /// Sets every signal to its default action and unblocks all, as a program expects at its start.
 ///
 /// exec resets handlers by itself, but what was ignored (Rust ignores `SIGPIPE`) or blocked stays so. The kernel is

@@ -25,6 +25,7 @@ mod options;
 mod process;
 mod publisher;
 mod record;
+mod sandbox;
 mod serve;
 mod service;
 mod source;

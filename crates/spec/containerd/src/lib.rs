@@ -42,6 +42,10 @@ pub mod cgroup1;
 #[path = "generated/cgroup2.rs"]
 #[expect(missing_docs, reason = "the files in proto/ say what the fields mean")]
 pub mod cgroup2;
+/// What a pod is to be, as the CRI says it: part of `runtime.v1`.
+#[path = "generated/cri.rs"]
+#[expect(missing_docs, reason = "the files in proto/ say what the fields mean")]
+pub mod cri;
 /// What a shim publishes: `containerd.events`.
 #[path = "generated/events.rs"]
 #[expect(missing_docs, reason = "the files in proto/ say what the fields mean")]

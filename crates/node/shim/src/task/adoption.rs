@@ -9,6 +9,7 @@ use super::life::Life;
 use super::memory::Memory;
 use super::process::{Ended, Process, Stage};
 use super::record::{ContainerRecord, ProcessRecord, StageRecord};
+use super::sandbox::Sandbox;
 use super::service::Service;
 use super::stdio::{Owner, Streams};
 use crate::protocol::Exit;
@@ -25,6 +26,15 @@ impl Service {
     pub(super) fn adopt(&mut self) {
         let records = ContainerRecord::read_all(&self.records).unwrap_or_else(|error| vec![Err(error)]);
         self.adopted = true;
+        if self.sandbox.is_none() {
+            match Sandbox::adopt(self.journal.pod().path()) {
+                Ok(sandbox) => self.sandbox = sandbox,
+                Err(error) => {
+                    self.adopted = false;
+                    self.journal.note(Report::new(&error));
+                }
+            }
+        }
         for record in records {
             if let Err(error) = record.and_then(|record| self.adopt_container(record)) {
                 self.adopted = false;

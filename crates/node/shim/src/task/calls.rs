@@ -22,7 +22,7 @@ use tare_spec_containerd::task::{
     StateRequest, StateResponse, StatsRequest, StatsResponse, TaskMethod, UpdateTaskRequest, WaitRequest,
     WaitResponse,
 };
-use tare_spec_containerd::{Any, Message, Service as Name};
+use tare_spec_containerd::{Any, Message, SandboxMethod, Service as Name};
 use tare_spec_oci::{Process as Command, Resources};
 use tare_ttrpc::{Call, Code, Status};
 
@@ -41,7 +41,11 @@ impl Service {
         }
         let method = match Name::from_name(&call.service) {
             Some(Name::TaskV2 | Name::TaskV3) => TaskMethod::from_name(&call.method),
-            Some(Name::Sandbox) | None => None,
+            Some(Name::Sandbox) => match SandboxMethod::from_name(&call.method) {
+                Some(method) => return self.call_sandbox(asked, method, call),
+                None => None,
+            },
+            None => None,
         };
         let unknown = || {
             let text = format!("method {} of {} is not served", call.method, call.service);
@@ -399,7 +403,8 @@ impl Service {
 
     /// Ends the supervisor, where it keeps no container any more.
     fn shut_down(&mut self, _: &ShutdownRequest) {
-        if self.containers.is_empty() {
+        // A sandbox is ended by its own call.
+        if self.containers.is_empty() && self.sandbox.is_none() {
             self.begin_to_leave();
         }
     }

@@ -34,6 +34,9 @@ impl Service {
             process.terminal = request.terminal;
             process.oom_score_adj = process.oom_score_adj.or(self.oom_score);
         }
+        if let Some(sandbox) = &self.sandbox {
+            sandbox.join(&mut bundle.spec);
+        }
         let wanted = Wanted {
             stdin: request.stdin.clone(),
             stdout: request.stdout.clone(),

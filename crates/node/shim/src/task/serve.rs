@@ -4,6 +4,7 @@ use super::arguments::Arguments;
 use super::foreign::Strays;
 use super::publisher::Publisher;
 use super::record::ContainerRecord;
+use super::sandbox::Sandbox;
 use super::service::Service;
 use super::upgrade;
 use crate::entrance;
@@ -89,6 +90,7 @@ pub(super) fn service(arguments: &Arguments, listener: OwnedFd, signals: Signals
         leaving: Vec::new(),
         strays: Strays::default(),
         upgrade: None,
+        sandbox: None,
         namespace: arguments.namespace.as_str().into(),
         next: 0,
         oom_score: None,
@@ -169,6 +171,7 @@ pub(super) fn bury(namespace: &str, group: &str, id: &str) -> Result<()> {
     if !ContainerRecord::read_all(&records)?.is_empty() {
         return Ok(());
     }
+    Sandbox::bury(pod.path())?;
     pod.end_orphan()?;
     pod.remove()
 }

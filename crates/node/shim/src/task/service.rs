@@ -8,6 +8,7 @@ use super::life::Life;
 use super::process::Process;
 use super::publisher::Publisher;
 use super::record::ContainerRecord;
+use super::sandbox::Sandbox;
 use super::source::Source;
 use super::stdio::Leaving;
 use super::upgrade::Upgrade;
@@ -64,6 +65,8 @@ pub(super) struct Service {
     pub(super) strays: Strays,
     /// Another program, which it is about to become.
     pub(super) upgrade: Option<Upgrade>,
+    /// The pod, where containerd has asked for one by the Sandbox service.
+    pub(super) sandbox: Option<Sandbox>,
     pub(super) namespace: Rc<str>,
     /// The next number of a connection or a process.
     pub(super) next: u32,
@@ -108,6 +111,7 @@ impl Service {
             Source::Connection(number) => self.serve(number),
             Source::Making(number, _) => self.advance(number),
             Source::Errand(number, _) => self.run_errand(number),
+            Source::Sandbox => self.look_at_sandbox(),
             Source::End(number) => self.with(number, |container| container.look_at_end(number)),
             Source::Memory(number) => self.look_at_memory(number),
             Source::Stream(number, _) => self.with(number, |container| {
@@ -347,6 +351,7 @@ impl Service {
             .iter_mut()
             .flat_map(|container| &mut container.processes);
         processes.for_each(|process| process.waiters.retain(|asked| !gone(asked)));
+        self.forget_sandbox_waiters(gone);
     }
 
     /// Gives the answers that waited for readers.
@@ -436,7 +441,7 @@ impl Service {
         earliest.add(self.strays.deadline());
         earliest.add(self.leave_by);
         earliest.add(self.upgrade_deadline());
-        if self.containers.is_empty() && self.connections.is_empty() {
+        if self.containers.is_empty() && self.connections.is_empty() && self.sandbox.is_none() {
             earliest.add(Some(self.alone_since + ALONE));
         }
         earliest
@@ -464,6 +469,12 @@ impl Service {
             fd: connection.as_fd(),
             flags: connection.flags(),
         }));
+        let init = self.sandbox.as_ref().and_then(|sandbox| sandbox.init.as_ref());
+        into.extend(init.map(|init| Interest {
+            source: Source::Sandbox,
+            fd: init.as_fd(),
+            flags: EventFlags::IN,
+        }));
         for container in &self.containers {
             container.interests(into);
         }
@@ -475,7 +486,9 @@ impl Service {
         match self.leave_by {
             Some(by) => self.publisher.is_done() || by <= now,
             None => {
-                self.containers.is_empty() && self.connections.is_empty() && self.alone_since + ALONE <= now
+                let needed =
+                    self.sandbox.is_some() || !self.containers.is_empty() || !self.connections.is_empty();
+                !needed && self.alone_since + ALONE <= now
             }
         }
     }
@@ -493,6 +506,11 @@ impl Service {
         // A later supervisor may have the address by now, where this one was given up.
         let _ = std::fs::remove_file(&self.address);
         let _ = tare_failpoint::pass("leave-begun");
+        if let Some(sandbox) = &mut self.sandbox
+            && let Err(error) = sandbox.dissolve()
+        {
+            self.journal.note(Report::new(&error));
+        }
         let left = self.home.leave();
         left.and(self.journal.pod().remove())
     }

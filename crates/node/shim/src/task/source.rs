@@ -20,6 +20,8 @@ pub(super) enum Source {
     Making(u32, u32),
     /// A foreign runtime's command, by its number: the turn.
     Errand(u32, u32),
+    /// The first process of the pod's pid namespace.
+    Sandbox,
     /// A process.
     End(u32),
     /// The memory of a container, by its first process.
@@ -38,6 +40,7 @@ impl poller::Source for Source {
             Source::Listener => (0, 0),
             Source::Signals => (1, 0),
             Source::Publisher => (2, 0),
+            Source::Sandbox => (13, 0),
             Source::Connection(number) => (3, number),
             Source::Making(number, turn) => {
                 return u64::from(turn) << (NUMBER + BITS) | u64::from(number) << BITS | 4;
@@ -69,6 +72,7 @@ impl poller::Source for Source {
             0 => Source::Listener,
             1 => Source::Signals,
             2 => Source::Publisher,
+            13 => Source::Sandbox,
             3 => Source::Connection(number),
             5 => Source::End(number),
             6 => Source::Memory(number),
@@ -109,6 +113,7 @@ mod tests {
             Source::Signals,
             Source::Publisher,
             Source::Upgrade,
+            Source::Sandbox,
         ] {
             assert_eq!(Source::of_data(source.data()), Some(source));
         }

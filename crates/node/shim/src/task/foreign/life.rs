@@ -8,6 +8,7 @@ use crate::task::creation::mount;
 use crate::task::life::Life;
 use crate::task::memory::Memory;
 use crate::task::process::{Ended, Process, Stage};
+use crate::task::sandbox::rewrite;
 use crate::task::service::Service;
 use crate::task::stdio::{Ends, Owner, Streams, Wanted};
 use rustix::fd::AsFd;
@@ -87,6 +88,9 @@ impl Service {
         ContainerId::parse(&request.id)?;
         self.strays.take_in(&mut self.signals)?;
         let mounts: Vec<Mount> = request.rootfs.iter().map(mount).collect();
+        if self.sandbox.is_some() {
+            rewrite(&bundle)?;
+        }
         let record = Record::begin(runtime, &self.namespace, &request.id, &bundle, &mounts)?;
         let number = self.number();
         let owner = Owner {

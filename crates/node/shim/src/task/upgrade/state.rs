@@ -12,6 +12,7 @@ use crate::task::memory::Memory;
 use crate::task::process::{Held, Process, Stage};
 use crate::task::publisher::Publisher;
 use crate::task::record::{Before, ProcessRecord, StageRecord};
+use crate::task::sandbox::{Sandbox, SandboxState};
 use crate::task::service::Service;
 use crate::task::stdio::{Leaving, LeavingState, Streams, StreamsState};
 use rustix::fd::AsFd;
@@ -45,6 +46,9 @@ pub(super) struct State {
     /// Whether it takes in what its children leave.
     #[serde(default)]
     pub(super) takes_in: bool,
+    /// The pod, where it is one.
+    #[serde(default)]
+    pub(super) sandbox: Option<SandboxState>,
     /// Who asked for this.
     #[serde(default)]
     pub(super) asked: Option<Asked>,
@@ -131,6 +135,7 @@ impl Service {
             containers: self.containers.iter().map(|c| c.save(now, handing)).collect(),
             leaving: self.leaving.iter().map(|leaving| leaving.save(handing)).collect(),
             takes_in: self.strays.come(),
+            sandbox: self.sandbox.as_ref().map(|sandbox| sandbox.save(handing)),
             asked: Some(asked),
         }
     }
@@ -142,6 +147,9 @@ impl Service {
         self.oom_score = state.oom_score;
         if state.takes_in {
             self.strays.take_in(&mut self.signals)?;
+        }
+        if let Some(sandbox) = state.sandbox {
+            self.sandbox = Sandbox::restore(sandbox, self.journal.pod().path())?;
         }
         self.publisher = Publisher::restore(&self.namespace, state.events);
         for connection in state.connections {
