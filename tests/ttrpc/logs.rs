@@ -1,6 +1,6 @@
 //! Logs that our shim keeps: forms, rotation, policies; and what happens when a writer, a supervisor or a disk goes away.
 
-use crate::bed::{Bed, Line, OURS, TRAP, Talk};
+use crate::bed::{Bed, Line, OURS, SHIM, TRAP, Talk};
 use crate::machine::{self, NEEDS};
 use crate::stall::{self, Stalled};
 use crate::successor::{kill, pids};
@@ -643,5 +643,38 @@ fn the_journal_has_dockers_fields() {
                 now: false,
             },
         );
+    });
+}
+
+/// Every writer dies at the same place, time and again: each one gets somewhere, and nothing is lost or repeated.
+#[test]
+fn writers_die_and_fail_at_every_side_effect() {
+    test(NEEDS, |world| {
+        let bed = &mut Bed::furnish(world, OURS);
+        for (fault, lines) in [
+            ("kill@log-taken", 3000),
+            ("kill@log-intended", 3000),
+            ("kill@log-written", 3000),
+            ("kill@log-shifted", 3000),
+            ("kill@log-compressed", 3000),
+            ("fail@log-taken", 200),
+            ("fail@log-intended", 200),
+            ("fail@log-written", 200),
+        ] {
+            bed.run("rm -rf /run/b /run/logs", "c", &[]);
+            bed.bundle("c", &flood(lines), "no");
+            let said = bed.run(SHIM, "c", &[("ARGS", "start"), ("TARE_FAILPOINT", fault)]);
+            let answer: BootstrapAnswer = serde_json::from_str(&said).expect("an answer in JSON");
+            let mut talk = Talk::over("c", bed.connect(&answer));
+            let address = "json-file:///run/logs/x.log?max-size=20k&max-file=50";
+            talk.create(["", address, address], false);
+            talk.start("");
+            talk.wait("");
+            talk.delete("");
+            finish(bed, &mut talk);
+            assert_eq!(talk.lines, WELL, "{fault}");
+            println!("{fault}");
+            assert_whole(bed, "/run/logs/x.log", lines);
+        }
     });
 }

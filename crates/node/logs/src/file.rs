@@ -99,6 +99,8 @@ impl LogFile {
             return Ok(());
         }
         rotation::shift(&self.path, self.cap.files)?;
+        // Only a kill means anything here.
+        let _ = tare_failpoint::pass("log-shifted");
         self.reopen()?;
         if self.cap.compress {
             self.compressor = Compressor::start(&rotation::older(&self.path, 1, false), lock);

@@ -44,6 +44,10 @@ pub struct Log {
     writer: Option<Living>,
     /// How many writers there were.
     writers: u32,
+    /// Whether the last one has left something behind.
+    unfinished: bool,
+    /// How much was taken and written at the last one's end.
+    moved: u64,
     ready: Option<(OwnedFd, Instant)>,
     not_before: Option<Instant>,
     ended: bool,
@@ -118,6 +122,9 @@ impl Log {
         let target = Target::parse(&record.address)?;
         let mut log = Log::held(folder, record, target)?;
         log.find_other()?;
+        for stream in &log.record.streams {
+            log.unfinished |= !is_written(&log.folder, *stream)?;
+        }
         Ok(log)
     }
 
@@ -162,6 +169,8 @@ impl Log {
             outlets,
             writer: None,
             writers: 0,
+            unfinished: false,
+            moved: 0,
             ready: None,
             not_before: None,
             ended: false,
@@ -236,11 +245,13 @@ impl Log {
         if self.lives(now)? {
             return Ok(());
         }
-        let mut wanted = false;
-        for outlet in self.outlets.iter_mut().filter(|outlet| !outlet.closed) {
-            let found = state(&outlet.fifo);
-            wanted |= found.contains(PollFlags::IN);
-            outlet.closed = found.contains(PollFlags::HUP) && !found.contains(PollFlags::IN);
+        let mut wanted = self.unfinished;
+        for outlet in &mut self.outlets {
+            if !outlet.closed {
+                let found = state(&outlet.fifo);
+                wanted |= found.contains(PollFlags::IN);
+                outlet.closed = found.contains(PollFlags::HUP) && !found.contains(PollFlags::IN);
+            }
             wanted |= outlet.closed && !is_written(&self.folder, outlet.stream)?;
         }
         if wanted {
@@ -270,10 +281,15 @@ impl Log {
         } else if outcome == Some(Outcome::Busy.code()) {
             self.find_other()?;
         }
-        if outcome == Some(Outcome::Failed.code())
-            || outcome == Some(Outcome::Busy.code()) && self.writer.is_none()
-        {
-            self.not_before = Some(now + AGAIN);
+        let well = [Outcome::Ended, Outcome::Idle].map(Outcome::code);
+        if self.writer.is_none() && !outcome.is_some_and(|code| well.contains(&code)) {
+            // What it has taken and not written is written by the next one, though nothing may come for long.
+            self.unfinished = true;
+            // One that was killed is followed at once, unless it got nowhere.
+            let moved = std::mem::replace(&mut self.moved, moved(&self.folder, &self.record.streams)?);
+            if outcome.is_some() || moved == self.moved {
+                self.not_before = Some(now + AGAIN);
+            }
         }
         Ok(self.writer.is_some() || self.not_before.is_some() || self.ended)
     }
@@ -297,6 +313,7 @@ impl Log {
         };
         let child = spawn_worker(start, Start::fds, Start::run).op("start", "a log's writer")?;
         self.writers += 1;
+        self.unfinished = false;
         self.writer = Some(Living::Ours(child));
         Ok(())
     }
@@ -370,6 +387,17 @@ fn state(fd: &OwnedFd) -> PollFlags {
     let _ = poll(&mut fds, Some(&Timespec::default()));
     let [fd] = fds;
     fd.revents()
+}
+
+/// How much was ever taken of these streams and written of them, in all.
+fn moved(folder: &Folder, streams: &[Stream]) -> Result<u64> {
+    let progress = Progress::load(&folder.file("progress")?).op("read", "the log's progress")?;
+    let mut moved: u64 = progress.done.iter().sum();
+    for stream in streams {
+        moved += Spool::open(folder, *stream)?.length;
+    }
+    // The intent of a write is a step as well.
+    Ok(moved + u64::from(progress.intent.is_some()))
 }
 
 /// Whether everything that was taken of a stream is written.

@@ -90,6 +90,7 @@ fn compress(path: &Path) -> std::io::Result<()> {
         let _ = std::fs::remove_file(unfinished);
         return written;
     }
+    let _ = tare_failpoint::pass("log-compressed");
     std::fs::remove_file(path)
 }
 

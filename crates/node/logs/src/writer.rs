@@ -338,6 +338,9 @@ impl<'a> Writer<'a> {
         }
         match feed.spool.take(fifo, BATCH) {
             Ok(taken) => {
+                if taken == Taken::Some {
+                    tare_failpoint::pass("log-taken")?;
+                }
                 feed.closed = taken == Taken::End;
                 // Its end closes the last line, which is written now.
                 Ok(taken != Taken::Nothing)
@@ -509,6 +512,7 @@ impl<'a> Writer<'a> {
         intent.place = sink.place();
         self.progress.intent = Some(intent);
         self.save()?;
+        tare_failpoint::pass("log-intended")?;
         // What is written on record; no more, as this write may have to be made again.
         let done = self.done(intent.stream);
         let mut feeds = self.feeds.iter_mut();
@@ -516,6 +520,7 @@ impl<'a> Writer<'a> {
             feed.spool.forget(done, false);
         }
         self.put(sink, bytes);
+        tare_failpoint::pass("log-written")?;
         self.finish(intent);
         if self.wake.is_some() {
             // The collector sees by it that there is room again.
