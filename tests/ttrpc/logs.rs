@@ -678,3 +678,22 @@ fn writers_die_and_fail_at_every_side_effect() {
         }
     });
 }
+
+/// A log that is given up has no process any more, of whatever kind.
+#[test]
+fn what_is_given_up_is_gone() {
+    test(NEEDS, |world| {
+        let bed = &mut Bed::furnish(world, OURS);
+        bed.run(
+            "mkdir /run/full; mount -t tmpfs -o size=64k full /run/full",
+            "c",
+            &[],
+        );
+        let address = "json-file:///run/full/x.log?max-size=-1&mode=non-blocking";
+        let lines = ran(bed, &flood(50_000), address);
+        assert_eq!(lines, WELL);
+        let gone = "n=0; while pgrep -x tare-log; do sleep 0.1; n=$((n+1)); [ $n -lt 100 ] || exit 1; done";
+        bed.run(gone, "c", &[]);
+        bed.run("umount /run/full", "c", &[]);
+    });
+}

@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+use rustix::process::Signal;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tare_error::{Context, Result};
@@ -24,7 +25,7 @@ const AGAIN: Duration = Duration::from_millis(200);
 /// A place in a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
-    pub(crate) kind: Kind,
+    pub(crate) kind: MarkKind,
     /// Where in the spool.
     pub(crate) at: u64,
     /// How many ends of lines are missing.
@@ -34,7 +35,7 @@ pub(crate) struct Mark {
 
 /// What a mark says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum MarkKind {
     /// Something is missing, and more will be.
     Open,
     /// Something is missing.
@@ -46,7 +47,7 @@ pub(crate) enum Kind {
 const MARK: usize = 32;
 
 impl Mark {
-    fn at(at: u64, kind: Kind) -> Mark {
+    fn at(at: u64, kind: MarkKind) -> Mark {
         let (lines, bytes) = (0, 0);
         Mark {
             kind,
@@ -78,9 +79,9 @@ impl Mark {
                 .map_or(0, |word| u64::from_le_bytes(*word))
         };
         let kind = match word(0) {
-            1 => Kind::Open,
-            2 => Kind::Closed,
-            _ => Kind::End,
+            1 => MarkKind::Open,
+            2 => MarkKind::Closed,
+            _ => MarkKind::End,
         };
         let (at, lines, bytes) = (word(1), word(2), word(3));
         Ok(Some(Mark {
@@ -93,9 +94,9 @@ impl Mark {
 
     fn save(self, file: &OwnedFd, number: u64) -> Result<(), Errno> {
         let kind: u64 = match self.kind {
-            Kind::Open => 1,
-            Kind::Closed => 2,
-            Kind::End => 3,
+            MarkKind::Open => 1,
+            MarkKind::Closed => 2,
+            MarkKind::End => 3,
         };
         let words = [kind, self.at, self.lines, self.bytes].map(u64::to_le_bytes);
         rustix::io::pwrite(file, words.as_flattened(), number * MARK as u64).map(drop)
@@ -136,9 +137,9 @@ impl Inlet {
             spool,
             marks,
             count,
-            gap: last.filter(|mark| mark.kind == Kind::Open),
+            gap: last.filter(|mark| mark.kind == MarkKind::Open),
             whole: false,
-            closed: last.is_some_and(|mark| mark.kind == Kind::End),
+            closed: last.is_some_and(|mark| mark.kind == MarkKind::End),
         })
     }
 
@@ -154,7 +155,7 @@ impl Inlet {
         let taken = if self.gap.is_some() {
             self.discard(free >= buffer / 4, room)?
         } else if free == 0 {
-            let mark = Mark::at(self.spool.length, Kind::Open);
+            let mark = Mark::at(self.spool.length, MarkKind::Open);
             mark.save(&self.marks, self.count)?;
             self.count += 1;
             self.gap = Some(mark);
@@ -166,7 +167,7 @@ impl Inlet {
         };
         if taken == Taken::End {
             self.close_gap()?;
-            Mark::at(self.spool.length, Kind::End).save(&self.marks, self.count)?;
+            Mark::at(self.spool.length, MarkKind::End).save(&self.marks, self.count)?;
             self.closed = true;
         }
         Ok(taken != Taken::Nothing)
@@ -200,7 +201,7 @@ impl Inlet {
 
     fn close_gap(&mut self) -> Result<(), Errno> {
         if let Some(mut mark) = self.gap.take() {
-            mark.kind = Kind::Closed;
+            mark.kind = MarkKind::Closed;
             mark.save(&self.marks, self.count.saturating_sub(1))?;
         }
         Ok(())
@@ -389,7 +390,13 @@ impl Collector {
             notes: &self.notes,
             folder: &self.folder,
         };
+        let maker = rustix::process::getpid();
         let child = spawn_worker(pen, Pen::fds, |pen| {
+            // Where the collector is killed nobody knows of its child; what that was about is gone on from.
+            let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+            if rustix::process::getppid() != Some(maker) {
+                return Outcome::Failed.code();
+            }
             match crate::folder::lock(&pen.lock) {
                 // The one of a collector that was killed still writes.
                 Ok(false) | Err(_) => return Outcome::Busy.code(),

@@ -22,6 +22,8 @@ const OPENING: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_secs(1);
 /// How long a writer may take for what is left, after the container has ended.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may take to be killed then.
+const GOING: Duration = Duration::from_secs(1);
 /// The longest thing that a writer says about opening.
 const LONGEST: usize = 4096;
 
@@ -52,6 +54,7 @@ pub struct Log {
     not_before: Option<Instant>,
     ended: bool,
     until: Option<Instant>,
+    killed: bool,
 }
 
 /// The reading end of a FIFO.
@@ -175,6 +178,7 @@ impl Log {
             not_before: None,
             ended: false,
             until: None,
+            killed: false,
         })
     }
 
@@ -345,31 +349,39 @@ impl Log {
     /// Whether everything is written, after the container has ended. That is waited for, but not for ever: a log whose disk is
     /// stalled loses then what is not on it, and that is noted.
     pub fn has_ended(&mut self, now: Instant) -> bool {
-        if let Err(error) = self.look(now) {
-            note(&self.record.notes, tare_error::Report::new(&error));
-        }
         let until = *self.until.get_or_insert(now + PATIENCE);
-        if !self.ended && until <= now {
-            note(
-                &self.record.notes,
-                format_args!(
-                    "the log {} is not written to its end: its writer took too long",
-                    self.record.address
-                ),
-            );
-            self.give_up();
+        if !self.killed {
+            if let Err(error) = self.look(now) {
+                note(&self.record.notes, tare_error::Report::new(&error));
+            }
+            if self.ended || now < until {
+                return self.ended;
+            }
+            let address = &self.record.address;
+            let text = format_args!("the log {address} is not written to its end: its writer took too long");
+            note(&self.record.notes, text);
+            self.kill();
         }
+        // Not for long: a disk may not let it go.
+        self.ended = self.is_gone() || until + GOING <= now;
         self.ended
     }
 
-    /// Ends its writer; not waited for, since a disk may not let it go.
-    fn give_up(&mut self) {
-        self.ended = true;
-        let _ = match self.writer.take() {
+    fn kill(&mut self) {
+        self.killed = true;
+        let _ = match &self.writer {
             Some(Living::Ours(child)) => child.signal(Signal::KILL),
             Some(Living::Other(pidfd)) => rustix::process::pidfd_send_signal(pidfd, Signal::KILL),
             None => Ok(()),
         };
+    }
+
+    fn is_gone(&self) -> bool {
+        match &self.writer {
+            None => true,
+            Some(Living::Ours(child)) => !matches!(child.try_wait(), Ok(None)),
+            Some(Living::Other(pidfd)) => state(pidfd).contains(PollFlags::IN),
+        }
     }
 
     /// Removes its folder. A writer that lives finishes what it has.

@@ -1,7 +1,7 @@
 //! The process that writes a log, while there is something to write.
 
 use crate::address::{Policy, Target};
-use crate::collector::{self, Kind, Mark};
+use crate::collector::{self, Mark, MarkKind};
 use crate::compose::{Closing, Composed, Limit, compose};
 use crate::folder::{Folder, Owner, Stream, lock, note};
 use crate::intake::{Spool, Taken};
@@ -11,11 +11,11 @@ use crate::progress::{Intent, Place, Progress};
 use crate::sink::Sink;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::Mode;
+use rustix::fs::{Access, Mode};
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tare_error::{Context, Error, Report, Result};
+use tare_error::{Context, Error, Kind, Report, Result};
 
 /// How long it stays when nothing comes: longer than a container pauses that logs all the time, shorter than anybody would mind
 /// a process for each one that has said something.
@@ -241,7 +241,7 @@ impl<'a> Writer<'a> {
             let outcome = if self.feeds.iter().all(|feed| feed.closed) {
                 Outcome::Ended
             } else if self.more_comes()? {
-                self.look(&mut sink);
+                self.look(&mut sink)?;
                 continue;
             } else {
                 Outcome::Idle
@@ -272,7 +272,7 @@ impl<'a> Writer<'a> {
                         let _ = rustix::io::write(ready, &said);
                         return None;
                     }
-                    None => self.trouble.wait(&error, self.job.notes),
+                    None => self.pause(&error).ok()?,
                 },
             }
         }
@@ -312,7 +312,7 @@ impl<'a> Writer<'a> {
         let rest = usize::try_from(there)
             .ok()
             .and_then(|there| composed.bytes.get(there..));
-        self.put(sink, rest.unwrap_or_default());
+        self.put(sink, rest.unwrap_or_default())?;
         self.finish(intent);
         self.settle()
     }
@@ -347,7 +347,7 @@ impl<'a> Writer<'a> {
             }
             Err(e) => {
                 let error = Error::os("take the log of", feed.spool.stream.name(), e);
-                self.trouble.wait(&error, self.job.notes);
+                self.pause(&error)?;
                 Ok(true)
             }
         }
@@ -363,11 +363,12 @@ impl<'a> Writer<'a> {
         if from >= to {
             return match mark {
                 Some(Mark {
-                    kind: Kind::Closed, ..
+                    kind: MarkKind::Closed,
+                    ..
                 }) => self.write_gap(at, sink),
-                Some(Mark { kind: Kind::End, .. }) if mark.is_some_and(|mark| mark.at <= from) => {
-                    self.close(at)
-                }
+                Some(Mark {
+                    kind: MarkKind::End, ..
+                }) if mark.is_some_and(|mark| mark.at <= from) => self.close(at),
                 _ => Ok(false),
             };
         }
@@ -376,8 +377,8 @@ impl<'a> Writer<'a> {
         };
         let whole = to - from <= self.room.len() as u64;
         let closing = match (mark.map(|mark| mark.kind), feed.closed) {
-            (None, true) | (Some(Kind::End), _) if whole => Closing::Stream,
-            (Some(Kind::Open | Kind::Closed), _) if whole => Closing::Gap,
+            (None, true) | (Some(MarkKind::End), _) if whole => Closing::Stream,
+            (Some(MarkKind::Open | MarkKind::Closed), _) if whole => Closing::Gap,
             _ => Closing::More,
         };
         let time = Moment::now();
@@ -499,14 +500,12 @@ impl<'a> Writer<'a> {
 
     /// Writes to the log, into a new file where the old one is full; before that it is said what will be written.
     fn write(&mut self, sink: &mut Sink, mut intent: Intent, bytes: &[u8]) -> Result<()> {
-        self.look(sink);
+        self.look(sink)?;
         while sink.is_full_for(bytes.len()) {
             self.settle()?;
             match sink.rotate() {
                 Ok(()) => self.trouble.over(self.job.notes),
-                Err(e) => self
-                    .trouble
-                    .wait(&Error::os("rotate", self.name(), e), self.job.notes),
+                Err(e) => self.pause(&Error::os("rotate", self.name(), e))?,
             }
         }
         intent.place = sink.place();
@@ -519,7 +518,7 @@ impl<'a> Writer<'a> {
         if let Some(feed) = feeds.find(|feed| feed.spool.stream == intent.stream) {
             feed.spool.forget(done, false);
         }
-        self.put(sink, bytes);
+        self.put(sink, bytes)?;
         tare_failpoint::pass("log-written")?;
         self.finish(intent);
         if self.wake.is_some() {
@@ -530,7 +529,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes all of it, however long that takes.
-    fn put(&mut self, sink: &mut Sink, mut bytes: &[u8]) {
+    fn put(&mut self, sink: &mut Sink, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {
             match sink.write(bytes) {
                 Ok(written) => {
@@ -539,13 +538,13 @@ impl<'a> Writer<'a> {
                 }
                 Err(Errno::INTR) => {}
                 Err(e) => {
-                    self.trouble
-                        .wait(&Error::os("write", self.name(), e), self.job.notes);
+                    self.pause(&Error::os("write", self.name(), e))?;
                     // Its file may be another by now. What is written of a record is in the old one then, and the rest in this.
                     let _ = sink.look(true);
                 }
             }
         }
+        Ok(())
     }
 
     /// It is written.
@@ -571,18 +570,27 @@ impl<'a> Writer<'a> {
         loop {
             match self.progress.save(self.progress_file) {
                 Ok(()) => return Ok(()),
-                Err(e @ Errno::NOSPC) => self
-                    .trouble
-                    .wait(&Error::os("write", "the log's progress", e), self.job.notes),
+                Err(e @ Errno::NOSPC) => self.pause(&Error::os("write", "the log's progress", e))?,
                 Err(e) => return Err(e).op("write", "the log's progress"),
             }
         }
     }
 
-    fn look(&mut self, sink: &mut Sink) {
+    fn look(&mut self, sink: &mut Sink) -> Result<()> {
         while let Err(e) = sink.look(false) {
-            self.trouble
-                .wait(&Error::os("look at", self.name(), e), self.job.notes);
+            self.pause(&Error::os("look at", self.name(), e))?;
+        }
+        Ok(())
+    }
+
+    /// Waits before it tries again; not, where the log was given up: nobody would end this process else.
+    fn pause(&mut self, error: &Error) -> Result<()> {
+        self.trouble.wait(error, self.job.notes);
+        match rustix::fs::access(self.job.folder.path(), Access::EXISTS) {
+            Err(Errno::NOENT) => {
+                Err(Error::new(Kind::Conflict, "write", self.name()).because("its container is deleted"))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -10,6 +10,9 @@ use tare_spec_oci::{Resources, Spec};
 /// Below this lie the groups of supervisors; it carries no limit, and no pod's limit is above it.
 pub(crate) const SUPERVISORS: &str = "/tare/supervisors";
 
+/// How long a child of the supervisor may be on its way out, as a log's writer that was killed.
+const LEAVING: Duration = Duration::from_millis(500);
+
 /// The supervisor's own group.
 #[derive(Debug)]
 pub(crate) struct Home {
@@ -53,7 +56,7 @@ impl Home {
         };
         let above = Group::open(group.host(), &GroupPath::parse(SUPERVISORS)?)?;
         enter(&above)?;
-        group.remove_within(Duration::ZERO)
+        group.remove_within(LEAVING)
     }
 }
 

@@ -19,6 +19,9 @@ pub(super) const SCHEME: &str = "binary://";
 /// How long it may take to write down what is left, after the process has ended.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long it may take to be killed.
+const GOING: Duration = Duration::from_secs(1);
+
 /// Whose output is written down.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::task) struct Owner<'a> {
@@ -94,9 +97,10 @@ impl Logger {
     pub(in crate::task) fn has_ended(&mut self, now: Instant) -> bool {
         let until = *self.until.get_or_insert(now + PATIENCE);
         match self.child.try_wait() {
+            // Not waited for any longer: a disk may not let it go.
             Ok(None) if until <= now => {
-                self.child.kill_and_reap();
-                true
+                let _ = self.child.signal(rustix::process::Signal::KILL);
+                until + GOING <= now
             }
             Ok(None) => false,
             Ok(Some(_)) | Err(_) => true,
