@@ -608,6 +608,56 @@ fn what_is_being_made_can_be_deleted(bed: &mut Bed) {
     ends(bed, &answer, &mut talk, true);
 }
 
+/// An exec that is killed leaves nothing, but for a daemon, which has left it: not what it started, nor what that has. runc's
+/// shim kills its first process alone.
+fn a_killed_exec_leaves_nothing(bed: &mut Bed) {
+    let answer = bed.start("c", TRAP, "no");
+    bed.run("mkfifo /run/io.out", "c", &[]);
+    let path = bed.root.join("run/io.out");
+    let reader = std::thread::spawn(move || std::fs::read_to_string(path).expect("read the output"));
+    let mut talk = Talk::over("c", bed.connect(&answer));
+    talk.create([""; 3], false);
+    talk.start("");
+    let script = "sleep 1001 & (sleep 1002 &) ; (setsid sleep 1003) & (setsid -f sh -c 'sleep 1004; exit 1' </dev/null >/dev/null 2>&1); echo ready; wait";
+    let process = format!(
+        r#"{{"cwd":"/","args":["sh","-c","{script}"],"env":["PATH=/bin:/usr/bin"],"user":{{"uid":0,"gid":0}}}}"#
+    );
+    let request = task::ExecProcessRequest {
+        id: "c".into(),
+        exec_id: "e".into(),
+        stdout: "/run/io.out".into(),
+        spec: Some(Any::json(typeurl::PROCESS, process.into_bytes())),
+        ..Default::default()
+    };
+    talk.done("exec e", "Exec", &request);
+    talk.start("e");
+    bed.run("until pgrep -x -f 'sleep 1003' && pgrep -x -f 'sleep 1002' && pgrep -f '^sleep 1004'; do sleep 0.05; done", "c", &[]);
+    talk.kill("e", 9);
+    talk.wait("e");
+    // Nobody holds its output open any more.
+    assert_eq!(reader.join().expect("the output ends"), "ready\n");
+    assert_eq!(
+        bed.run("pgrep -a -f '^sleep 100' | cut -d' ' -f2-", "c", &[]),
+        "sleep 1004\n"
+    );
+    talk.delete("e");
+    talk.kill("", 15);
+    talk.wait("");
+    talk.delete("");
+    assert_eq!(
+        talk.lines[4..],
+        [
+            "kill 9 e: ok",
+            "wait: 137",
+            "delete: 137 true pid true",
+            "kill 15 : ok",
+            "wait: 7",
+            "delete: 7 true pid true"
+        ]
+    );
+    ends(bed, &answer, &mut talk, true);
+}
+
 /// Whoever waits for a process that cannot be started is answered.
 fn a_wait_ends_with_a_start_that_fails(bed: &mut Bed) {
     let answer = bed.start("c", TRAP, "no");
@@ -725,13 +775,13 @@ tests! {
         delete_cleans_up_after_a_shim a_shim_says_what_it_is a_file_takes_output clients_come_back_to_two_of_a_pod
         the_lack_of_memory_is_told events_wait_for_containerd a_name_is_used_again_at_once
         a_wait_ends_with_a_start_that_fails a_terminal_that_leads_nowhere_leaves_nothing
-        what_is_being_made_can_be_deleted;
+        what_is_being_made_can_be_deleted a_killed_exec_leaves_nothing;
     OURS_WITH_RUNC as ours_with_runc:
         a_program_takes_output calls_and_events streams_end_with_their_process a_terminal_has_its_size
         delete_cleans_up_after_a_shim a_file_takes_output clients_come_back_to_two_of_a_pod
         the_lack_of_memory_is_told events_wait_for_containerd a_name_is_used_again_at_once
         a_wait_ends_with_a_start_that_fails a_terminal_that_leads_nowhere_leaves_nothing
-        what_is_being_made_can_be_deleted a_foreign_runtime_says_why;
+        what_is_being_made_can_be_deleted a_foreign_runtime_says_why a_killed_exec_leaves_nothing;
     OURS_WITH_CRUN as ours_with_crun:
         calls_and_events streams_end_with_their_process a_terminal_has_its_size delete_cleans_up_after_a_shim
         clients_come_back_to_two_of_a_pod the_lack_of_memory_is_told a_name_is_used_again_at_once

@@ -32,6 +32,7 @@ mod source;
 mod start;
 mod stats;
 mod stdio;
+mod tree;
 mod upgrade;
 
 pub use arguments::{Action, Arguments};

@@ -203,6 +203,9 @@ impl Service {
         let Some(life) = process.life() else {
             return Err(Error::new(Kind::Conflict, "signal", &request.exec_id).because("process not created"));
         };
+        if !first && signal == Signal::KILL.as_raw() {
+            container.end_session(life.pid());
+        }
         match life.signal(signal) {
             Err(rustix::io::Errno::SRCH) => return Err(finished()),
             done => tare_error::Context::op(done, "signal", &request.id)?,
