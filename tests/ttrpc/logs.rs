@@ -679,6 +679,20 @@ fn writers_die_and_fail_at_every_side_effect() {
     });
 }
 
+/// The same of the two processes of a log that is not to block, as long as nothing has to be dropped.
+#[test]
+fn no_line_is_lost_or_repeated_where_collectors_are_killed() {
+    test(NEEDS, |world| {
+        let bed = &mut Bed::furnish(world, OURS);
+        let address = "cri:///run/logs/x.log?max-size=4m&max-file=50&mode=non-blocking&max-buffer-size=256m";
+        let (_, talk) = flooding(bed, 500_000, address);
+        let storm = "for i in $(seq 100); do pkill -9 -x tare-log && echo; sleep 0.0$((i % 10)); done";
+        assert!(bed.run(storm, "c", &[]).len() > 2);
+        ended(bed, talk);
+        assert_whole(bed, "/run/logs/x.log", 500_000);
+    });
+}
+
 /// A log that is given up has no process any more, of whatever kind.
 #[test]
 fn what_is_given_up_is_gone() {
