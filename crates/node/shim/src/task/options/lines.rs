@@ -21,7 +21,7 @@ pub(super) fn read(text: &str, subject: &str) -> Result<Options> {
         let wrong = |why: String| {
             Error::new(Kind::Invalid, "read", subject)
                 .because(format!("line {number}: {why}"))
-                .hint("give runc's options: BinaryName, Root, SystemdCgroup, NoPivotRoot, NoNewKeyring, IoUid, IoGid, ShimCgroup")
+                .hint("give runc's options: BinaryName, Root, SystemdCgroup, NoPivotRoot, NoNewKeyring")
         };
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -50,7 +50,7 @@ fn set(options: &mut Options, key: &str, value: Value) -> std::result::Result<()
         ("NoNewKeyring", Value::Truth(truth)) => options.no_new_keyring = truth,
         ("IoUid", Value::Number(number)) => options.io_uid = number,
         ("IoGid", Value::Number(number)) => options.io_gid = number,
-        // Of CRIU's old name, and of the shim itself: nothing hangs on them.
+        // Of CRIU's old name, and of the shim itself: nothing hangs on them. Nor on its cgroup and the owners of pipes.
         ("CriuPath" | "TypeUrl" | "ConfigPath" | "TaskApiAddress", Value::Text(_)) => {}
         ("TaskApiVersion", Value::Number(_)) => {}
         _ => return Err(()),
