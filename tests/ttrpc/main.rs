@@ -13,6 +13,7 @@ mod serve;
 mod server;
 mod shim;
 mod stall;
+mod storm;
 mod successor;
 mod upgrade;
 

@@ -9,11 +9,19 @@ use tare_error::{Context, Error, Kind, Result};
 
 /// A held lock; dropping it releases it.
 ///
-/// The lock belongs to the open file: a process that forks must not let the child keep the fd (it is
-/// close-on-exec), or the lock lives as long as the child.
+/// The lock belongs to the open file, which a child that is forked shares until it has closed what is not its own (at exec at
+/// the latest). So dropping it unlocks, and does not merely close: a child that is slow to begin would hold it still. Where its
+/// holder dies without dropping it, such a child holds it for that moment.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // It can fail for no lock that is held.
+        let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
+    }
 }
 
 impl Lock {
@@ -105,7 +113,7 @@ impl Lock {
             match stat(path) {
                 Ok(now) if (now.st_dev, now.st_ino) == (held.st_dev, held.st_ino) => {
                     return Ok(Some(Lock {
-                        _file: File::from(file),
+                        file: File::from(file),
                     }));
                 }
                 Ok(_) | Err(Errno::NOENT) => {}
@@ -139,6 +147,18 @@ fn named(pid: &u32) -> String {
 mod tests {
     use super::*;
     use crate::scratch::Scratch;
+
+    #[test]
+    fn a_child_that_still_has_the_file_open_holds_nothing() {
+        let path = std::env::temp_dir().join(format!("tare-store-shared-{}", std::process::id()));
+        let lock = Lock::exclusive(&path).unwrap();
+        let of_child = lock.file.try_clone().unwrap();
+        assert!(Lock::try_exclusive(&path).unwrap().is_none());
+        drop(lock);
+        assert!(Lock::try_exclusive(&path).unwrap().is_some());
+        drop(of_child);
+        std::fs::remove_file(path).unwrap();
+    }
 
     #[test]
     fn one_holder_alone_or_several_together() {

@@ -124,6 +124,11 @@ impl Log {
         let record = folder.record()?;
         let target = Target::parse(&record.address)?;
         let mut log = Log::held(folder, record, target)?;
+        for stream in &log.record.streams {
+            // A FIFO that nobody has had open for writing since it was opened for reading never says that all are gone
+            // (`fifo_open` of the kernel's fs/pipe.c).
+            drop(log.folder.fifo(*stream, OFlags::WRONLY)?);
+        }
         log.find_other()?;
         for stream in &log.record.streams {
             log.unfinished |= !is_written(&log.folder, *stream)?;

@@ -24,6 +24,9 @@ const UNSEEN: &str = "its supervisor died before it, and nobody saw its end";
 impl Service {
     /// Takes over every container that is on record; what cannot be is noted, and tried again when somebody comes.
     pub(super) fn adopt(&mut self) {
+        // What it was writing down when it died.
+        let swept = tare_store::sweep_temporaries(&self.records, Duration::ZERO);
+        self.note_failure(swept.map(drop));
         let records = ContainerRecord::read_all(&self.records).unwrap_or_else(|error| vec![Err(error)]);
         self.adopted = true;
         if self.sandbox.is_none() {
@@ -49,7 +52,7 @@ impl Service {
         }
         tare_failpoint::pass("adopt-intended")?;
         let Some(kept) = self.kept(&record.id)? else {
-            return ContainerRecord::remove(&self.records, &record.id);
+            return self.forget_unmade(&record.id);
         };
         let condition = kept.condition;
         let memory = record.memory.zip(kept.group);

@@ -304,7 +304,7 @@ impl Service {
             Err(e) if e.kind() == Kind::NotFound => {}
             Err(e) => return Err(e),
         }
-        self.forget_container(id)?;
+        self.forget_unmade(id)?;
         Ok(DeleteResponse {
             pid: 0,
             exit_status: delete::KILLED,

@@ -82,9 +82,9 @@ impl Service {
         Ok(())
     }
 
-    /// A container that could not be made leaves no record of ours either.
-    fn not_made<T>(&self, id: &str, error: Error) -> Result<T> {
-        match ContainerRecord::remove(&self.records, id) {
+    /// A container that could not be made leaves nothing of ours either.
+    fn not_made<T>(&mut self, id: &str, error: Error) -> Result<T> {
+        match self.forget_unmade(id) {
             Ok(()) => Err(error),
             Err(also) => Err(error.also(also)),
         }

@@ -232,7 +232,7 @@ impl Service {
                 never_made,
             } => {
                 let forgotten = if never_made {
-                    self.forget_container(&id)
+                    self.forget_unmade(&id)
                 } else {
                     Ok(())
                 };
@@ -256,6 +256,12 @@ impl Service {
     pub(super) fn forget_container(&mut self, id: &str) -> Result<()> {
         self.containers.retain(|container| container.id != id);
         ContainerRecord::remove(&self.records, id)
+    }
+
+    /// Forgets a container that was not made, with what was begun for its streams.
+    pub(super) fn forget_unmade(&mut self, id: &str) -> Result<()> {
+        let streams = tare_logs::Folder::at(self.journal.pod().streams().join(id));
+        self.forget_container(id).and(streams.remove())
     }
 
     /// Answers once somebody reads what the process writes.

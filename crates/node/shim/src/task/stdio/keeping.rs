@@ -42,11 +42,15 @@ impl Leaving {
             Writing::Kept(log) => log.has_ended(now),
         };
         for writing in self.writing.extract_if(.., ended) {
-            if let Writing::Kept(log) = writing
-                && let Err(error) = log.remove()
-            {
+            let Writing::Kept(log) = writing else {
+                continue;
+            };
+            let folder = log.folder().path().to_owned();
+            if let Err(error) = log.remove() {
                 odd(error);
             }
+            // The container's, where that was the last of its logs.
+            let _ = folder.parent().map(std::fs::remove_dir);
         }
         self.writing.is_empty()
     }
