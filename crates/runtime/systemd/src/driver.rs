@@ -19,6 +19,11 @@ use tare_spec_oci::Resources;
 /// How long one of the calls here may take, the end of its job included.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How often a scope that is joined may end before it is.
+const ENTERING: u32 = 3;
+/// Where systemd says that it runs the machine (`sd_booted(3)`).
+const BOOTED: &str = "/run/systemd/system";
+
 const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
 /// Where systemd itself listens, for root alone; a user's has the same below the user's runtime folder.
 const PRIVATE: &str = "systemd/private";
@@ -30,6 +35,11 @@ const UNIT_EXISTS: &str = "org.freedesktop.systemd1.UnitExists";
 const NO_SUCH_UNIT: &str = "org.freedesktop.systemd1.NoSuchUnit";
 const JOBS: &str = "type='signal',sender='org.freedesktop.systemd1',path='/org/freedesktop/systemd1',\
                     interface='org.freedesktop.systemd1.Manager',member='JobRemoved'";
+
+/// Whether this machine is run by systemd.
+pub fn runs_machine() -> bool {
+    Path::new(BOOTED).is_dir()
+}
 
 /// Which systemd is asked.
 #[derive(Clone, Debug)]
@@ -92,6 +102,8 @@ pub struct Systemd {
     version: u32,
     /// The group of the manager itself: empty for the machine's.
     group: String,
+    /// How long one call may take.
+    patience: Duration,
 }
 
 impl Systemd {
@@ -100,12 +112,20 @@ impl Systemd {
     /// # Errors
     /// `Unavailable` where nobody listens or systemd is not there, `Denied`, `Invalid` for an address that is none.
     pub fn connect(bus: &Bus) -> Result<Systemd> {
-        let deadline = Deadline::after(PATIENCE);
+        Systemd::connect_within(bus, PATIENCE)
+    }
+
+    /// As [`Systemd::connect`], where this and every later call may take so long and no longer.
+    ///
+    /// # Errors
+    /// As [`Systemd::connect`].
+    pub fn connect_within(bus: &Bus, patience: Duration) -> Result<Systemd> {
+        let deadline = Deadline::after(patience);
         let mut refused: Option<Error> = None;
         for (endpoint, has_bus) in bus.endpoints()? {
             let opened = Connection::open(&endpoint, deadline);
             match opened.and_then(|connection| Systemd::greet(connection, has_bus, deadline)) {
-                Ok(systemd) => return Ok(systemd),
+                Ok(systemd) => return Ok(Systemd { patience, ..systemd }),
                 Err(fault) => {
                     let error = fault.of("connect to systemd at", endpoint);
                     refused = Some(match refused {
@@ -164,6 +184,7 @@ impl Systemd {
             group: group.trim_end_matches('/').to_owned(),
             connection,
             peer,
+            patience: PATIENCE,
         })
     }
 
@@ -189,9 +210,63 @@ impl Systemd {
     /// `AlreadyExists` where a unit of this name runs; systemd's refusals by its own names; `Invalid` for limits and
     /// annotations that are none; `Unavailable` where systemd does not answer within [`PATIENCE`].
     pub fn start(&mut self, unit: &Unit, start: &Start<'_>) -> Result<Started> {
-        let deadline = Deadline::after(PATIENCE);
         let group = self.group(unit)?;
         let (properties, pidfd) = self.properties_of(unit, start)?;
+        let fds: Vec<BorrowedFd<'_>> = pidfd.into_iter().collect();
+        let is_slice = start.process.is_none() && unit.is_slice();
+        self.begin(unit, properties, &fds, is_slice)?;
+        Ok(Started {
+            group,
+            resources: properties::settled(start.resources),
+        })
+    }
+
+    /// Starts a scope with the asking process in it and no limits, whose group is delegated, and which systemd forgets when
+    /// its last process has ended, however it ended. Where a scope of this name runs, the asking process joins it.
+    /// The scope's group.
+    ///
+    /// Which process asks is what the kernel tells systemd of the connection: it holds in another pid namespace too.
+    ///
+    /// # Errors
+    /// As [`Systemd::start`], but for the first.
+    pub fn enter(&mut self, unit: &Unit, description: &str) -> Result<GroupPath> {
+        let group = self.group(unit)?;
+        // A process id of 0 stands for who asks.
+        let asking = || Value::Array("u".to_owned(), vec![Value::Uint32(0)]);
+        let mut again = 0;
+        loop {
+            let properties = vec![
+                Property::new("Description", Value::text(description)),
+                Property::new("Slice", Value::text(unit.slice())),
+                Property::new("Delegate", Value::Bool(true)),
+                Property::new("CollectMode", Value::text("inactive-or-failed")),
+                Property::new("TasksMax", Value::Uint64(u64::MAX)),
+                Property::new("DefaultDependencies", Value::Bool(false)),
+                Property::new("PIDs", asking()),
+            ];
+            match self.begin(unit, properties, &[], false) {
+                Err(error) if error.kind() == Kind::AlreadyExists => {}
+                done => return done.map(|()| group),
+            }
+            match self.attach_all(unit, None, asking()) {
+                // It goes with its last process, or is gone.
+                Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Invalid) && again < ENTERING => {
+                    again += 1;
+                }
+                done => return done.map(|()| group),
+            }
+        }
+    }
+
+    /// The start itself, until its job has ended. A slice that is there already has been started.
+    fn begin(
+        &mut self,
+        unit: &Unit,
+        properties: Vec<Property>,
+        fds: &[BorrowedFd<'_>],
+        is_slice: bool,
+    ) -> Result<()> {
+        let deadline = Deadline::after(self.patience);
         let arguments = [
             Value::text(unit.name()),
             Value::text("replace"),
@@ -200,23 +275,17 @@ impl Systemd {
             Value::Array("(sa(sv))".to_owned(), Vec::new()),
         ];
         let operation = "StartTransientUnit";
-        let fds: Vec<BorrowedFd<'_>> = pidfd.into_iter().collect();
-        let mut run = || self.job(operation, &arguments, &fds, deadline);
+        let mut run = || self.job(operation, &arguments, fds, deadline);
         let result = match run() {
-            Err(fault) if fault.is(UNIT_EXISTS) && start.process.is_none() && unit.is_slice() => {
-                Ok("done".to_owned())
-            }
+            Err(fault) if fault.is(UNIT_EXISTS) && is_slice => Ok("done".to_owned()),
             Err(fault) if fault.is(UNIT_EXISTS) => {
                 self.reset(unit, deadline);
-                self.job(operation, &arguments, &fds, deadline)
+                self.job(operation, &arguments, fds, deadline)
             }
             result => result,
         };
         match result {
-            Ok(result) if result == "done" => Ok(Started {
-                group,
-                resources: properties::settled(start.resources),
-            }),
+            Ok(result) if result == "done" => Ok(()),
             Ok(result) => {
                 self.reset(unit, deadline);
                 Err(Error::new(Kind::Conflict, operation, unit.name())
@@ -305,7 +374,7 @@ impl Systemd {
         // The second: until the unit is stopped, not for ever.
         let arguments = [Value::text(unit.name()), Value::Bool(true), list(properties)];
         let operation = "SetUnitProperties";
-        self.call(operation, &arguments, &[], Deadline::after(PATIENCE))
+        self.call(operation, &arguments, &[], Deadline::after(self.patience))
             .map_err(|fault| fault.of(operation, unit.name()))?;
         Ok(())
     }
@@ -316,11 +385,14 @@ impl Systemd {
     /// # Errors
     /// `NotFound` where there is no such unit; systemd's refusals.
     pub fn attach(&mut self, unit: &Unit, below: Option<&str>, process: Pid) -> Result<()> {
+        self.attach_all(unit, below, Value::Array("u".to_owned(), vec![id(process)]))
+    }
+
+    fn attach_all(&mut self, unit: &Unit, below: Option<&str>, processes: Value) -> Result<()> {
         let below = below.map_or_else(String::new, |path| format!("/{}", path.trim_start_matches('/')));
-        let processes = Value::Array("u".to_owned(), vec![id(process)]);
         let arguments = [Value::text(unit.name()), Value::text(below), processes];
         let operation = "AttachProcessesToUnit";
-        self.call(operation, &arguments, &[], Deadline::after(PATIENCE))
+        self.call(operation, &arguments, &[], Deadline::after(self.patience))
             .map_err(|fault| fault.of(operation, unit.name()))?;
         Ok(())
     }
@@ -334,7 +406,7 @@ impl Systemd {
     /// # Errors
     /// systemd's refusals; `Unavailable` where it does not stop within [`PATIENCE`].
     pub fn stop(&mut self, unit: &Unit) -> Result<()> {
-        let deadline = Deadline::after(PATIENCE);
+        let deadline = Deadline::after(self.patience);
         let operation = "StopUnit";
         let arguments = [Value::text(unit.name()), Value::text("replace")];
         let done = self.job(operation, &arguments, &[], deadline);

@@ -19,6 +19,8 @@
 //!   -> update(unit, group, limits), then Group::apply  SetUnitProperties
 //!   -> attach(unit, process)                           a process of an exec, where the user may not move it itself
 //!   -> stop(unit), Group::remove                       StopUnit; no unit of the name is no error
+//!
+//! runs_machine() -> Systemd::connect_within(bus, a moment) -> enter(unit)      a scope for the asking process itself
 //! ```
 //!
 //! **Rules.** Every limit that is written into the group is told to systemd as well, as far as it has a property: it
@@ -60,6 +62,6 @@ pub mod dbus;
 mod driver;
 
 pub use annotation::read as read_annotation;
-pub use driver::{Bus, PATIENCE, Process, Start, Started, Systemd};
+pub use driver::{Bus, PATIENCE, Process, Start, Started, Systemd, runs_machine};
 pub use properties::Property;
-pub use unit::{Defaults, Unit};
+pub use unit::{Defaults, Unit, escape};

@@ -129,6 +129,20 @@ fn check(name: &str) -> Result<(), &'static str> {
     }
 }
 
+/// Any name as a part of a unit's: a letter that systemd does not take there, or that it gives a meaning, is written
+/// `\xNN` (`systemd.unit(5)`). A dash stays: it means something in the name of a slice alone.
+pub fn escape(name: &str) -> String {
+    let mut escaped = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        let letter = char::from(byte);
+        match letter {
+            _ if letter.is_ascii_alphanumeric() || ":-_.".contains(letter) => escaped.push(letter),
+            _ => escaped.push_str(&format!("\\x{byte:02x}")),
+        }
+    }
+    escaped
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,6 +245,19 @@ mod tests {
             let e = parse(bad, false).unwrap_err();
             assert_eq!(e.kind(), Kind::Invalid, "{bad}");
             assert!(e.first_hint().is_some());
+        }
+    }
+
+    #[test]
+    fn any_name_becomes_a_part_of_a_units() {
+        for (name, escaped) in [
+            ("default.web-1_a:b", "default.web-1_a:b"),
+            ("a b/c", "a\\x20b\\x2fc"),
+            ("\\x20@", "\\x5cx20\\x40"),
+            ("\u{e4}", "\\xc3\\xa4"),
+        ] {
+            assert_eq!(escape(name), escaped);
+            assert!(check(&escape(name)).is_ok());
         }
     }
 }

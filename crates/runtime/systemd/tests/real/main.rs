@@ -6,6 +6,7 @@
 )]
 
 mod machine;
+mod own;
 mod properties;
 mod user;
 mod version_one;
