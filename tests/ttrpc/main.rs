@@ -15,6 +15,7 @@ mod shim;
 mod stall;
 mod storm;
 mod successor;
+mod systemd;
 mod upgrade;
 
 use tare_kit::Need;

@@ -18,7 +18,7 @@ const ENDING: Duration = Duration::from_secs(10);
 
 impl PodDir {
     /// Ends what a supervisor left behind that died itself (`kill -9`, no memory): kills the container's processes,
-    /// removes both cgroups, and writes an exit record where there is none, whose end is `unknown` with its reason.
+    /// removes both cgroups (the supervisor's own may be a scope's), and writes an exit record where there is none, whose end is `unknown` with its reason.
     ///
     /// Idempotent; takes at most half a minute, and next to no time where little is left. The pod's other files stay
     /// until [`PodDir::remove`]. `None` where no container had been begun.
@@ -32,11 +32,11 @@ impl PodDir {
                     .because("its supervisor lives"),
             );
         }
-        if let Some(ending) = self.supervisor()? {
-            let pid = ending.stamp.pid;
-            if let Some(handle) = ending.stamp.find()? {
-                wait_for_end(&handle, pid)?;
-            }
+        let ending = self.supervisor()?;
+        if let Some(ending) = &ending
+            && let Some(handle) = ending.stamp.find()?
+        {
+            wait_for_end(&handle, ending.stamp.pid)?;
         }
         let init = self.init()?;
         let living = match init.as_ref().and_then(|init| init.process.as_ref()) {
@@ -54,6 +54,10 @@ impl PodDir {
         if let Some(name) = self.path().file_name() {
             let own = GroupPath::parse(SUPERVISORS)?.join(&name.to_string_lossy())?;
             remove_group(&own)?;
+        }
+        // What the supervisor started may still write there; systemd forgets the scope with its last process.
+        if let Some(scope) = ending.and_then(|ending| ending.scope) {
+            remove_group(&GroupPath::parse(&scope)?)?;
         }
         match (self.exit_record()?, init) {
             (Some(exit), _) => Ok(Some(exit)),

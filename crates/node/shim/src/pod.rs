@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <run>/pods/<id>/          0700
-//!   supervisor.json         while a supervisor lives: pid, start time, boot, version
+//!   supervisor.json         while a supervisor lives: pid, start time, boot, version, its scope
 //!   sock                    0600; further clients (peer credentials are checked)
 //!   init.json               from before the container's first process runs: pid, start time, boot, cgroup
 //!   stdin stdout stderr     FIFOs; stdout and stderr are open read-write in the container
@@ -275,6 +275,7 @@ mod tests {
             stamp: Stamp::of(i32::try_from(std::process::id()).unwrap()).unwrap(),
             version: "0".into(),
             socket: None,
+            scope: None,
         };
         pod.write(Entry::Supervisor, &record).unwrap();
         assert!(pod.supervisor_alive().unwrap());

@@ -1,5 +1,6 @@
 //! What a pod's folder says of its processes.
 
+use crate::supervisor::Home;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use tare_error::Result;
@@ -16,6 +17,9 @@ pub struct SupervisorRecord {
     /// Where it takes calls, where that is elsewhere: under containerd.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub socket: Option<PathBuf>,
+    /// The group of its scope, where it lives in one of systemd's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
 }
 
 impl SupervisorRecord {
@@ -25,7 +29,14 @@ impl SupervisorRecord {
             stamp: Stamp::of(i32::try_from(std::process::id()).unwrap_or(0))?,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             socket: None,
+            scope: None,
         })
+    }
+
+    /// With where it lives.
+    pub(crate) fn at(self, home: &Home) -> SupervisorRecord {
+        let scope = home.scope().map(ToString::to_string);
+        SupervisorRecord { scope, ..self }
     }
 }
 

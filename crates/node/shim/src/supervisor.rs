@@ -20,6 +20,7 @@ mod group;
 mod journal;
 mod peer;
 mod reap;
+mod scope;
 mod service;
 mod source;
 mod streams;

@@ -54,11 +54,8 @@ fn settle_in(arguments: &Supervise) -> Result<(Service, Vec<String>)> {
     odd(keep_from_the_oom_killer().map(drop));
     odd(leave_mount_namespace());
     let name = pod.path().file_name().unwrap_or_default().to_string_lossy();
-    let home = Home::enter(&name).unwrap_or_else(|error| {
-        odd(Err(error));
-        Home::none()
-    });
-    pod.write(Entry::Supervisor, &SupervisorRecord::own()?)?;
+    let home = Home::enter(&name, |error| odd(Err(error)));
+    pod.write(Entry::Supervisor, &SupervisorRecord::own()?.at(&home))?;
     let service = Service {
         home,
         signals,

@@ -70,10 +70,10 @@ pub(super) fn service(arguments: &Arguments, listener: OwnedFd, signals: Signals
     pod.write(Entry::Supervisor, &record)?;
     let records = pod.containers()?.into();
     let mut journal = Journal::new(pod);
-    let home = Home::enter(&name).unwrap_or_else(|error| {
-        journal.note(Report::new(&error));
-        Home::none()
-    });
+    let home = Home::enter(&name, |error| journal.note(Report::new(&error)));
+    if home.scope().is_some() {
+        journal.pod().write(Entry::Supervisor, &record.at(&home))?;
+    }
     Ok(Service {
         arguments: arguments.clone(),
         address,
