@@ -9,6 +9,7 @@ use super::service::{Service, told};
 use super::stats;
 use super::stdio::{Leaving, Wanted, Writing};
 use super::upgrade::{SUPERVISOR, UPGRADE};
+use rustix::io::Errno;
 use rustix::process::Signal;
 use std::time::SystemTime;
 use tare_error::{Error, Kind, Result};
@@ -203,11 +204,17 @@ impl Service {
         let Some(life) = process.life() else {
             return Err(Error::new(Kind::Conflict, "signal", &request.exec_id).because("process not created"));
         };
-        if !first && signal == Signal::KILL.as_raw() {
+        let ends_session = !first && signal == Signal::KILL.as_raw();
+        if ends_session && life.signal(0) != Err(Errno::SRCH) {
             container.end_session(life.pid());
+            // One that is not our child may have ended with the others, and be gone by now.
+            return match life.signal(signal) {
+                Err(Errno::SRCH) => Ok(()),
+                done => tare_error::Context::op(done, "signal", &request.id),
+            };
         }
         match life.signal(signal) {
-            Err(rustix::io::Errno::SRCH) => return Err(finished()),
+            Err(Errno::SRCH) => return Err(finished()),
             done => tare_error::Context::op(done, "signal", &request.id)?,
         }
         container.killed |= first && signal == Signal::KILL.as_raw();
