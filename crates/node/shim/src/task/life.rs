@@ -12,6 +12,9 @@ use tare_process::{Child, Stamp};
 
 /// How long whoever reaps a process that is not ours may take for it: the kernel tells its status only then.
 const REAPING: Duration = Duration::from_secs(2);
+/// How long it is asked again that has been reaped, and of which nothing is known: between a look for the status and one for
+/// the process, both of the kernel's, it may be reaped (seen on Linux 6.18, once in some hundred).
+const REAPED: Duration = Duration::from_millis(100);
 /// How long the end of a process that was killed is waited for.
 const DYING: Duration = Duration::from_secs(10);
 
@@ -143,6 +146,7 @@ fn end_of_adopted(pidfd: &OwnedFd, ended: &Cell<Option<Instant>>) -> Option<Exit
         Ok(None) => Some(unknown_exit(
             "its supervisor died, and whose child it became has not reaped it",
         )),
+        Err(Errno::SRCH) if since + REAPED > Instant::now() => None,
         Err(Errno::SRCH | Errno::NOTTY | Errno::INVAL) => Some(unknown_exit(
             "its supervisor died, and this kernel tells the end of a process to its parent alone (before Linux 6.15)",
         )),
