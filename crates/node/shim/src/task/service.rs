@@ -82,7 +82,7 @@ impl Service {
         let mut poller = Poller::new()?;
         loop {
             self.progress();
-            if self.may_leave() {
+            if self.may_leave() && self.gives_up_address() {
                 return self.leave();
             }
             let deadline = self.deadline();
@@ -499,6 +499,26 @@ impl Service {
         }
     }
 
+    /// Takes the address away, unless somebody has come to it meanwhile: to him it was given, and he is served.
+    fn gives_up_address(&mut self) -> bool {
+        let aside = self.address.with_extension("gone");
+        // Where that fails there is none any more, or another supervisor's.
+        let moved = std::fs::rename(&self.address, &aside);
+        let before = self.connections.len();
+        self.accept();
+        if self.connections.len() == before {
+            let _ = moved.and_then(|()| std::fs::remove_file(&aside));
+            return true;
+        }
+        self.leave_by = None;
+        let flags = rustix::fs::RenameFlags::NOREPLACE;
+        let back = rustix::fs::renameat_with(rustix::fs::CWD, &aside, rustix::fs::CWD, &self.address, flags);
+        if back.is_err() {
+            let _ = std::fs::remove_file(&aside);
+        }
+        false
+    }
+
     /// From now on it only tells what is still to be told.
     pub(super) fn begin_to_leave(&mut self) {
         self.leave_by.get_or_insert_with(|| Instant::now() + TELLING);
@@ -509,16 +529,15 @@ impl Service {
         // Whoever asked for this has its answer before the connection ends.
         self.connections.retain_mut(Connection::flush);
         let _ = tare_failpoint::pass("leave-intended");
-        // A later supervisor may have the address by now, where this one was given up.
-        let _ = std::fs::remove_file(&self.address);
-        let _ = tare_failpoint::pass("leave-begun");
         if let Some(sandbox) = &mut self.sandbox
             && let Err(error) = sandbox.dissolve()
         {
             self.journal.note(Report::new(&error));
         }
-        let left = self.home.leave();
-        left.and(self.journal.pod().remove())
+        // The folder is the next supervisor's, who may come as soon as the address is free: it goes before anything that waits.
+        let removed = self.journal.pod().remove();
+        let _ = tare_failpoint::pass("leave-begun");
+        removed.and(self.home.leave())
     }
 }
 
