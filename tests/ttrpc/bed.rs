@@ -85,7 +85,6 @@ pub(crate) struct Bed {
 /// Who listens to events.
 struct Ear {
     listener: Arc<UnixListener>,
-    caller: Arc<Mutex<Option<UnixStream>>>,
     thread: JoinHandle<()>,
 }
 
@@ -117,35 +116,28 @@ impl Bed {
     /// Listens to events, as containerd does.
     pub(crate) fn listen(&mut self) {
         let listener = Arc::new(UnixListener::bind(self.root.join("run/events.sock")).expect("bind"));
-        let caller = Arc::new(Mutex::new(None));
-        let (events, doors, who) = (
-            Arc::clone(&self.events),
-            Arc::clone(&listener),
-            Arc::clone(&caller),
-        );
+        let (events, doors) = (Arc::clone(&self.events), Arc::clone(&listener));
         let thread = std::thread::spawn(move || {
-            // One shim, one connection at a time.
+            let mut hearing = Vec::new();
             while let Ok((stream, _)) = doors.accept() {
-                *who.lock().expect("unpoisoned") = stream.try_clone().ok();
-                hear(stream, &events);
-                *who.lock().expect("unpoisoned") = None;
+                let events = Arc::clone(&events);
+                let caller = stream.try_clone().expect("duplicate");
+                hearing.push((caller, std::thread::spawn(move || hear(stream, &events))));
+            }
+            for (caller, thread) in hearing {
+                // Who waits for what comes over it gets its end.
+                let _ = shutdown(caller, Shutdown::Both);
+                thread.join().expect("it ends");
             }
         });
-        self.ear = Some(Ear {
-            listener,
-            caller,
-            thread,
-        });
+        self.ear = Some(Ear { listener, thread });
     }
 
     /// Listens no more, as a containerd that has been killed.
     pub(crate) fn deafen(&mut self) {
         let Some(ear) = self.ear.take() else { return };
-        // Who waits for a connection, or for what comes over it, gets an error.
+        // Who waits for a connection gets an error, and then who waits for what comes over one.
         let _ = shutdown(&*ear.listener, Shutdown::Both);
-        if let Some(stream) = ear.caller.lock().expect("unpoisoned").as_ref() {
-            let _ = shutdown(stream, Shutdown::Both);
-        }
         ear.thread.join().expect("it ends");
         std::fs::remove_file(self.root.join("run/events.sock")).expect("remove the socket");
     }
@@ -180,6 +172,12 @@ impl Bed {
         let log = self.root.join("run/b").join(id).join("log");
         let log = File::options().read(true).write(true).open(log);
         self.logs.push(log.expect("open the log"));
+    }
+
+    /// Changes the configuration of a bundle, in jq's words.
+    pub(crate) fn configure(&self, id: &str, filter: &str) {
+        let script = "cd /run/b/$ID; jq -c \"$FILTER\" config.json > new; mv new config.json";
+        self.run(script, id, &[("FILTER", filter)]);
     }
 
     pub(crate) fn connect(&self, answer: &BootstrapAnswer) -> Line {
@@ -362,6 +360,17 @@ impl Talk {
             all: false,
         };
         self.done(&format!("kill {signal} {exec}"), "Kill", &request);
+    }
+
+    /// The same to every process of the container.
+    pub(crate) fn kill_all(&mut self, signal: u32) {
+        let request = task::KillRequest {
+            id: self.id.clone(),
+            signal,
+            all: true,
+            ..Default::default()
+        };
+        self.done(&format!("kill {signal} all"), "Kill", &request);
     }
 
     pub(crate) fn exec(&mut self, exec: &str, script: &str) {

@@ -4,6 +4,7 @@
 mod bed;
 mod client;
 mod faults;
+mod idle;
 mod logs;
 #[path = "../drivers/machine.rs"]
 mod machine;
@@ -14,6 +15,7 @@ mod server;
 mod shim;
 mod stall;
 mod storm;
+mod stubborn;
 mod successor;
 mod systemd;
 mod upgrade;

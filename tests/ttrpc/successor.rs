@@ -164,6 +164,85 @@ fn what_ended_unseen_is_unknown(bed: &mut Bed) {
     ends(bed, &answer, &mut talk, true);
 }
 
+/// Has other processes get these numbers; `$!` is the next one after `ns_last_pid`, unless somebody else forks at that moment.
+const USE_AGAIN: &str = "for pid in $PIDS; do
+  while [ -e /proc/$pid ]; do sleep 0.02; done
+  until echo $((pid - 1)) > /proc/sys/kernel/ns_last_pid; sleep 100000 </dev/null >/dev/null 2>&1 & [ $! = $pid ]; do kill $!; done
+done";
+
+/// The supervisor, the first process and an executed one are gone, and others have their numbers.
+fn bystanders(bed: &Bed, talk: &mut Talk) -> Vec<String> {
+    talk.create([""; 3], false);
+    talk.start("");
+    talk.exec("e", "exec sleep 1000");
+    talk.start("e");
+    let request = task::StateRequest {
+        id: "c".into(),
+        exec_id: "e".into(),
+    };
+    let state: task::StateResponse = talk.get("State", &request);
+    let (shim, first) = pids(talk);
+    let all = [shim, first, state.pid].map(|pid| pid.to_string()).to_vec();
+    kill(shim);
+    kill(first);
+    bed.run(USE_AGAIN, "c", &[("PIDS", &all.join(" "))]);
+    all
+}
+
+/// Nobody has touched them.
+fn assert_live(bed: &Bed, all: &[String]) {
+    let lines = bed.run(
+        "ps -o pid=,args= -p $PIDS | tr -s ' ' | sed 's/^ //'",
+        "c",
+        &[("PIDS", &all.join(","))],
+    );
+    let mut lines: Vec<&str> = lines.lines().collect();
+    let mut wanted: Vec<String> = all.iter().map(|pid| format!("{pid} sleep 100000")).collect();
+    lines.sort_unstable();
+    wanted.sort_unstable();
+    assert_eq!(lines, wanted);
+}
+
+/// The numbers on record are other processes': they are no container's, and nobody signals them.
+fn a_number_that_is_used_again_is_nobodys(bed: &mut Bed) {
+    let answer = bed.start("c", TRAP, "no");
+    let all = bystanders(bed, &mut Talk::over("c", bed.connect(&answer)));
+    bed.verb("c", "start");
+    let mut talk = Talk::over("c", bed.connect(&answer));
+    assert_ne!(pids(&mut talk).0.to_string(), all[0]);
+    talk.state("");
+    talk.state("e");
+    let exit = bed.run("cat /run/tare/*/default/c/exit.json", "c", &[]);
+    assert!(
+        exit.contains(r#""unknown":"its supervisor died before it"#),
+        "{exit}"
+    );
+    talk.kill("", 9);
+    talk.kill("e", 9);
+    talk.kill_all(9);
+    talk.wait("e");
+    talk.wait("");
+    talk.delete("e");
+    talk.delete("");
+    println!("{:#?}", talk.lines);
+    assert_live(bed, &all);
+    ends(bed, &answer, &mut talk, true);
+
+    // Nor does `delete`, where there is no successor.
+    bed.run("rm -rf /run/b", "c", &[]);
+    let answer = bed.start("c", TRAP, "no");
+    let more = bystanders(bed, &mut Talk::over("c", bed.connect(&answer)));
+    bed.verb("c", "delete");
+    assert_live(bed, &[all.clone(), more.clone()].concat());
+    assert_eq!(bed.run("ls /run/tare/pods", "c", &[]), "");
+    bed.run(
+        "kill $PIDS; rm -f /run/containerd/s/*",
+        "c",
+        &[("PIDS", &[all, more].concat().join(" "))],
+    );
+    crate::machine::remove_group("/shim");
+}
+
 /// The client's FIFOs are the container's: they go on, and the successor ends the input when it is told to.
 fn streams_go_on(bed: &mut Bed) {
     let answer = bed.start("c", "cat; echo over >&2", "no");
@@ -296,9 +375,10 @@ macro_rules! tests {
 tests! {
     OURS as ours:
         what_lives_is_taken_over what_ended_unseen_is_unknown streams_go_on what_was_half_made_is_undone
-        a_terminal_hangs_up;
+        a_terminal_hangs_up a_number_that_is_used_again_is_nobodys;
     OURS_WITH_RUNC as ours_with_runc:
-        what_lives_is_taken_over what_ended_unseen_is_unknown streams_go_on what_was_half_made_is_undone;
+        what_lives_is_taken_over what_ended_unseen_is_unknown streams_go_on what_was_half_made_is_undone
+        a_number_that_is_used_again_is_nobodys;
     OURS_WITH_CRUN as ours_with_crun:
         what_lives_is_taken_over what_was_half_made_is_undone;
 }
