@@ -144,23 +144,9 @@ impl Group {
         }
     }
 
-    /// Kills what is listed, and only what is still listed once its pidfd is held; how many there were.
+    /// Kills what is listed; how many there were.
     fn signal_all(&self) -> Result<usize> {
-        let held: Vec<_> = self
-            .processes()?
-            .into_iter()
-            .filter_map(|pid| Some((pid, pidfd_open(pid, PidfdFlags::empty()).ok()?)))
-            .collect();
-        let still: HashSet<Pid> = self.processes()?.into_iter().collect();
-        for (pid, fd) in &held {
-            if still.contains(pid) {
-                match pidfd_send_signal(fd, Signal::KILL) {
-                    Ok(()) | Err(Errno::SRCH) => {}
-                    Err(e) => return Err(Error::os("kill process", pid.as_raw_pid(), e)),
-                }
-            }
-        }
-        Ok(held.len())
+        signal_new(&|| self.processes(), &mut HashSet::new())
     }
 
     /// Removes the group and the groups below it, in every hierarchy. What is gone already is fine.
@@ -230,6 +216,29 @@ impl Group {
             ))
             .hint("end them first")
     }
+}
+
+/// Kills what is listed and was not killed before, and only what is still listed once its pidfd is held; how many there were.
+pub(crate) fn signal_new(list: &dyn Fn() -> Result<Vec<Pid>>, killed: &mut HashSet<Pid>) -> Result<usize> {
+    let held: Vec<_> = list()?
+        .into_iter()
+        .filter(|pid| !killed.contains(pid))
+        .filter_map(|pid| Some((pid, pidfd_open(pid, PidfdFlags::empty()).ok()?)))
+        .collect();
+    if held.is_empty() {
+        return Ok(0);
+    }
+    let still: HashSet<Pid> = list()?.into_iter().collect();
+    for (pid, fd) in &held {
+        if still.contains(pid) {
+            match pidfd_send_signal(fd, Signal::KILL) {
+                Ok(()) | Err(Errno::SRCH) => {}
+                Err(e) => return Err(Error::os("kill process", pid.as_raw_pid(), e)),
+            }
+        }
+        killed.insert(*pid);
+    }
+    Ok(held.len())
 }
 
 fn allow_missing(done: rustix::io::Result<()>) -> rustix::io::Result<()> {

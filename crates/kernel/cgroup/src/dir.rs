@@ -106,6 +106,11 @@ impl Dir {
         Ok(find_key(&self.read(file)?, key))
     }
 
+    /// Whether there are groups right below: each is a link, besides the two that a directory has itself.
+    pub(crate) fn has_children(&self) -> Result<bool> {
+        Ok(rustix::fs::fstat(&self.fd)?.st_nlink > 2)
+    }
+
     /// The names of the groups right below.
     pub(crate) fn children(&self) -> Result<Vec<CString>> {
         let mut names = Vec::new();

@@ -3,9 +3,11 @@
 mod below;
 mod delegate;
 mod make;
+mod own;
 mod write;
 
 pub use below::SubGroup;
+pub use own::OwnGroup;
 
 use crate::dir::Dir;
 use crate::host::{Controller, Host, Version};
@@ -262,23 +264,11 @@ pub(crate) const NOT_DELEGATED: &str =
 impl Member {
     /// The processes of the group and of all groups below; 0 stands for one outside our pid namespace.
     pub(crate) fn processes(&self) -> rustix::io::Result<BTreeSet<i32>> {
-        let mut all = BTreeSet::new();
-        list(&self.dir, &mut all)?;
-        for path in self.descendants()? {
-            match self.dir.open_below(&path) {
-                Ok(dir) => list(&dir, &mut all)?,
-                Err(e) if is_gone(e) => {}
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(all)
+        processes_below(&self.dir)
     }
 
     pub(crate) fn descendants(&self) -> rustix::io::Result<Vec<std::ffi::CString>> {
-        match self.dir.descendants() {
-            Err(e) if is_gone(e) => Ok(Vec::new()),
-            done => done,
-        }
+        descendants(&self.dir)
     }
 
     /// Version 2: whether a process is in the group or below it.
@@ -293,6 +283,27 @@ impl Member {
 /// What a look into a removed group says.
 pub(crate) fn is_gone(e: Errno) -> bool {
     matches!(e, Errno::NOENT | Errno::NODEV)
+}
+
+/// The processes of a group and of all groups below; 0 stands for one outside our pid namespace.
+fn processes_below(dir: &Dir) -> rustix::io::Result<BTreeSet<i32>> {
+    let mut all = BTreeSet::new();
+    list(dir, &mut all)?;
+    for path in descendants(dir)? {
+        match dir.open_below(&path) {
+            Ok(dir) => list(&dir, &mut all)?,
+            Err(e) if is_gone(e) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(all)
+}
+
+fn descendants(dir: &Dir) -> rustix::io::Result<Vec<std::ffi::CString>> {
+    match dir.descendants() {
+        Err(e) if is_gone(e) => Ok(Vec::new()),
+        done => done,
+    }
 }
 
 fn list(dir: &Dir, into: &mut BTreeSet<i32>) -> rustix::io::Result<()> {

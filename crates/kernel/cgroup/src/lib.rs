@@ -7,7 +7,8 @@
 //! **Words.** *Hierarchy*: one mounted tree. *Controller*: what the kernel can limit, bound to one hierarchy.
 //! *Group*: one directory of the same path in every hierarchy (`cgroups(7)`). *Member*: that directory in one of
 //! them. *Home*: the version on which a controller is available to a group. *Hybrid*: controllers on version 1 and
-//! a version 2 tree beside them. *Leftover*: a group of a name to be made that holds no process.
+//! a version 2 tree beside them. *Leftover*: a group of a name to be made that holds no process. *Own group*: one below a
+//! group for a single process and what that starts, in one hierarchy.
 //!
 //! **Life.**
 //! ```text
@@ -61,7 +62,7 @@ mod usage;
 mod wait;
 
 pub use devices::{Access as DeviceAccess, Device as DeviceSet, Policy as DevicePolicy};
-pub use group::{Entrance, Group, SubGroup};
+pub use group::{Entrance, Group, OwnGroup, SubGroup};
 pub use host::{Controller, Hierarchy, Host, Layout, Version};
 pub use limits::{io_weight, swap_alone, weight_of_shares};
 pub use notice::MemoryNotice;
