@@ -42,6 +42,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         stdio: own_stdio(Some(&process)),
         passed: &passed,
         sub_groups: &sub_groups,
+        own_group: None,
         ignore_paused: arguments.has("ignore-paused"),
         plain_lines: socket.is_none(),
     })?;

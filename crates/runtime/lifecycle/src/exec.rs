@@ -1,9 +1,12 @@
 //! Another process in a container that runs.
 
+mod lodging;
+
 use crate::annotation::Annotations;
 use crate::container::{Condition, Container};
 use crate::filter::{self, Compiled};
 use crate::pending::{self, Awaited, Pending};
+use lodging::Unclaimed;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -11,7 +14,7 @@ use rustix::process::Pid;
 use rustix::thread::{sched_getaffinity, sched_setaffinity};
 use std::path::PathBuf;
 use std::time::Instant;
-use tare_cgroup::{Entrance, Group, GroupPath, SubGroup};
+use tare_cgroup::{Entrance, Group, GroupPath, OwnGroup, SubGroup};
 use tare_container::{
     Creation, ExecAffinity, HostFacts, Options, Processors, Request, Running, Stage, Stdio,
 };
@@ -41,6 +44,9 @@ pub struct Exec<'a> {
     pub passed: &'a [OwnedFd],
     /// Groups below the container's, which exist, to run in.
     pub sub_groups: &'a [SubGroup],
+    /// The name by which it gets a group of its own below the container's, for itself and all that it starts; unless it is to
+    /// be elsewhere, or the container has divided its tree.
+    pub own_group: Option<&'a str>,
     /// Whether a frozen container is no reason to refuse; the process is frozen with it then.
     pub ignore_paused: bool,
     /// Whether its terminal hands on line ends as they are written.
@@ -90,6 +96,8 @@ fn root_of(pid: i32) -> Result<OwnedFd> {
 #[derive(Debug)]
 pub struct Entering {
     creation: Creation,
+    /// Its own group, which goes after it where it is dropped.
+    own: Unclaimed,
     /// The policy of its system calls, which may ask for a listener.
     policy: Option<Seccomp>,
     /// Where it runs in the end.
@@ -122,12 +130,13 @@ impl Entering {
         }
     }
 
-    /// Hands it over, once its program runs.
+    /// Hands it over, once its program runs, and its own group, where it has one.
     ///
     /// # Errors
     /// `Conflict` where it was not started.
-    pub fn finish(self) -> Result<Running> {
-        self.creation.finish()
+    pub fn finish(self) -> Result<(Running, Option<OwnGroup>)> {
+        let running = self.creation.finish()?;
+        Ok((running, self.own.claim()))
     }
 
     /// The process.
@@ -159,6 +168,12 @@ struct Inside<'a> {
     root: Option<&'a OwnedFd>,
 }
 
+impl<'a> Inside<'a> {
+    fn of(spec: &'a Spec, filter: Option<&'a Compiled>, root: Option<&'a OwnedFd>) -> Inside<'a> {
+        Inside { spec, filter, root }
+    }
+}
+
 impl Container {
     /// Runs a process in the container and waits until its program runs. It is a child of this process.
     ///
@@ -169,7 +184,7 @@ impl Container {
         while !entering.advance(self)? {
             pending::wait(&entering)?;
         }
-        entering.finish()
+        entering.finish().map(|(running, _)| running)
     }
 
     /// Begins to run a process in the container, for a caller that waits elsewhere.
@@ -177,34 +192,60 @@ impl Container {
     /// # Errors
     /// As [`Container::exec`].
     pub fn begin_exec(&self, exec: &Exec<'_>) -> Result<Entering> {
-        let refuse =
-            |why: String| Err(Error::new(Kind::Conflict, "exec in container", &self.id).because(why));
-        match self.condition()? {
-            Condition::Running | Condition::Created => {}
-            Condition::Paused if exec.ignore_paused => {}
-            Condition::Paused => {
-                return refuse(
-                    "cannot exec in a paused container (use --ignore-paused to override)".to_owned(),
-                );
-            }
-            other => return refuse(format!("cannot exec in a {other} container")),
-        }
+        self.may_be_entered(exec.ignore_paused)?;
         let bundle = self.bundle()?;
         let filter = bundle.filter(self.home())?;
-        let (spec, root) = self.entering(bundle.spec, exec.process)?;
-        let inside = Inside {
-            spec: &spec,
-            filter: filter.as_ref(),
-            root: root.as_ref(),
+        let (group, own) = self.group_to_enter(exec)?;
+        let own_view = own.is_some() && lodging::wants_own_view(&bundle.spec, group.as_ref());
+        let (mut spec, root) = self.entering(bundle.spec, exec.process)?;
+        if !own.is_some() {
+            let inside = Inside::of(&spec, filter.as_ref(), root.as_ref());
+            return self.enter_somewhere(exec, inside, group.as_ref());
+        }
+        let theirs = own_view.then(|| lodging::set_view(&mut spec, None)).flatten();
+        let inside = Inside::of(&spec, filter.as_ref(), root.as_ref());
+        match self.enter(exec, inside, group.as_ref(), |_| Ok(())) {
+            Err(e) if lodging::is_refusal(&e) => drop(own),
+            done => return done.map(|entering| Entering { own, ..entering }),
+        }
+        if own_view {
+            lodging::set_view(&mut spec, theirs);
+        }
+        let without = Exec {
+            own_group: None,
+            ..*exec
         };
+        let (group, _) = self.group_to_enter(&without)?;
+        let inside = Inside::of(&spec, filter.as_ref(), root.as_ref());
+        self.enter_somewhere(&without, inside, group.as_ref())
+    }
+
+    fn may_be_entered(&self, even_paused: bool) -> Result<()> {
+        let why = match self.condition()? {
+            Condition::Running | Condition::Created => return Ok(()),
+            Condition::Paused if even_paused => return Ok(()),
+            Condition::Paused => {
+                "cannot exec in a paused container (use --ignore-paused to override)".to_owned()
+            }
+            other => format!("cannot exec in a {other} container"),
+        };
+        Err(Error::new(Kind::Conflict, "exec in container", &self.id).because(why))
+    }
+
+    /// Enters the container in a group that was there before: in this one, or wherever the container's processes may be.
+    fn enter_somewhere(
+        &self,
+        exec: &Exec<'_>,
+        inside: Inside<'_>,
+        group: Option<&Group>,
+    ) -> Result<Entering> {
         let is = |e: &Error, errno: Errno| e.errno() == Some(errno.raw_os_error());
-        let group = self.group_to_enter(exec)?;
-        let by_birth = |group: &Option<Group>| self.enter(exec, inside, group.as_ref(), |_| Ok(()));
-        match by_birth(&group) {
+        let by_birth = |group: Option<&Group>| self.enter(exec, inside, group, |_| Ok(()));
+        match by_birth(group) {
             // A version 2 group that has handed its controllers on takes no processes: the first one has moved below,
             // and the new one goes to its side.
             Err(e) if is(&e, Errno::BUSY) && exec.sub_groups.is_empty() => {
-                by_birth(&Some(self.group_of_first_process()?.ok_or(e)?))
+                by_birth(Some(&self.group_of_first_process()?.ok_or(e)?))
             }
             // From a group that is not the user's nobody is born into one that is: systemd moves there, for who it made it.
             Err(e) if is(&e, Errno::ACCESS) => match self.unit()? {
@@ -267,6 +308,7 @@ impl Container {
         let linux = spec.linux.as_ref();
         Ok(Entering {
             creation,
+            own: Unclaimed::default(),
             policy: linux.and_then(|linux| linux.seccomp.clone()),
             processors: affinity.last,
         })
@@ -299,17 +341,6 @@ impl Container {
             ..Spec::default()
         };
         Ok((spec, root))
-    }
-
-    fn group_to_enter(&self, exec: &Exec<'_>) -> Result<Option<Group>> {
-        let Some(group) = self.group()? else {
-            return Ok(None);
-        };
-        let delegated = Annotations(&self.record.annotations).delegated()?;
-        match delegated.filter(|_| exec.sub_groups.is_empty()) {
-            Some(sub) => Group::open(group.host(), &group.path().join(&sub)?).map(Some),
-            None => group.below(exec.sub_groups).map(Some),
-        }
     }
 
     /// The group in the version 2 tree that the first process is in now.

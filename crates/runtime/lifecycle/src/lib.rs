@@ -58,5 +58,5 @@ pub use id::ContainerId;
 pub use pending::{Awaited, Pending};
 pub use record::Record;
 pub use start::Starting;
-pub use tare_cgroup::SubGroup;
+pub use tare_cgroup::{OwnGroup, SubGroup};
 pub use watch::{Event, Watch};
