@@ -3,6 +3,7 @@
 
 mod bed;
 mod client;
+mod execs;
 mod faults;
 mod idle;
 mod logs;

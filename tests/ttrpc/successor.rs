@@ -28,7 +28,7 @@ pub(crate) fn kill(pid: u32) {
 }
 
 /// A successor of the supervisor that is killed here.
-fn successor(bed: &Bed, before: &BootstrapAnswer, talk: &mut Talk) -> Talk {
+pub(crate) fn successor(bed: &Bed, before: &BootstrapAnswer, talk: &mut Talk) -> Talk {
     kill(pids(talk).0);
     let answer: BootstrapAnswer = serde_json::from_str(&bed.verb("c", "start")).expect("an answer in JSON");
     assert_eq!(&answer, before);

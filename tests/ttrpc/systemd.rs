@@ -24,7 +24,7 @@ $SHIM -namespace default -address /run/containerd/containerd.sock -publish-binar
 mv /run/answer.new /run/answer; exec sleep 1000"#;
 
 /// Makes the bundle of `c`: a shell script on this machine's own root, in as much memory.
-fn bundle(world: &World, script: &str, memory: Option<u32>) {
+pub(crate) fn bundle(world: &World, script: &str, memory: Option<u32>) {
     fs::create_dir_all("/run/b/c/rootfs").unwrap();
     let path = "/run/b/c/config.json";
     let _ = fs::remove_file(path);
@@ -49,7 +49,7 @@ fn bundle(world: &World, script: &str, memory: Option<u32>) {
     fs::write(path, config.to_string()).unwrap();
 }
 
-fn ok(program: &str, words: &[&str]) -> String {
+pub(crate) fn ok(program: &str, words: &[&str]) -> String {
     Tare::program(program).args(words).ok().trim().to_owned()
 }
 
@@ -82,7 +82,7 @@ fn group_of(pid: u32) -> String {
 }
 
 /// Has `start` run in a unit of systemd's with these properties, and connects to what it answers.
-fn started_by(world: &World, unit: &str, properties: &[&str]) -> Talk {
+pub(crate) fn started_by(world: &World, unit: &str, properties: &[&str]) -> Talk {
     let shim = world.program_path("containerd-shim-tare-v2");
     let _ = fs::remove_file("/run/answer");
     // In a file: systemd would put its own variables into words.
@@ -142,7 +142,7 @@ fn goes_on(talk: &mut Talk) {
 }
 
 /// The container ends, and with it everything.
-fn ends(talk: &mut Talk) {
+pub(crate) fn ends(talk: &mut Talk) {
     ends_with(talk, &[137]);
 }
 

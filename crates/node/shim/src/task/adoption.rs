@@ -17,7 +17,7 @@ use crate::supervisor::unknown_exit;
 use std::time::{Duration, UNIX_EPOCH};
 use tare_cgroup::Group;
 use tare_error::{Error, Kind, Report, Result};
-use tare_lifecycle::{Condition, ContainerId};
+use tare_lifecycle::{Condition, ContainerId, OwnGroup};
 
 const UNSEEN: &str = "its supervisor died before it, and nobody saw its end";
 
@@ -55,6 +55,7 @@ impl Service {
             return self.forget_unmade(&record.id);
         };
         let condition = kept.condition;
+        let own_groups = kept.group.as_ref().map(Group::own_groups);
         let memory = record.memory.zip(kept.group);
         let memory = memory.map(|(before, group)| Memory::taken_over(&group, before));
         let mut container = Container {
@@ -69,21 +70,30 @@ impl Service {
             paused: condition == Condition::Paused,
             killed: false,
             processes: Vec::new(),
+            left_groups: own_groups.unwrap_or_default(),
         };
         for process in record.processes {
             let number = self.number();
+            let own_group = process.own_group.clone();
             let adopted = match process.exec_id.is_empty() {
                 true => container.adopt_first(number, process, condition),
                 false => adopt_executed(number, process),
             };
-            let hung_up = container.adopt_process(adopted?);
+            let mut adopted = adopted?;
+            adopted.own_group = own_group;
+            let hung_up = container.adopt_process(adopted);
             if let Some(line) = hung_up {
                 self.journal.note(line);
             }
         }
+        let processes = &container.processes;
+        let kept = |own: &OwnGroup| processes.iter().any(|p| p.own_group.as_ref() == Some(own));
+        container.left_groups.retain(|own| !kept(own));
+        // What was half made has left one in which nobody is.
+        let removed = container.remove_groups(None);
         let recorded = tare_failpoint::pass("adopt-done").and_then(|()| container.write_record());
         self.containers.push(container);
-        recorded
+        removed.and(recorded)
     }
 }
 

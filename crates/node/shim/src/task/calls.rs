@@ -206,7 +206,7 @@ impl Service {
         };
         let ends_session = !first && signal == Signal::KILL.as_raw();
         if ends_session && life.signal(0) != Err(Errno::SRCH) {
-            container.end_session(life.pid());
+            container.end_tree(process, life.pid());
             // One that is not our child may have ended with the others, and be gone by now.
             return match life.signal(signal) {
                 Err(Errno::SRCH) => Ok(()),
@@ -262,11 +262,14 @@ impl Service {
         if !request.exec_id.is_empty() {
             let mut processes = container.processes.iter_mut();
             let process = processes.find(|process| process.number == number);
-            let writing = process.map(|process| process.streams.take_writing());
+            let left = process.map(|process| (process.streams.take_writing(), process.own_group.take()));
+            let (writing, own_group) = left.unwrap_or_default();
             container.processes.retain(|process| process.number != number);
+            let removed = container.remove_groups(own_group);
             let recorded = tare_failpoint::pass("exec-deleted").and_then(|()| container.write_record());
+            let recorded = removed.and(recorded);
             self.note_failure(recorded);
-            return Ok((answer, writing.unwrap_or_default()));
+            return Ok((answer, writing));
         }
         if let Some(process) = container.process("").and_then(Process::life) {
             process.kill_and_reap();

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 use tare_error::{Error, Kind, Result};
-use tare_lifecycle::Made;
+use tare_lifecycle::{Made, OwnGroup};
 use tare_process::Stamp;
 use tare_spec_containerd::types::Mount;
 use tare_store::Durability;
@@ -52,6 +52,8 @@ pub(super) struct Container {
     pub(super) killed: bool,
     /// The first process, then those that were executed.
     pub(super) processes: Vec<Process>,
+    /// Own groups of processes that are deleted, in which somebody was left.
+    pub(super) left_groups: Vec<OwnGroup>,
 }
 
 /// What came of a step.
@@ -154,12 +156,14 @@ impl Container {
                 })
             }
             Stage::Entering { entering, asked } => {
-                let running = entering.finish()?;
+                let (running, own_group) = entering.finish()?;
+                process.own_group = own_group;
                 let pid = running.process.pid.as_raw_pid();
                 match opened(running.terminal, &process.stdio, owner) {
                     Ok(Some(streams)) => process.streams = streams,
                     Ok(None) => {}
                     Err(error) => {
+                        process.end_group();
                         running.process.kill_and_reap();
                         return Err(error);
                     }
@@ -227,6 +231,7 @@ impl Container {
         if let Some(process) = self.processes.iter_mut().find(|p| p.number == number)
             && let Some(life) = process.life()
         {
+            process.end_group();
             life.kill_and_reap();
             process.stage = Stage::Ended(Ended {
                 pid: life.pid(),

@@ -76,6 +76,7 @@ impl Service {
             paused: false,
             killed: false,
             processes: vec![first],
+            left_groups: Vec::new(),
         });
         // What fails from here on is the end of a step, as if it came from the making.
         let _ = tare_failpoint::pass("create-begun");
@@ -236,6 +237,7 @@ fn enter(
             stdio,
             passed: &[],
             sub_groups: &[],
+            own_group: Some(owner.process),
             ignore_paused: false,
             plain_lines: false,
         })

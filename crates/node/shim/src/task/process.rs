@@ -6,7 +6,7 @@ use super::life::Life;
 use super::stdio::{Streams, Wanted};
 use std::time::{Duration, Instant, SystemTime};
 use tare_error::{Error, Result};
-use tare_lifecycle::{Awaited, Entering, Making, Pending, Starting};
+use tare_lifecycle::{Awaited, Entering, Making, OwnGroup, Pending, Starting};
 use tare_spec_containerd::Timestamp;
 use tare_spec_containerd::process::Status;
 use tare_spec_oci::Process as Command;
@@ -28,6 +28,8 @@ pub(super) struct Process {
     /// Since when outputs wait for a reader, or for a full one to be read.
     pub(super) ending: Option<Instant>,
     pub(super) stage: Stage,
+    /// Its own group, where it has one: below the container's, with all that it has started.
+    pub(super) own_group: Option<OwnGroup>,
     /// Who wants to know its end.
     pub(super) waiters: Vec<Asked>,
 }
@@ -89,6 +91,7 @@ impl Process {
             held: None,
             ending: None,
             stage,
+            own_group: None,
             waiters: Vec::new(),
         }
     }

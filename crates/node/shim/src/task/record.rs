@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 use tare_error::{Context, Error, Kind, Result};
+use tare_lifecycle::OwnGroup;
 use tare_process::Stamp;
 use tare_spec_oci::Process as Command;
 use tare_store::Durability;
@@ -39,6 +40,9 @@ pub(super) struct ProcessRecord {
     pub(super) exec_id: String,
     pub(super) stdio: Wanted,
     pub(super) stage: StageRecord,
+    /// Its own group, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) own_group: Option<OwnGroup>,
 }
 
 /// How far it is.
@@ -76,6 +80,7 @@ impl ContainerRecord {
                 exec_id: String::new(),
                 stdio: stdio.clone(),
                 stage: StageRecord::Making,
+                own_group: None,
             }],
         }
     }
@@ -142,6 +147,7 @@ impl ProcessRecord {
             exec_id: process.exec_id.clone(),
             stdio: process.stdio.clone(),
             stage,
+            own_group: process.own_group.clone(),
         }
     }
 }

@@ -1,12 +1,20 @@
 //! What an exec has started, ended with it: where a client kills an exec (CRI does, when its time is over), nothing of that is to
 //! go on in the container, and hold the exec's streams open.
 //!
-//! An exec's first process leads a session (setsid(2)), to which belongs what it starts, whoever its parent is by then. What has
-//! made itself a session of its own and has lost its parent is a daemon, and stays.
+//! An exec has a group of its own below the container's, in which all that is, daemons among it. It goes with the exec; where
+//! somebody is left in it, as an exec that ends by itself may leave one behind, it is tried again when another exec is deleted,
+//! and goes with the container's at the latest. Nobody waits for that.
+//!
+//! Without such a group (the container has divided its tree, a foreign runtime has made it) there is the session: an exec's
+//! first process leads one (setsid(2)), to which belongs what it starts, whoever its parent is by then. What has made itself a
+//! session of its own and has lost its parent is a daemon, and stays.
 
 use super::container::Container;
+use super::process::Process;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use tare_error::Result;
+use tare_lifecycle::OwnGroup;
 
 /// The longest `/proc/PID/stat`.
 const LONGEST: usize = 4096;
@@ -21,9 +29,36 @@ struct Member {
     session: i32,
 }
 
+impl Process {
+    /// Kills everything in its own group; false where it has none, or that cannot be done.
+    pub(super) fn end_group(&self) -> bool {
+        self.own_group.as_ref().is_some_and(|own| own.kill().is_ok())
+    }
+}
+
 impl Container {
-    /// Kills an exec with everything that it has started.
-    pub(super) fn end_session(&self, leader: i32) {
+    /// Removes the own group of an exec that is deleted, and those that could not go before.
+    pub(super) fn remove_groups(&mut self, of_exec: Option<OwnGroup>) -> Result<()> {
+        let mut done = Ok(());
+        self.left_groups.extend(of_exec);
+        self.left_groups.retain(|own| match own.remove() {
+            Ok(gone) => !gone,
+            Err(error) => {
+                done = Err(error);
+                false
+            }
+        });
+        done
+    }
+
+    /// Kills an exec, whose first process this is, with everything that it has started.
+    pub(super) fn end_tree(&self, exec: &Process, leader: i32) {
+        if !exec.end_group() {
+            self.end_session(leader);
+        }
+    }
+
+    fn end_session(&self, leader: i32) {
         end_session(leader, || match &self.held {
             Some(held) => held.processes().unwrap_or_default(),
             None => self.foreign_pids().into_iter().map(u32::cast_signed).collect(),

@@ -128,6 +128,7 @@ impl Service {
             paused: false,
             killed: false,
             processes: vec![first],
+            left_groups: Vec::new(),
         });
         self.advance(number);
         Ok(())

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tare_error::{Error, Kind, Result};
+use tare_lifecycle::OwnGroup;
 
 /// The form that is written, and the only one that is read.
 pub(super) const FORM: u32 = 1;
@@ -89,6 +90,8 @@ pub(super) struct ContainerState {
     paused: bool,
     killed: bool,
     processes: Vec<ProcessState>,
+    #[serde(default)]
+    left_groups: Vec<OwnGroup>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -175,6 +178,7 @@ impl Container {
             paused: self.paused,
             killed: self.killed,
             processes: self.processes.iter().map(|p| p.save(now, handing)).collect(),
+            left_groups: self.left_groups.clone(),
         }
     }
 
@@ -198,6 +202,7 @@ impl Container {
             processes: processes
                 .map(|process| Process::restore(process, now))
                 .collect::<Result<_>>()?,
+            left_groups: state.left_groups,
         })
     }
 }
@@ -240,6 +245,7 @@ impl Process {
             _ => return unfit("it is neither alive nor dead"),
         };
         let mut process = Process::new(state.number, state.record.exec_id, state.record.stdio, stage);
+        process.own_group = state.record.own_group;
         process.streams = Streams::restore(state.streams)?;
         process.held = state.held.map(|held| Held {
             asked: held.asked,
