@@ -49,7 +49,7 @@ const CONTAINERD: Engine = Engine {
 };
 
 /// The same with our shim, which makes the containers by itself, beside runc's.
-const SHIM: Engine = Engine {
+pub(crate) const SHIM: Engine = Engine {
     prelude: prelude!("ctr run --runtime $R"),
     runtimes: ["io.containerd.runc.v2", "io.containerd.tare.v2"],
     keeps: &["/default", "/tare/supervisors", "/tare"],

@@ -12,3 +12,4 @@ mod containerd;
 mod cri;
 mod docker;
 mod podman;
+mod restart;
