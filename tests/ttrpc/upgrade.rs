@@ -1,14 +1,14 @@
 //! A supervisor becomes another program in the middle of everything: in the same process, and nobody notices but who asked.
 
-use crate::bed::{Bed, OURS, TRAP, Talk};
+use crate::bed::{Bed, OURS, Shim, TRAP, Talk};
 use crate::machine::NEEDS;
 use crate::shim::ends;
 use crate::successor::pids;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
-use tare_kit::test;
-use tare_spec_containerd::{Service, task};
+use std::time::{Duration, Instant};
+use tare_kit::{Need, test};
+use tare_spec_containerd::{BootstrapAnswer, Service, task};
 use tare_ttrpc::{Client, Connection};
 
 /// Has every supervisor become a copy of the program, made for this.
@@ -357,6 +357,158 @@ fn a_successor_follows_an_upgrade(bed: &mut Bed) {
         ]
     );
     ends(bed, &answer, &mut talk, true);
+}
+
+/// The supervisor of an earlier commit.
+const EARLIER: &Shim = &Shim {
+    program: "/opt/tare/earlier/containerd-shim-tare-v2",
+    ..*OURS
+};
+
+/// Has the supervisor become a copy of this program, and sees that it has.
+fn become_program(bed: &Bed, talk: &mut Talk, program: &str) {
+    bed.run(&format!("rm -f /run/next; cp {program} /run/next"), "c", &[]);
+    let said = bed.run("/run/next upgrade", "c", &[]);
+    assert_eq!(said, format!("default.c: runs {}\n", env!("CARGO_PKG_VERSION")));
+    let (supervisor, _) = pids(talk);
+    bed.run(&format!("cmp /proc/{supervisor}/exe {program}"), "c", &[]);
+}
+
+/// A request that comes in pieces, each read by another program.
+struct Pieces {
+    stream: UnixStream,
+    client: Client,
+    left: Vec<u8>,
+    asked: u32,
+}
+
+impl Pieces {
+    fn of_state(bed: &Bed, answer: &BootstrapAnswer) -> Pieces {
+        let path = answer.address.strip_prefix("unix:///").expect("a socket");
+        let stream = UnixStream::connect(bed.root.join(path)).expect("connect");
+        let mut client = Client::new();
+        let request = tare_spec_containerd::Message::encode_to_vec(&task::StateRequest {
+            id: "c".into(),
+            ..Default::default()
+        });
+        let name = Service::TaskV3.name();
+        let asked = client.call(name, "State", &request, None, Instant::now());
+        let left = client.output().to_vec();
+        Pieces {
+            stream,
+            client,
+            left,
+            asked: asked.expect("a call"),
+        }
+    }
+
+    /// Sends some of it; what is asked next, elsewhere, is answered after that was read.
+    fn send(&mut self, count: usize) {
+        let rest = self.left.split_off(count.min(self.left.len()));
+        self.stream.write_all(&self.left).expect("write");
+        self.left = rest;
+    }
+
+    fn finish(mut self) {
+        self.send(usize::MAX);
+        let mut room = [0; 4096];
+        let count = self.stream.read(&mut room).expect("read");
+        let reply = self.client.next(&mut &room[..count]).expect("a whole answer");
+        assert_eq!(reply.stream, self.asked);
+        assert!(reply.outcome.is_ok());
+    }
+}
+
+/// From an earlier build to this one, back, and here again: with a terminal, a wait for an exec, a log under way, and a request
+/// that comes in pieces.
+fn there_and_back_between_two_builds(bed: &mut Bed) {
+    let typed = "stty -echo; while read word; do echo got $word; done; stty size; exit 5";
+    let answer = bed.start("c", typed, "yes");
+    let counts = "trap 'exit 0' TERM; i=0; while :; do i=$((i+1)); echo $i; sleep 0.002; done";
+    bed.start("logs", counts, "no");
+    bed.run("mkfifo /run/io.in /run/io.out", "c", &[]);
+    let path = bed.root.join("run/io.out");
+    let reader = std::thread::spawn(move || std::fs::read_to_string(path).expect("read the output"));
+    let mut talk = Talk::over("c", bed.connect(&answer));
+    talk.create(["/run/io.in", "/run/io.out", ""], true);
+    talk.start("");
+    let resize = task::ResizePtyRequest {
+        id: "c".into(),
+        width: 81,
+        height: 26,
+        ..Default::default()
+    };
+    talk.done("resize", "ResizePty", &resize);
+    talk.exec("waited", "exec sleep 1000");
+    talk.start("waited");
+    let mut waiter = Talk::over("c", bed.connect(&answer));
+    let waiter = std::thread::spawn(move || {
+        waiter.wait("waited");
+        waiter.lines
+    });
+    let mut logs = Talk::over("logs", bed.connect(&answer));
+    let log = "json-file:///run/x-json.log";
+    logs.create(["", log, log], false);
+    logs.start("");
+    let mut input = std::fs::File::options()
+        .write(true)
+        .open(bed.root.join("run/io.in"))
+        .expect("open the input");
+    let mut pieces = Pieces::of_state(bed, &answer);
+    let before = [pids(&mut talk), pids(&mut logs)];
+    for (number, program) in [OURS, EARLIER, OURS].map(|shim| shim.program).iter().enumerate() {
+        input
+            .write_all(format!("before {number}\nhalf").as_bytes())
+            .expect("type");
+        pieces.send(9);
+        talk.state("waited");
+        become_program(bed, &mut talk, program);
+        input
+            .write_all(format!("way {number}\n").as_bytes())
+            .expect("type");
+        assert_eq!(before, [pids(&mut talk), pids(&mut logs)]);
+        talk.exec(&format!("e{number}"), &format!("exit {number}"));
+        talk.start(&format!("e{number}"));
+        talk.wait(&format!("e{number}"));
+        let executed = talk.lines.split_off(talk.lines.len() - 3);
+        let wanted = [
+            &format!("exec e{number}: ok"),
+            "start: pid true",
+            &format!("wait: {number}"),
+        ];
+        assert_eq!(executed, wanted);
+    }
+    pieces.finish();
+    talk.kill("waited", 9);
+    assert_eq!(waiter.join().expect("an answer"), ["wait: 137"]);
+    input.write_all(b"\x04").expect("type");
+    talk.wait("");
+    talk.delete("");
+    assert_eq!(
+        talk.lines[talk.lines.len() - 2..],
+        ["wait: 5", "delete: 5 true pid true"]
+    );
+    let output = reader.join().expect("the output ends");
+    let echoed: String = (0..3)
+        .map(|n| format!("got before {n}\r\ngot halfway {n}\r\n"))
+        .collect();
+    assert!(output.contains(&format!("{echoed}26 81\r\n")), "{output:?}");
+    logs.kill("", 15);
+    logs.wait("");
+    logs.delete("");
+    assert_eq!(logs.lines[3..], ["wait: 0", "delete: 0 true pid true"]);
+    let lines = bed.run("jq -j .log /run/x-json.log", "c", &[]);
+    let count = lines.lines().count();
+    let wanted: Vec<String> = (1..=count).map(|n| n.to_string()).collect();
+    assert!(lines.lines().eq(&wanted) && count > 20, "{count} lines");
+    ends(bed, &answer, &mut logs, true);
+}
+
+#[test]
+fn there_and_back() {
+    test(&[NEEDS, &[Need::Earlier]].concat(), |world| {
+        there_and_back_between_two_builds(&mut Bed::furnish(world, EARLIER));
+    });
 }
 
 macro_rules! tests {

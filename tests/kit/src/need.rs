@@ -39,6 +39,8 @@ pub enum Need {
     SystemdV1,
     /// qemu, and the machine that it is to boot: for [`crate::test_in_machine`].
     Vm,
+    /// The supervisor of an earlier commit beside the programs of this build: `packaging/earlier` makes it, in the soak.
+    Earlier,
     /// A program on the search path.
     Program(&'static str),
     /// Something that tests/fixtures/NAME makes; it is made when a test first asks.
@@ -100,6 +102,7 @@ impl Need {
             Need::Vm => no_program("qemu-system-x86_64")
                 .or_else(|| no_program("mke2fs"))
                 .or_else(|| Fixture::named(machine::FIXTURE).missing()),
+            Need::Earlier => no_earlier(),
             Need::Program(name) => no_program(name),
             Need::Fixture(name) => Fixture::named(name).missing(),
         }
@@ -121,6 +124,13 @@ fn lines(path: &str) -> impl Iterator<Item = String> {
 
 fn no_file(path: &str) -> Option<String> {
     (!Path::new(path).exists()).then(|| format!("there is no {path}"))
+}
+
+fn no_earlier() -> Option<String> {
+    let exe = std::env::current_exe().ok()?;
+    let built = exe.ancestors().nth(2)?.join("earlier/commit");
+    let reason = "packaging/earlier has not built it, which make soak calls";
+    (!built.is_file()).then(|| reason.to_owned())
 }
 
 fn no_device(path: &str) -> Option<String> {
