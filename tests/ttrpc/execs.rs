@@ -476,3 +476,23 @@ fn without_a_group_of_its_own_an_exec_is_in_its_containers() {
         });
     });
 }
+
+/// Where memory has limits: in the virtual machine. What an exec takes is its container's, and so is who is killed for it.
+#[test]
+fn memory_of_an_exec_is_its_containers() {
+    test_under_systemd(&[Need::Cgroup2Controllers], |world| {
+        on_unified(world, TRAP, &["ro"], |place| {
+            let limit = place.group.join("memory.max");
+            fs::write(&limit, "33554432").expect("set a limit");
+            fs::write(place.group.join("memory.swap.max"), "0").expect("set a limit");
+            assert_eq!(place.printed("e", "cat /sys/fs/cgroup/memory.max"), "33554432\n");
+            place.begin("f", "exec tail /dev/zero");
+            assert_eq!(place.own(), ["tare-exec-f"]);
+            place.talk.wait("f");
+            assert_eq!(place.said().pop().as_deref(), Some("wait: 137"));
+            let events = fs::read_to_string(place.group.join("memory.events")).expect("events");
+            assert!(events.contains("\noom_kill 1\n"), "{events}");
+            place.talk.delete("f");
+        });
+    });
+}
