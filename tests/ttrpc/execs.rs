@@ -3,7 +3,7 @@
 
 use crate::bed::{Bed, OURS, TRAP, Talk};
 use crate::machine::{self, NEEDS};
-use crate::shim::ends;
+use crate::shim::{ends, nosuch};
 use crate::successor::successor;
 use crate::systemd;
 use crate::upgrade::upgrade;
@@ -118,8 +118,13 @@ fn killed(place: &mut Place<'_>) {
     assert_eq!(place.said(), wanted);
 }
 
-/// What an exec leaves that ends by itself lives on, in its group, which goes when it can.
+/// What an exec leaves that ends by itself lives on, in its group, which goes when it can; one that cannot be started leaves none.
 fn left(place: &mut Place<'_>) {
+    place.talk.done("exec", "Exec", &nosuch());
+    place.talk.start("e");
+    assert_eq!(place.own(), [""; 0]);
+    place.talk.delete("e");
+    assert!(place.said()[1].contains("nosuch"));
     place.whole("e", concat!(daemon!(), "exit 3"));
     assert_eq!(place.own(), ["tare-exec-e"]);
     place.until("tare-exec-e", 2);

@@ -732,7 +732,8 @@ fn a_foreign_runtime_says_why(bed: &mut Bed) {
     ends(bed, &answer, &mut talk, true);
 }
 
-fn nosuch() -> task::ExecProcessRequest {
+/// An exec `e` of a program that is not there.
+pub(crate) fn nosuch() -> task::ExecProcessRequest {
     let process = r#"{"cwd":"/","args":["nosuch"],"env":["PATH=/bin"],"user":{"uid":0,"gid":0}}"#;
     task::ExecProcessRequest {
         id: "c".into(),
