@@ -60,4 +60,4 @@ pub use client::{Client, Reply};
 pub use connection::Connection;
 pub use frame::{HEADER, MAX_MESSAGE};
 pub use server::{Call, Limits, Saved, Server};
-pub use status::{Code, Status};
+pub use status::{Code, Detail, Status};

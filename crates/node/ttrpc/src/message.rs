@@ -36,11 +36,22 @@ pub(crate) struct Response {
     pub(crate) payload: Vec<u8>,
 }
 
-/// google.rpc.Status; its details (field 3) are skipped.
+/// google.rpc.Status.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct RpcStatus {
     #[prost(int32, tag = "1")]
     pub(crate) code: i32,
     #[prost(string, tag = "2")]
     pub(crate) message: String,
+    #[prost(message, repeated, tag = "3")]
+    pub(crate) details: Vec<RpcDetail>,
+}
+
+/// google.protobuf.Any.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct RpcDetail {
+    #[prost(string, tag = "1")]
+    pub(crate) type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) value: Vec<u8>,
 }

@@ -1,6 +1,6 @@
 //! How a call failed: google.rpc's codes, and how our kinds of error map to them.
 
-use crate::message::RpcStatus;
+use crate::message::{RpcDetail, RpcStatus};
 use std::fmt;
 use tare_error::{Error, Kind, Report};
 
@@ -122,6 +122,17 @@ pub struct Status {
     pub code: Code,
     /// What a person reads. containerd cuts its own word for the code off the end (": not found").
     pub message: String,
+    /// What a program reads that knows more than codes (google.rpc.Status's details).
+    pub detail: Option<Detail>,
+}
+
+/// A message with its type, for who understands it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Detail {
+    /// The name of the type, as google.protobuf.Any has it.
+    pub type_url: String,
+    /// The message, encoded.
+    pub value: Vec<u8>,
 }
 
 impl Status {
@@ -130,6 +141,16 @@ impl Status {
         Status {
             code,
             message: message.into(),
+            detail: None,
+        }
+    }
+
+    /// The same, with a detail.
+    #[must_use]
+    pub fn with(self, detail: Detail) -> Self {
+        Status {
+            detail: Some(detail),
+            ..self
         }
     }
 
@@ -142,12 +163,31 @@ impl Status {
         RpcStatus {
             code: self.code.number(),
             message: self.message,
+            details: self.detail.into_iter().map(RpcDetail::from).collect(),
         }
     }
 
-    /// None where the peer says that there was no failure.
+    /// None where the peer says that there was no failure. Of several details the first one is kept.
     pub(crate) fn from_wire(status: RpcStatus) -> Option<Self> {
-        (status.code != 0).then(|| Status::new(Code::from_number(status.code), status.message))
+        (status.code != 0).then(|| Status {
+            code: Code::from_number(status.code),
+            message: status.message,
+            detail: status.details.into_iter().next().map(Detail::from),
+        })
+    }
+}
+
+impl From<Detail> for RpcDetail {
+    fn from(detail: Detail) -> Self {
+        let Detail { type_url, value } = detail;
+        RpcDetail { type_url, value }
+    }
+}
+
+impl From<RpcDetail> for Detail {
+    fn from(detail: RpcDetail) -> Self {
+        let RpcDetail { type_url, value } = detail;
+        Detail { type_url, value }
     }
 }
 
