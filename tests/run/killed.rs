@@ -75,6 +75,7 @@ fn the_clearing_away_itself_killed_at_every_step() {
             "remove-folder",
             "remove-recorded",
             "reap-settled",
+            "reap-left",
         ] {
             let out = run(world, &["busybox", "true"])
                 .env("TARE_FAILPOINT", "kill@create-bundle")
@@ -119,26 +120,31 @@ fn the_client_killed_while_it_runs() {
 }
 
 #[test]
-fn the_supervisor_killed_while_it_runs() {
+fn a_supervisor_killed_has_a_successor_with_which_all_goes_on() {
     test(NEEDS, |world| {
         ready(world);
         let mut running = world
-            .tare([
-                "run",
-                "--name",
-                "web",
-                "busybox",
-                "sh",
-                "-c",
-                "echo up; sleep 1000",
-            ])
+            .tare(["run", "-i", "--name", "web", "busybox", "sh", "-c"])
+            .args(["echo up; while read line && echo $line && [ $line != three ]; do :; done; sleep 1; cat; exit 7"])
             .start();
         assert_eq!(running.line().as_deref(), Some("up"));
-        kill_process(supervisor(world), Signal::KILL).expect("kill the supervisor");
+        let mut stdin = running.stdin.take().expect("its input");
+        for line in ["one", "two", "three"] {
+            let killed = supervisor(world);
+            kill_process(killed, Signal::KILL).expect("kill the supervisor");
+            while supervisor(world) == killed {}
+            std::io::Write::write_all(&mut stdin, format!("{line}\n").as_bytes()).expect("say something");
+            assert_eq!(running.line().as_deref(), Some(line));
+        }
+        // One that dies with the end of the input unheard: the container must not wait for more.
+        let last = supervisor(world);
+        kill_process(last, Signal::STOP).expect("stop the supervisor");
+        drop(stdin);
+        kill_process(last, Signal::KILL).expect("kill the supervisor");
         let (status, _) = running.finish();
-        assert_eq!(status.code(), Some(125));
+        assert_eq!(status.code(), Some(7));
         let list = world.tare(["ps", "-a"]).ok();
-        assert!(list.contains("its supervisor died"), "{list}");
+        assert!(list.contains("exited (7)"), "{list}");
         let _ = world.tare(["rm", "web"]).ok();
         assert_nothing_left(world);
     });

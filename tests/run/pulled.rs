@@ -95,9 +95,12 @@ fn root_of_first_process(world: &World) -> PathBuf {
     loop {
         let pods = std::fs::read_dir(world.run_root().join("pods"));
         for pod in pods.into_iter().flatten().flatten() {
-            let record = std::fs::read(pod.path().join("init.json")).unwrap_or_default();
+            let id = pod.file_name().to_string_lossy().into_owned();
+            let record = pod.path().join("containers").join(format!("{id}.json"));
+            let record = std::fs::read(record).unwrap_or_default();
             let record: serde_json::Value = serde_json::from_slice(&record).unwrap_or_default();
-            let Some(pid) = record.pointer("/process/pid").and_then(serde_json::Value::as_i64) else {
+            let pid = record.pointer("/processes/0/stage/living/pid");
+            let Some(pid) = pid.and_then(serde_json::Value::as_i64) else {
                 continue;
             };
             let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();

@@ -348,8 +348,10 @@ fn a_users_supervisor_is_a_scope_of_the_users_own() {
     test_under_systemd(&[], |world| {
         ok("systemctl", &["start", "user@1500.service"]);
         let shim = world.program_path("containerd-shim-tare-v2");
-        let (ours, its) = UnixStream::pair().unwrap();
         fs::create_dir("/run/user/1500/pod").unwrap();
+        let its = UnixListener::bind("/run/user/1500/pod/sock").unwrap();
+        its.set_nonblocking(true).unwrap();
+        let ours = UnixStream::connect("/run/user/1500/pod/sock").unwrap();
         std::os::unix::fs::chown("/run/user/1500/pod", Some(1500), Some(1500)).unwrap();
         let mut session = Command::new("systemd-run")
             .args([
@@ -362,7 +364,8 @@ fn a_users_supervisor_is_a_scope_of_the_users_own() {
             .args([
                 "sh",
                 "-c",
-                "exec 3<&0 </dev/null; $0 supervise --pod /run/user/1500/pod <&3 3<&- & exec 3<&- sleep 1000",
+                "exec 3<&0 </dev/null; $0 -pod /run/user/1500/pod -containers /run/user/1500/containers <&3 3<&- & \
+                 exec 3<&- sleep 1000",
             ])
             .arg(shim)
             .env("XDG_RUNTIME_DIR", "/run/user/1500")
@@ -370,9 +373,12 @@ fn a_users_supervisor_is_a_scope_of_the_users_own() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let record = || fs::read("/run/user/1500/pod/supervisor.json").ok();
-        until("a supervisor", || record().is_some());
-        let record: Value = serde_json::from_slice(&record().unwrap()).unwrap();
+        let record = || -> Value {
+            let text = fs::read("/run/user/1500/pod/supervisor.json").unwrap_or_default();
+            serde_json::from_slice(&text).unwrap_or_default()
+        };
+        until("a supervisor in a scope", || record()["scope"].is_string());
+        let record = record();
         let supervisor = u32::try_from(record["pid"].as_u64().unwrap()).unwrap();
         let group = "/user.slice/user-1500.slice/user@1500.service/user.slice/tare-pod.scope";
         assert_eq!(group_of(supervisor), group);

@@ -1,20 +1,34 @@
-//! Runs a container in the foreground: `foreground SHIM POD REQUEST.json`.
+//! Runs a container in the foreground: `foreground SHIM POD CONTAINERS BUNDLE open|empty [REAP...]`.
 //!
-//! SHIM is the supervisor's program, POD a directory to make, REQUEST.json a `tare_shim::CreateRequest`. What `tare run`
-//! does besides (images, networks, records) is not here. The tests use it as a client that can be killed.
+//! SHIM is the supervisor's program, POD a directory to make, CONTAINERS where the library keeps containers; `open` passes
+//! stdin on; REAP is the command that cleans up where we are gone. What `tare run` does besides (images, networks, records)
+//! is not here. The tests use it as a client that can be killed.
 
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 use tare_error::{Context, Error, Kind, Report, Result};
-use tare_shim::{Attach, CreateRequest, Launch, PodDir, launch};
+use tare_shim::{Attach, CreateRequest, Hangup, Launch, PodDir, end, launch};
+use tare_spec_oci::Spec;
+
+/// The container's id.
+const ID: &str = "c1";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.as_slice() {
-        [shim, pod, request] => run(Path::new(shim), pod, request),
+        [shim, pod, containers, bundle, stdin, reap @ ..] => {
+            let run = Run {
+                shim: Path::new(shim),
+                containers: Path::new(containers),
+                bundle: Path::new(bundle),
+                stdin_open: stdin == "open",
+                reap,
+            };
+            run.run(pod)
+        }
         _ => Err(Error::new(Kind::Invalid, "understand", "the arguments")
-            .because("expected SHIM POD REQUEST.json")),
+            .because("expected SHIM POD CONTAINERS BUNDLE open|empty [REAP...]")),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -30,32 +44,60 @@ fn report(error: &Error) {
     eprintln!("foreground: {}", Report::new(error).with_hint());
 }
 
-fn run(shim: &Path, pod: &str, request: &str) -> Result<u8> {
-    let text = std::fs::read(request).op("read", request)?;
-    let request: CreateRequest = serde_json::from_slice(&text)
-        .map_err(|e| Error::new(Kind::Invalid, "read", request).from_source(e))?;
-    let terminal = request.spec.process.as_ref().is_some_and(|p| p.terminal);
-    let stdin = std::io::stdin();
-    let stdin_open = request.stdin_open;
+/// What is to be run.
+struct Run<'a> {
+    shim: &'a Path,
+    containers: &'a Path,
+    bundle: &'a Path,
+    stdin_open: bool,
+    reap: &'a [String],
+}
 
-    let pod = PodDir::create(pod)?;
-    let mut connection = launch(&Launch {
-        program: shim,
-        pod: &pod,
-    })?;
-    let exit = connection.create(request).and_then(|_| {
-        connection.attach(&Attach {
-            stdin: stdin_open.then(|| stdin.as_fd()),
-            stdout: std::io::stdout().as_fd(),
-            stderr: std::io::stderr().as_fd(),
+impl Run<'_> {
+    fn run(&self, pod: &str) -> Result<u8> {
+        let pod = PodDir::create(pod)?;
+        let of = Launch {
+            program: self.shim,
+            pod: &pod,
+            containers: self.containers,
+        };
+        let terminal = self.has_terminal()?;
+        let stdin = std::io::stdin();
+        let mut connection = launch(&of)?;
+        let request = CreateRequest {
+            id: ID.to_owned(),
+            bundle: self.bundle.to_owned(),
+            rootfs: Vec::new(),
             terminal,
-        })
-    });
-    // Here an engine unmounts, releases and deletes; then nothing is left to do.
-    if connection.finish().is_err() {
-        // The supervisor died itself: what it left behind is ended here.
-        pod.end_orphan()?;
+            stdin_open: self.stdin_open,
+            on_hangup: Hangup::Kill,
+            reap: self.reap.to_vec(),
+        };
+        let exit = connection.create(request).and_then(|_| {
+            connection.attach(
+                ID,
+                &Attach {
+                    stdin: self.stdin_open.then(|| stdin.as_fd()),
+                    stdout: std::io::stdout().as_fd(),
+                    stderr: std::io::stderr().as_fd(),
+                    terminal,
+                },
+            )
+        });
+        // Here an engine unmounts, releases and records; then nothing is left to do.
+        if connection.finish(ID).is_err() {
+            // The supervisor died itself: what it left behind is ended here.
+            end(&of, ID)?.clear(ID)?;
+        }
+        pod.remove()?;
+        Ok(exit?.code)
     }
-    pod.remove()?;
-    Ok(exit?.code)
+
+    fn has_terminal(&self) -> Result<bool> {
+        let path = self.bundle.join("config.json");
+        let text = std::fs::read(&path).op("read", path.display())?;
+        let spec: Spec = serde_json::from_slice(&text)
+            .map_err(|e| Error::new(Kind::Invalid, "read", path.display()).from_source(e))?;
+        Ok(spec.process.is_some_and(|process| process.terminal))
+    }
 }

@@ -1,11 +1,11 @@
-//! **What.** The supervisor as a program: `supervise` for its life, `copy`, `mount-root` and `unmount-root` for
-//! short-lived children that may wait for a disk, and what containerd asks of a shim.
+//! **What.** The supervisor as a program: what containerd asks of a shim, and our own engine; `mount-root` and `unmount-root`
+//! for short-lived children that may wait for a disk.
 //!
 //! **Not.** Nothing but arguments and exit codes: all else is `tare-shim`'s. No registry, no TLS, no database.
 //!
 //! **Words.** The name is containerd's for a shim v2 binary of the runtime `io.containerd.tare.v2`.
 //!
-//! **Life.** Started by a client with its control connection as stdin → supervises → ends with its pod.
+//! **Life.** Started with a listening socket as stdin → supervises → ends with its pod.
 //!
 //! **Rules.** It is started by tare, not by hand, and says so.
 
@@ -15,7 +15,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use tare_error::{Context, Error, Kind, Report, Result};
 use tare_shim::task::{self, Action, Arguments};
-use tare_shim::{Copy, Supervise};
 
 fn main() -> ExitCode {
     match run(std::env::args_os().skip(1)) {
@@ -35,26 +34,18 @@ fn report(error: &Error) {
 fn run(arguments: impl Iterator<Item = OsString>) -> Result<()> {
     let mut arguments = arguments.peekable();
     match arguments.peek().and_then(|verb| verb.to_str()) {
-        Some("supervise") => supervise(&value(&mut arguments.skip(1), "--pod")?),
-        Some("copy") => {
-            let mut arguments = arguments.skip(1);
-            tare_shim::copy(&Copy {
-                from: value(&mut arguments, "--from")?,
-                to: value(&mut arguments, "--to")?,
-            })
-        }
         Some("mount-root") => {
             let mut arguments = arguments.skip(1);
             let list = value(&mut arguments, "--list")?;
             task::mount_root(&list, &value(&mut arguments, "--at")?)
         }
         Some("unmount-root") => task::unmount_root(&value(&mut arguments.skip(1), "--at")?),
-        _ => for_containerd(arguments),
+        _ => as_shim(arguments),
     }
 }
 
-/// What containerd starts this program for. Nothing but the answer may come out of a `start` that succeeds.
-fn for_containerd(arguments: impl Iterator<Item = OsString>) -> Result<()> {
+/// What containerd, or our engine, starts this program for. Nothing but the answer may come out of a `start` that succeeds.
+fn as_shim(arguments: impl Iterator<Item = OsString>) -> Result<()> {
     let arguments = Arguments::parse(arguments)?;
     let done = match arguments.action {
         Action::Serve => {
@@ -77,12 +68,7 @@ fn armed() -> Result<()> {
     std::env::var(tare_failpoint::VARIABLE).map_or(Ok(()), |text| tare_failpoint::arm(&text))
 }
 
-/// Seals this process, by which every descriptor but the standard ones is closed, and supervises.
-fn supervise(pod: &std::path::Path) -> Result<()> {
-    seal()?;
-    tare_shim::supervise(&Supervise { pod: pod.to_owned() })
-}
-
+/// Seals this process, by which every descriptor but the standard ones is closed.
 fn seal() -> Result<()> {
     if !tare_process::seal::is_sealed().op("look at", "/proc/self/exe")? {
         // Before Linux 5.11 what was inherited stays open: it does no harm but stay.

@@ -9,7 +9,7 @@
 #[path = "supervise/bed.rs"]
 mod bed;
 
-use bed::{Bed, attach, collect, pipe};
+use bed::{Asked, Bed, ID, attach, collect, pipe};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::Uid;
@@ -17,7 +17,7 @@ use std::fs::File;
 use std::path::Path;
 use tare_error::Kind;
 use tare_kit::{Need, rounds, test};
-use tare_shim::{Attach, Connection, CreateRequest, Exit, Hangup, Phase, PodDir};
+use tare_shim::{Attach, Condition, Hangup, PodDir};
 use tare_spec_oci::{Memory, NamespaceKind, Resources};
 
 /// How often the storm strikes; `make soak` has its own.
@@ -42,9 +42,9 @@ fn a_signal_gives_128_and_its_number() {
             // As pid 1 it would be spared what it does not handle.
             let mut request = bed.call(&["sleep", "100"]);
             share_pids(&mut request);
-            let created = connection.create(request).unwrap();
+            let created = connection.create(bed.request(&request)).unwrap();
             assert!(Path::new(&format!("/proc/{}", created.pid)).exists());
-            connection.kill(signal).unwrap();
+            connection.kill(ID, signal).unwrap();
             let ran = attach(&mut connection, None);
             assert_eq!(
                 (i32::from(ran.exit.code), ran.exit.signal),
@@ -85,7 +85,7 @@ fn what_goes_into_stdin_comes_out_of_cat() {
         let mut connection = bed.launch();
         let mut call = bed.call(&["cat"]);
         call.stdin_open = true;
-        connection.create(call).unwrap();
+        connection.create(bed.request(&call)).unwrap();
         let ran = attach(&mut connection, Some(input.clone()));
         assert_eq!(ran.exit.code, 0);
         assert!(ran.stdout == input);
@@ -100,7 +100,7 @@ fn stdin_that_nobody_reads_stalls_neither_signals_nor_the_end() {
         let mut connection = bed.launch();
         let mut call = bed.call(&["sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.01; done"]);
         call.stdin_open = true;
-        let pid = connection.create(call).unwrap().pid;
+        let pid = connection.create(bed.request(&call)).unwrap().pid;
         let (read, write) = pipe();
         let feeder = std::thread::spawn(move || {
             let zeros = vec![0; 1 << 20];
@@ -108,16 +108,16 @@ fn stdin_that_nobody_reads_stalls_neither_signals_nor_the_end() {
             let sent = std::io::Write::write_all(&mut std::fs::File::from(write), &zeros);
             (sent, pid)
         });
-        let mut guest = Connection::open(&bed.pod).unwrap();
+        let mut guest = bed.launch();
         let killer = std::thread::spawn(move || {
             // A first process that has no trap yet would never hear of it.
-            wait_until(|| catches(pid, Signal::TERM));
-            guest.kill(15).unwrap();
+            wait_until(|| catches(pid.cast_signed(), Signal::TERM));
+            guest.kill(ID, 15).unwrap();
         });
         let (out_read, out_write) = pipe();
         let output = collect(out_read);
         let exit = connection
-            .attach(&Attach {
+            .attach(ID, &Attach {
                 stdin: Some(read.as_fd()),
                 stdout: out_write.as_fd(),
                 stderr: out_write.as_fd(),
@@ -142,27 +142,25 @@ fn a_client_that_does_not_read_stalls_the_container_and_not_the_supervisor() {
     test(&[], |world| {
         let bed = Bed::new(world);
         let mut connection = bed.launch();
-        connection
-            .create(bed.call(&["sh", "-c", "seq 1 3000000; echo end >&2"]))
-            .unwrap();
+        let request = bed.request(&bed.call(&["sh", "-c", "seq 1 3000000; echo end >&2"]));
+        let pid = connection.create(request).unwrap().pid.cast_signed();
         let supervisor = bed.pod.supervisor().unwrap().unwrap().stamp.pid;
         let (out_read, out_write) = pipe();
         let (err_read, err_write) = pipe();
         let memory = resident(supervisor);
-        let pod = bed.pod.clone();
+        let same = Bed::at(&bed.dir);
         // What the container has written stands still once every buffer on its way is full.
         let watcher = std::thread::spawn(move || {
-            let mut guest = Connection::open(&pod).unwrap();
-            let pid = guest.state().unwrap().pid.unwrap();
+            let mut guest = same.launch();
             let mut written = 0;
             loop {
                 let now = bytes_written(pid);
-                assert_eq!(guest.state().unwrap().phase, Phase::Running);
+                assert_eq!(guest.state(ID).unwrap(), Condition::Running);
                 if now == written && now > 64 * 1024 {
                     break;
                 }
                 written = now;
-                guest.kill(0).unwrap();
+                guest.kill(ID, 0).unwrap();
                 pause();
             }
             let most = resident(supervisor);
@@ -170,7 +168,7 @@ fn a_client_that_does_not_read_stalls_the_container_and_not_the_supervisor() {
         });
         let errors = collect(err_read);
         let exit = connection
-            .attach(&Attach {
+            .attach(ID, &Attach {
                 stdin: None,
                 stdout: out_write.as_fd(),
                 stderr: err_write.as_fd(),
@@ -201,11 +199,11 @@ fn a_stdout_that_nobody_reads_any_more_ends_the_container() {
     test(&[], |world| {
         let bed = Bed::new(world);
         let mut connection = bed.launch();
-        connection.create(bed.call(&["yes"])).unwrap();
+        connection.create(bed.request(&bed.call(&["yes"]))).unwrap();
         let (read, write) = pipe();
         drop(read);
         let exit = connection
-            .attach(&Attach {
+            .attach(ID, &Attach {
                 stdin: None,
                 stdout: write.as_fd(),
                 stderr: write.as_fd(),
@@ -224,9 +222,8 @@ fn output_of_a_container_that_ended_before_its_client_attached_is_kept() {
         let bed = Bed::new(world);
         let mut connection = bed.launch();
         connection
-            .create(bed.call(&["sh", "-c", "echo out; echo err >&2"]))
-            .unwrap();
-        wait_until(|| bed.pod.exit_record().unwrap().is_some());
+            .create(bed.request(&bed.call(&["sh", "-c", "echo out; echo err >&2"])))            .unwrap();
+        wait_until(|| bed.exit_record().is_some());
         let ran = attach(&mut connection, None);
         assert_eq!(
             (ran.stdout.as_slice(), ran.stderr.as_slice()),
@@ -241,10 +238,10 @@ fn a_command_that_does_not_exist_is_the_clients_error() {
     test(&[], |world| {
         let bed = Bed::new(world);
         let mut connection = bed.launch();
-        let error = connection.create(bed.call(&["no-such-command"])).unwrap_err();
+        let error = connection.create(bed.request(&bed.call(&["no-such-command"]))).unwrap_err();
         assert_eq!(error.kind(), Kind::CommandNotFound);
         assert_eq!(error.kind().exit_code(), 127);
-        connection.finish().unwrap();
+        connection.finish(ID).unwrap();
         assert_eq!(bed.left(), Vec::<String>::new());
     });
 }
@@ -270,17 +267,20 @@ fn a_client_killed_while_it_runs_takes_all_along_and_reap_is_executed_once() {
         let mut client = bed.client(&request);
         wait_until(|| bed.printed().contains("up"));
         let supervisor = bed.pod.living_supervisor().unwrap().unwrap();
-        let init = bed.pod.init().unwrap().unwrap().process.unwrap();
+        let first = bed.first();
         client.kill().unwrap();
         client.wait().unwrap();
         wait_for_end(&supervisor);
-        assert_eq!(init.find().unwrap().map(drop), None);
-        wait_until(|| bed.reap_status().contains("SigBlk"));
-        let exit = bed.pod.exit_record().unwrap().unwrap();
+        assert_eq!(first.find().unwrap().map(drop), None);
+        // What cleaned up here has removed nothing: all of it is there for the next who looks.
+        let exit = bed.reaped().unwrap();
         assert_eq!(exit.signal, Some(9));
-        assert_eq!(bed.reaped(), Some(exit));
-        assert_eq!(bed.left(), ["exit.json"]);
         assert!(bed.reap_status().contains("SigBlk:\t0000000000000000"));
+        let ended = bed.end().unwrap();
+        assert_eq!(ended.exit, Some(exit));
+        ended.clear(ID).unwrap();
+        assert_eq!(bed.left(), Vec::<String>::new());
+        assert_eq!(bed.processes(), Vec::<String>::new());
     });
 }
 
@@ -289,38 +289,44 @@ fn after_a_supervisors_death_the_pods_folder_tells_the_truth() {
     test(&[], |world| {
         let bed = Bed::new(world);
         let mut connection = bed.launch();
-        connection.create(bed.call(&["sleep", "1000"])).unwrap();
+        connection.create(bed.request(&bed.call(&["sleep", "1000"]))).unwrap();
         let record = bed.pod.supervisor().unwrap().unwrap();
         assert!(bed.pod.supervisor_alive().unwrap());
         kill_process(Pid::from_raw(record.stamp.pid).unwrap(), Signal::KILL).unwrap();
-        let (_out, write) = pipe();
-        let error = connection
-            .attach(&Attach {
-                stdin: None,
-                stdout: write.as_fd(),
-                stderr: write.as_fd(),
-                terminal: false,
-            })
-            .unwrap_err();
-        assert_eq!(error.kind(), Kind::Unavailable);
         drop(connection);
-        assert!(!bed.pod.supervisor_alive().unwrap());
-        assert_eq!(bed.pod.exit_record().unwrap(), None);
-        let orphan = bed.pod.init().unwrap().unwrap().process.unwrap();
-        assert!(orphan.find().unwrap().is_some());
-        let exit = bed.pod.end_orphan().unwrap().unwrap();
-        assert!(
-            exit.unknown
-                .as_ref()
-                .unwrap()
-                .contains("ended by the next command")
-        );
-        assert!(orphan.find().unwrap().is_none_or(|process| {
-            wait_for_end(&process);
-            true
-        }));
-        assert_eq!(bed.pod.exit_record().unwrap().as_ref(), Some(&exit));
-        assert_eq!(bed.pod.end_orphan().unwrap(), Some(exit));
+        wait_until(|| !bed.pod.supervisor_alive().unwrap());
+        assert_eq!(bed.exit_record(), None);
+        let orphan = bed.first().find().unwrap().unwrap();
+        let ended = bed.end().unwrap();
+        // It lived, and what ended it is known.
+        assert_eq!(ended.exit.as_ref().unwrap().signal, Some(9));
+        wait_for_end(&orphan);
+        assert_eq!(bed.exit_record(), ended.exit);
+        ended.clear(ID).unwrap();
+        assert_eq!(bed.end().unwrap().exit, None);
+        bed.pod.remove().unwrap();
+    });
+}
+
+#[test]
+fn an_end_that_nobody_saw_is_unknown_and_says_why() {
+    test(&[], |world| {
+        let bed = Bed::new(world);
+        let mut connection = bed.launch();
+        connection.create(bed.request(&bed.call(&["sleep", "1000"]))).unwrap();
+        let record = bed.pod.supervisor().unwrap().unwrap();
+        let orphan = bed.first().find().unwrap().unwrap();
+        kill_process(Pid::from_raw(record.stamp.pid).unwrap(), Signal::KILL).unwrap();
+        drop(connection);
+        rustix::process::pidfd_send_signal(&orphan, Signal::TERM).unwrap();
+        rustix::process::pidfd_send_signal(&orphan, Signal::KILL).unwrap();
+        wait_for_end(&orphan);
+        wait_until(|| bed.first().find().unwrap().is_none());
+        let ended = bed.end().unwrap();
+        let exit = ended.exit.as_ref().unwrap();
+        assert_eq!((exit.code, exit.signal), (255, None));
+        assert!(exit.unknown.as_ref().unwrap().contains("nobody saw its end"));
+        ended.clear(ID).unwrap();
         bed.pod.remove().unwrap();
     });
 }
@@ -330,7 +336,7 @@ fn strangers_and_nonsense_are_turned_away_and_the_container_runs_on() {
     test(&[], |world| {
         let bed = Bed::new(world);
         let mut connection = bed.launch();
-        connection.create(bed.call(&["sleep", "1000"])).unwrap();
+        connection.create(bed.request(&bed.call(&["sleep", "1000"]))).unwrap();
         let path = bed.pod.path().join("sock");
         let nonsense: [&[u8]; 4] = [
             b"GET / HTTP/1.1\r\n\r\n",
@@ -341,17 +347,17 @@ fn strangers_and_nonsense_are_turned_away_and_the_container_runs_on() {
         for bytes in nonsense {
             let mut stream = std::os::unix::net::UnixStream::connect(&path).unwrap();
             std::io::Write::write_all(&mut stream, bytes).unwrap();
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
             let mut rest = Vec::new();
-            // Its greeting and perhaps its refusal, then the end.
+            // Perhaps a refusal, then the end.
             let _ = std::io::Read::read_to_end(&mut stream, &mut rest);
         }
-        assert_eq!(connection.state().unwrap().phase, Phase::Running);
-        assert_eq!(bed.pod.log().lines().count(), nonsense.len(), "{}", bed.pod.log());
+        assert_eq!(connection.state(ID).unwrap(), Condition::Running);
         let mode = std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions());
         assert_eq!(mode & 0o777, 0o600);
-        connection.kill_all().unwrap();
+        connection.kill_all(ID).unwrap();
         attach(&mut connection, None);
-        connection.finish().unwrap();
+        connection.finish(ID).unwrap();
     });
 }
 
@@ -362,7 +368,7 @@ fn without_a_pid_namespace_what_outlives_the_first_process_is_ended() {
         let mut connection = bed.launch();
         let mut request = bed.call(&["sh", "-c", "sleep 1000 & sleep 1000 & echo up; exit 5"]);
         share_pids(&mut request);
-        connection.create(request).unwrap();
+        connection.create(bed.request(&request)).unwrap();
         let ran = attach(&mut connection, None);
         assert_eq!((ran.exit.code, ran.stdout.as_slice()), (5, b"up\n".as_slice()));
         bed.finish(connection, &ran.exit);
@@ -386,7 +392,7 @@ fn a_kill_for_memory_names_its_limit_and_its_victim() {
                 }),
                 ..Resources::default()
             });
-            connection.create(request).unwrap();
+            connection.create(bed.request(&request)).unwrap();
             let ran = attach(&mut connection, None);
             assert_eq!(ran.exit.code, code, "{ran:?}");
             let oom = ran.exit.oom.clone().unwrap();
@@ -424,7 +430,7 @@ fn a_supervisor_has_left_everything_of_its_starters() {
         let open = File::open("/etc/passwd").unwrap();
         rustix::io::fcntl_setfd(&open, rustix::io::FdFlags::empty()).unwrap();
         let mut connection = bed.launch();
-        connection.create(bed.call(&["sleep", "1000"])).unwrap();
+        connection.create(bed.request(&bed.call(&["sleep", "1000"]))).unwrap();
         let pid = bed.pod.supervisor().unwrap().unwrap().stamp.pid;
         let proc = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap();
         let link = |name: &str| std::fs::read_link(format!("/proc/{pid}/{name}")).unwrap();
@@ -461,7 +467,8 @@ fn a_supervisor_has_left_everything_of_its_starters() {
                     name
                 }
             })
-            .filter(|name| !name.contains("/sys/fs/cgroup"))
+            // What tells of memory: files, and with version 1 an event.
+            .filter(|name| !name.contains("/sys/fs/cgroup") && name != "[eventfd]")
             .collect();
         open.sort();
         let pod = bed.pod.path().display();
@@ -475,7 +482,7 @@ fn a_supervisor_has_left_everything_of_its_starters() {
         // What it runs from, nobody can open for writing.
         let image = rustix::fs::statvfs(format!("/proc/{pid}/exe")).unwrap();
         assert!(image.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
-        connection.kill_all().unwrap();
+        connection.kill_all(ID).unwrap();
         let ran = attach(&mut connection, None);
         bed.finish(connection, &ran.exit);
     });
@@ -572,21 +579,19 @@ fn a_container_that_is_kept_outlives_its_client() {
         let mut request = bed.call(&["sh", "-c", "read line; exit 9"]);
         request.on_hangup = Hangup::Keep;
         request.stdin_open = true;
-        request.record_to = Some(world.folder("data"));
         let mut connection = bed.launch();
-        connection.create(request).unwrap();
-        let mut guest = Connection::open(&bed.pod).unwrap();
+        connection.create(bed.request(&request)).unwrap();
+        let mut guest = bed.launch();
         let supervisor = bed.pod.living_supervisor().unwrap().unwrap();
         drop(connection);
-        assert_eq!(guest.state().unwrap().phase, Phase::Running);
-        guest.kill(9).unwrap();
+        assert_eq!(guest.state(ID).unwrap(), Condition::Running);
+        guest.kill(ID, 9).unwrap();
         wait_for_end(&supervisor);
         wait_until(|| bed.reap_status().contains("SigBlk"));
-        let exit = bed.pod.exit_record().unwrap();
+        let exit = bed.exit_record();
         assert_eq!(exit.as_ref().unwrap().signal, Some(9));
         assert_eq!(bed.reaped(), exit);
-        let copy = std::fs::read(world.folder("data").join("exit.json")).unwrap();
-        assert_eq!(serde_json::from_slice::<Exit>(&copy).ok(), exit);
+        bed.end().unwrap().clear(ID).unwrap();
     });
 }
 
@@ -611,18 +616,21 @@ fn after_kill_9_at_any_point_the_next_command_leaves_nothing() {
             let supervisor = bed.pod.supervisor().ok().flatten().filter(|_| round % 2 == 1);
             let killed = match supervisor {
                 Some(record) => {
-                    // It may be gone, or everything be over.
+                    // It may be gone, or everything be over. The client finds a successor, or dies while it looks for one.
                     let _ = kill_process(Pid::from_raw(record.stamp.pid).unwrap(), Signal::KILL);
+                    std::thread::sleep(std::time::Duration::from_micros(random(20_000)));
                     "supervisor"
                 }
-                None => {
-                    client.kill().unwrap();
-                    "client"
-                }
+                None => "client",
             };
+            client.kill().unwrap();
             client.wait().unwrap();
             wait_until(|| bed.processes().is_empty());
-            match bed.pod.end_orphan() {
+            let done = bed.end().and_then(|found| {
+                let exit = found.exit.clone();
+                found.clear(ID).map(|()| exit)
+            });
+            match done {
                 Ok(Some(exit)) if exit.unknown.is_some() => unknown += 1,
                 Ok(Some(_)) => ended += 1,
                 Ok(None) => absent += 1,
@@ -691,7 +699,7 @@ fn twenty_idle_supervisors_have_one_thread_each() {
             let mut connection = bed.launch();
             let mut request = bed.call(&["sleep", "1000"]);
             request.spec.linux.as_mut().unwrap().cgroups_path = Some(format!("/tare/c{n}"));
-            connection.create(request).unwrap();
+            connection.create(bed.request(&request)).unwrap();
             connections.push((bed, connection));
         }
         let mut rows: Vec<[u64; 4]> = Vec::new();
@@ -718,15 +726,15 @@ fn twenty_idle_supervisors_have_one_thread_each() {
             std::fs::write(file, format!("{median}\n\n{smaps}")).unwrap();
         }
         for (bed, mut connection) in connections {
-            connection.kill_all().unwrap();
+            connection.kill_all(ID).unwrap();
             attach(&mut connection, None);
-            connection.finish().unwrap();
+            connection.finish(ID).unwrap();
             bed.pod.remove().unwrap();
         }
     });
 }
 
-fn share_pids(request: &mut CreateRequest) {
+fn share_pids(request: &mut Asked) {
     let linux = request.spec.linux.as_mut().unwrap();
     linux.namespaces.retain(|n| n.kind != NamespaceKind::Pid);
 }

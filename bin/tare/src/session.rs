@@ -153,7 +153,8 @@ impl Session {
         config.logins = self.logins();
         config.rootless = in_user_namespace();
         config.started = Some(self.started);
-        Engine::open(roots, config)
+        let programs = self.programs(&roots, &config)?;
+        Engine::open(roots, config, programs)
     }
 
     /// Where docker keeps this person's logins.
@@ -164,20 +165,16 @@ impl Session {
     }
 
     /// The supervisor and the reaper: as configured, else beside this program, else where programs are.
-    ///
-    /// # Errors
-    /// `NotFound`, with where was looked.
-    pub(crate) fn programs(&self, engine: &Engine) -> Result<Programs> {
+    fn programs(&self, roots: &Roots, config: &Config) -> Result<Programs> {
         let own = self.own_path()?;
-        let roots = engine.roots();
         let mut reaper = vec![own.display().to_string()];
         for (option, folder) in [("--root", roots.data()), ("--run-root", roots.run())] {
             reaper.extend([option.to_owned(), folder.display().to_string()]);
         }
         reaper.push("reap".to_owned());
-        let supervisor = match &engine.config().supervisor {
+        let supervisor = match &config.supervisor {
             Some(configured) => configured.clone(),
-            None => self.find_supervisor(&own)?,
+            None => self.find_supervisor(&own),
         };
         Ok(Programs { supervisor, reaper })
     }
@@ -189,7 +186,8 @@ impl Session {
         Ok(told.filter(|_| !shown.exists()).unwrap_or(shown))
     }
 
-    fn find_supervisor(&self, own: &std::path::Path) -> Result<PathBuf> {
+    /// Where the supervisor lies, or should: who needs it then says that it does not.
+    fn find_supervisor(&self, own: &std::path::Path) -> PathBuf {
         let mut folders: Vec<PathBuf> = Vec::new();
         if let Some(beside) = own.parent() {
             folders.push(beside.to_owned());
@@ -197,15 +195,9 @@ impl Session {
         }
         let path = self.environment.text("PATH").unwrap_or_default();
         folders.extend(std::env::split_paths(&path).filter(|p| p.is_absolute()));
-        let found = folders
-            .iter()
-            .map(|folder| folder.join(SUPERVISOR))
-            .find(|file| file.is_file());
-        found.ok_or_else(|| {
-            Error::new(Kind::NotFound, "find the supervisor", SUPERVISOR)
-                .because(format!("it is neither beside {} nor in PATH", own.display()))
-                .hint("install it there, or name it in config.toml: supervisor = \"/path\"")
-        })
+        let mut places = folders.iter().map(|folder| folder.join(SUPERVISOR));
+        let beside = own.with_file_name(SUPERVISOR);
+        places.find(|file| file.is_file()).unwrap_or(beside)
     }
 }
 

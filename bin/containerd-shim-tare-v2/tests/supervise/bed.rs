@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 use tare_kit::World;
-use tare_shim::{Attach, Connection, CreateRequest, Exit, Hangup, Launch, PodDir, launch};
+use tare_shim::{Attach, Connection, CreateRequest, Ended, Exit, Hangup, Launch, PodDir, end, launch};
 use tare_spec_oci::Spec;
 
 /// The program under test, where the kit shows this build: an ordinary user may pass there.
@@ -18,6 +18,17 @@ pub(crate) const PROGRAM: &str = "/mnt/bin/containerd-shim-tare-v2";
 pub(crate) struct Bed {
     pub(crate) dir: PathBuf,
     pub(crate) pod: PodDir,
+}
+
+/// The container's id.
+pub(crate) const ID: &str = "c1";
+
+/// A container to be asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) spec: Spec,
+    pub(crate) stdin_open: bool,
+    pub(crate) on_hangup: Hangup,
 }
 
 /// What a foreground run gave.
@@ -42,28 +53,66 @@ impl Bed {
     }
 
     pub(crate) fn launch(&self) -> Connection {
-        let program = Path::new(PROGRAM);
-        let pod = &self.pod;
-        launch(&Launch { program, pod }).unwrap()
+        launch(&self.of(&self.containers())).unwrap()
     }
 
-    pub(crate) fn call(&self, args: &[&str]) -> CreateRequest {
-        CreateRequest {
-            id: "c1".into(),
-            bundle: self.dir.clone(),
+    /// Ends what a supervisor left; the exit is known, and its record still there.
+    pub(crate) fn end(&self) -> tare_error::Result<Ended> {
+        end(&self.of(&self.containers()), ID)
+    }
+
+    fn of<'a>(&'a self, containers: &'a Path) -> Launch<'a> {
+        Launch {
+            program: Path::new(PROGRAM),
+            pod: &self.pod,
+            containers,
+        }
+    }
+
+    fn containers(&self) -> PathBuf {
+        self.dir.join("containers")
+    }
+
+    pub(crate) fn call(&self, args: &[&str]) -> Asked {
+        Asked {
             spec: spec(args),
-            rootfs: Vec::new(),
-            filter: None,
             stdin_open: false,
             on_hangup: Hangup::Kill,
-            reap: self.reap(),
-            record_to: None,
         }
+    }
+
+    /// The bundle, and what is asked of the supervisor.
+    pub(crate) fn request(&self, asked: &Asked) -> CreateRequest {
+        let spec = serde_json::to_vec(&asked.spec).unwrap();
+        std::fs::write(self.dir.join("config.json"), spec).unwrap();
+        CreateRequest {
+            id: ID.into(),
+            bundle: self.dir.clone(),
+            rootfs: Vec::new(),
+            terminal: asked.spec.process.as_ref().is_some_and(|p| p.terminal),
+            stdin_open: asked.stdin_open,
+            on_hangup: asked.on_hangup,
+            reap: self.reap(),
+        }
+    }
+
+    /// The record of the container's end.
+    pub(crate) fn exit_record(&self) -> Option<Exit> {
+        let text = std::fs::read(self.containers().join(ID).join("exit.json")).ok()?;
+        Some(serde_json::from_slice(&text).unwrap())
+    }
+
+    /// The container's first process, as a successor would find it.
+    pub(crate) fn first(&self) -> tare_shim::Stamp {
+        let text = std::fs::read(self.pod.path().join("containers/c1.json")).unwrap();
+        let record: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        let stamp = record.pointer("/processes/0/stage/living").unwrap();
+        serde_json::from_value(stamp.clone()).unwrap()
     }
 
     /// A clean-up that leaves a trace.
     fn reap(&self) -> Vec<String> {
-        let script = "cp \"$0\"/pod/exit.json \"$0\"/reaped; cat /proc/self/status > \"$0\"/reap-status";
+        let script = "cp \"$0\"/containers/c1/exit.json \"$0\"/reaped; cat /proc/self/status > \"$0\"/reap-status";
         let dir = self.dir.display().to_string();
         ["sh", "-c", script, &dir].map(str::to_owned).to_vec()
     }
@@ -82,25 +131,23 @@ impl Bed {
     /// Runs a command in the foreground, to its end, and lets the supervisor leave.
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
         let mut connection = self.launch();
-        connection.create(self.call(args)).unwrap();
+        connection.create(self.request(&self.call(args))).unwrap();
         let ran = attach(&mut connection, None);
         self.finish(connection, &ran.exit);
         ran
     }
 
-    /// Says good-bye and looks at what is left: the record, until the caller removes it.
-    pub(crate) fn finish(&self, mut connection: Connection, exit: &Exit) {
+    /// Says good-bye and looks at what is left: nothing.
+    pub(crate) fn finish(&self, connection: Connection, exit: &Exit) {
+        assert_eq!(self.exit_record().as_ref(), Some(exit));
         // A machine may refuse us the right to lower our score.
-        let mut warnings = connection.take_warnings();
-        warnings.retain(|warning| !warning.contains("oom_score_adj"));
-        assert_eq!(warnings, Vec::<String>::new());
-        connection.finish().unwrap();
-        assert_eq!(self.pod.exit_record().unwrap().as_ref(), Some(exit));
-        assert_eq!(self.pod.log(), "");
-        assert_eq!(self.left(), ["exit.json"]);
+        let log = self.pod.log();
+        let odd: Vec<&str> = log.lines().filter(|line| !line.contains("oom_score_adj")).collect();
+        assert_eq!(odd, Vec::<&str>::new());
+        connection.finish(ID).unwrap();
         assert_eq!(self.reaped(), None);
-        self.pod.remove().unwrap();
-        assert!(!self.pod.path().exists());
+        assert!(!self.pod.path().exists(), "left: {:?}", self.left());
+        assert!(!self.containers().join(ID).exists());
         PodDir::create(self.pod.path()).unwrap();
     }
 
@@ -117,7 +164,7 @@ impl Bed {
     }
 
     /// Starts a client in a process of its own, which has one thread and can be killed.
-    pub(crate) fn client(&self, request: &CreateRequest) -> Child {
+    pub(crate) fn client(&self, request: &Asked) -> Child {
         let mut command = self.client_command(&[], request);
         command
             .stdin(Stdio::null())
@@ -127,12 +174,13 @@ impl Bed {
     }
 
     /// The command of such a client, perhaps started by another program.
-    pub(crate) fn client_command(&self, starter: &[&str], request: &CreateRequest) -> Command {
-        let file = self.dir.join("request.json");
-        std::fs::write(&file, serde_json::to_vec(request).unwrap()).unwrap();
+    pub(crate) fn client_command(&self, starter: &[&str], asked: &Asked) -> Command {
+        let request = self.request(asked);
         let mut words = starter.iter().map(OsString::from).collect::<Vec<_>>();
         words.extend(["/mnt/bin/examples/foreground".into(), PROGRAM.into()]);
-        words.extend([self.pod.path().into(), file.into()]);
+        words.extend([self.pod.path().into(), self.containers().into(), self.dir.as_path().into()]);
+        words.extend([if asked.stdin_open { "open" } else { "empty" }.into()]);
+        words.extend(request.reap.iter().map(OsString::from));
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
         command
@@ -200,7 +248,7 @@ pub(crate) fn attach(connection: &mut Connection, input: Option<Vec<u8>>) -> Ran
     let stdout = collect(out_read);
     let stderr = collect(err_read);
     let exit = connection
-        .attach(&Attach {
+        .attach(ID, &Attach {
             stdin: stdin.as_ref().map(AsFd::as_fd),
             stdout: out_write.as_fd(),
             stderr: err_write.as_fd(),

@@ -24,9 +24,8 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
     let running = containers.iter().filter(|c| c.status == Status::Running).count();
     let roots = engine.roots();
     let kernel = rustix::system::uname();
-    let supervisor = session
-        .programs(&engine)
-        .map(|p| p.supervisor.display().to_string());
+    let supervisor = &engine.programs().supervisor;
+    let is_there = if supervisor.is_file() { "" } else { " (missing)" };
     let facts = [
         ("Version", env!("CARGO_PKG_VERSION").to_owned()),
         ("Kernel", kernel.release().to_string_lossy().into_owned()),
@@ -40,7 +39,7 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
             "Configuration",
             roots.config().join("config.toml").display().to_string(),
         ),
-        ("Supervisor", supervisor.unwrap_or_else(|e| e.to_string())),
+        ("Supervisor", format!("{}{is_there}", supervisor.display())),
         ("Rootless", engine.config().rootless.to_string()),
         ("Containers", format!("{} ({running} running)", containers.len())),
         ("Images", engine.images()?.len().to_string()),

@@ -37,8 +37,7 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
     let quiet = low.switch("quiet");
     let engine = session.engine()?;
     let image = image(&engine, &request, quiet)?;
-    let programs = session.programs(&engine)?;
-    let mut container = engine.create_container(&request, &image, &programs)?;
+    let mut container = engine.create_container(&request, &image)?;
     container
         .take_warnings()
         .iter()

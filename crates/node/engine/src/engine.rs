@@ -1,6 +1,7 @@
 //! One node's engine: the folders, the records and the stores, opened together.
 
 use crate::config::Config;
+use crate::container::Programs;
 use crate::leftovers::Intent;
 use crate::records::Records;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use tare_store::{Lock, Roots};
 pub struct Engine {
     roots: Roots,
     config: Config,
+    programs: Programs,
     records: Records,
     content: Store,
     snapshots: Snapshots,
@@ -26,7 +28,7 @@ impl Engine {
     ///
     /// # Errors
     /// `Denied` for folders of another user, else the file system's.
-    pub fn open(roots: Roots, config: Config) -> Result<Engine> {
+    pub fn open(roots: Roots, config: Config, programs: Programs) -> Result<Engine> {
         roots.prepare()?;
         let data = roots.data();
         let flavour = if config.rootless {
@@ -40,6 +42,7 @@ impl Engine {
             snapshots: Snapshots::open(&data.join("snapshots"), flavour)?,
             roots,
             config,
+            programs,
         };
         engine.clear_leftovers()?;
         Ok(engine)
@@ -53,6 +56,11 @@ impl Engine {
     /// What the configuration says.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The programs that containers need besides their own.
+    pub fn programs(&self) -> &Programs {
+        &self.programs
     }
 
     /// The database.

@@ -1,12 +1,14 @@
-//! The client's side: start a supervisor, have it make a container, relay its streams, say good-bye.
+//! The client's side: starting a supervisor, asking it, joining streams with a container's, and ending what one left.
 
 mod attach;
 mod connection;
+mod end;
+mod fifos;
 mod launch;
 mod raw;
 mod relay;
 
 pub use attach::Attach;
-pub use connection::{Connection, Created};
-pub(crate) use connection::{timespec, wait_readable};
+pub use connection::{Connection, CreateRequest, Created};
+pub use end::{Ended, end};
 pub use launch::{Launch, launch};

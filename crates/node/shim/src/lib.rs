@@ -4,35 +4,42 @@
 //! **Not.** No images, networks, records in a database or container set-up of its own (`tare-container`). No threads,
 //! no executor, nothing that waits for a disk. A program around it is `bin/containerd-shim-tare-v2`.
 //!
-//! **Words.** *Supervisor*: the process that is a container's parent. *Creator*: the client that started it, at the
-//! other end of a socket pair. *Pod directory*: where both leave what the other, or a later command, must know.
-//! *Reap*: to undo what a container needed outside (mounts, records); the engine's own command does it.
+//! **Words.** *Supervisor*: the process that is a container's parent; containerd calls it a shim. *Keeper*: the client of
+//! ours whose pod it is, as long as its connection lives. *Pod directory*: where the supervisor leaves what the client, a
+//! successor or a later command must know. *Reap*: to undo what a container needed outside (mounts, records); the engine's
+//! own command does it.
 //!
-//! **Life.** [`launch`] → [`Connection::create`] → [`Connection::attach`] → [`Exit`] → the caller cleans up →
-//! [`Connection::finish`] → [`PodDir::remove`]. Where the client vanishes, the supervisor kills the container (if so
-//! told), writes the record and executes the reap command. Where the supervisor vanishes, [`PodDir`] tells the truth.
+//! **Life.** Under containerd: [`task`]. For our own engine the same supervisor is asked by the same calls: [`launch`] →
+//! [`Connection::create`] → [`Connection::attach`] → [`Exit`] → the caller cleans up → [`Connection::finish`] →
+//! [`PodDir::remove`]. Where the keeper vanishes, the supervisor kills the container (if so told) and executes the reap command.
+//! Where the supervisor vanishes, [`launch`] starts a successor. What nobody looks after is ended by [`end`].
 //!
-//! **Rules.** `exit.json` is written before anyone is told. The supervisor's loop never waits. Every buffer has a
-//! bound, each stream's is [`protocol::WINDOW`]. A container's stdout and stderr are FIFOs open read-write in the
-//! container, so that what it wrote survives either side. A supervisor killed with -9 leaves a record by which its
-//! orphan can be found and ended, and an end that nobody saw is recorded as unknown with its reason.
+//! **Rules.** A container's `exit.json` is written before anyone is told. The supervisor's loop never waits. Every buffer has a
+//! bound. A container's stdout and stderr are FIFOs open read-write in the container, so that what it wrote survives either
+//! side. A supervisor killed with -9 leaves records by which its successor takes over, and an end that nobody saw is
+//! recorded as unknown with its reason.
 
 mod client;
 mod clock;
 mod entrance;
+mod exit;
+mod failure;
+mod hexadecimal;
 mod orphan;
+mod own;
 mod pod;
 mod poller;
-pub mod protocol;
 mod record;
 mod signals;
 mod supervisor;
 pub mod task;
 mod terminal;
 
-pub use client::{Attach, Connection, Created, Launch, launch};
+pub use client::{Attach, Connection, CreateRequest, Created, Ended, Launch, end, launch};
+pub use exit::{Exit, Oom};
+pub use failure::{Failure, restore};
+pub use own::Hangup;
 pub use pod::PodDir;
-pub use protocol::{CreateRequest, Exit, Filter, Hangup, Oom, Phase, State};
-pub use record::{InitRecord, SupervisorRecord};
-pub use supervisor::{Copy, Supervise, copy, supervise};
+pub use record::SupervisorRecord;
 pub use tare_process::Stamp;
+pub use tare_spec_containerd::process::Status as Condition;

@@ -3,18 +3,17 @@
 //! ```text
 //! <run>/pods/<id>/          0700
 //!   supervisor.json         while a supervisor lives: pid, start time, boot, version, its scope
+//!   keeper.json             what the engine wants when its command is gone
 //!   sock                    0600; further clients (peer credentials are checked)
-//!   init.json               from before the container's first process runs: pid, start time, boot, cgroup
-//!   stdin stdout stderr     FIFOs; stdout and stderr are open read-write in the container
-//!   containers/ID.json      under containerd: what a successor must know of a container
-//!   streams/ID/             under containerd: a folder for each log that is kept (tare-logs)
-//!   exit.json               how it ended; written before anyone is told
+//!   stdin stdout stderr     the engine's FIFOs; stdout and stderr are open read-write in the container
+//!   containers/ID.json      what a successor must know of a container
+//!   streams/ID/             a folder for each log that is kept (tare-logs)
 //!   log                     what the supervisor found odd, at most 16 KiB
 //! ```
 
-use crate::client::wait_readable;
-use crate::protocol::Exit;
-use crate::record::{InitRecord, SupervisorRecord};
+use crate::clock::wait_readable;
+use crate::record::SupervisorRecord;
+use crate::task::KeeperState;
 use rustix::fd::OwnedFd;
 use rustix::fs::Mode;
 use rustix::io::Errno;
@@ -37,9 +36,8 @@ const STREAMS: &str = "streams";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
     Supervisor,
+    Keeper,
     Socket,
-    Init,
-    Exit,
     Log,
     Stdin,
     Stdout,
@@ -47,22 +45,22 @@ pub(crate) enum Entry {
 }
 
 impl Entry {
-    /// What the supervisor makes and removes; the exit record stays for whoever cleans up.
-    const OF_SUPERVISOR: [Entry; 6] = [
+    /// All of them.
+    const ALL: [Entry; 7] = [
+        Entry::Keeper,
         Entry::Socket,
         Entry::Stdin,
         Entry::Stdout,
         Entry::Stderr,
-        Entry::Init,
+        Entry::Log,
         Entry::Supervisor,
     ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Entry::Supervisor => "supervisor.json",
+            Entry::Keeper => "keeper.json",
             Entry::Socket => "sock",
-            Entry::Init => "init.json",
-            Entry::Exit => "exit.json",
             Entry::Log => "log",
             Entry::Stdin => "stdin",
             Entry::Stdout => "stdout",
@@ -137,20 +135,9 @@ impl PodDir {
         Ok(self.living_supervisor()?.is_some())
     }
 
-    /// The container's first process as it was recorded before it ran.
-    ///
-    /// # Errors
-    /// As [`PodDir::supervisor`].
-    pub fn init(&self) -> Result<Option<InitRecord>> {
-        self.read(Entry::Init)
-    }
-
-    /// How the container ended, where that is known or known to be unknown.
-    ///
-    /// # Errors
-    /// As [`PodDir::supervisor`].
-    pub fn exit_record(&self) -> Result<Option<Exit>> {
-        self.read(Entry::Exit)
+    /// What the last keeper wanted.
+    pub(crate) fn keeper(&self) -> Result<Option<KeeperState>> {
+        self.read(Entry::Keeper)
     }
 
     /// What the supervisor found odd; empty where nothing was.
@@ -177,8 +164,7 @@ impl PodDir {
     /// # Errors
     /// The kernel's; a directory that is gone already is none, one that still holds something is `Conflict`.
     pub fn remove(&self) -> Result<()> {
-        self.remove_entries(&Entry::OF_SUPERVISOR)?;
-        self.remove_entries(&[Entry::Exit, Entry::Log])?;
+        self.remove_entries(&Entry::ALL)?;
         let containers = self.path.join(CONTAINERS);
         if containers.is_dir() {
             tare_store::sweep_temporaries(&containers, Duration::ZERO)?;
@@ -196,11 +182,16 @@ impl PodDir {
         }
     }
 
-    /// Removes what only makes sense while a supervisor lives, but for the container's record where that must stay.
-    pub(crate) fn remove_living(&self, keep_init: bool) -> Result<()> {
-        let gone = |entry: &&Entry| !keep_init || **entry != Entry::Init;
-        let entries: Vec<Entry> = Entry::OF_SUPERVISOR.iter().filter(gone).copied().collect();
-        self.remove_entries(&entries)
+    /// Whether something of a container is on record here: one that is to be taken over, or removed.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn has_containers(&self) -> Result<bool> {
+        let path = self.path.join(CONTAINERS);
+        match std::fs::read_dir(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            entries => Ok(entries.op("list", path.display())?.next().is_some()),
+        }
     }
 
     fn remove_entries(&self, entries: &[Entry]) -> Result<()> {
@@ -260,17 +251,8 @@ mod tests {
     #[test]
     fn records_come_back_and_absent_ones_are_none() {
         let pod = scratch("records");
-        assert_eq!(pod.exit_record().unwrap(), None);
+        assert_eq!(pod.supervisor().unwrap(), None);
         assert!(!pod.supervisor_alive().unwrap());
-        let exit = Exit {
-            code: 137,
-            signal: Some(9),
-            at: 1,
-            oom: None,
-            unknown: None,
-        };
-        pod.write(Entry::Exit, &exit).unwrap();
-        assert_eq!(pod.exit_record().unwrap(), Some(exit));
         let record = SupervisorRecord {
             stamp: Stamp::of(i32::try_from(std::process::id()).unwrap()).unwrap(),
             version: "0".into(),
@@ -286,8 +268,8 @@ mod tests {
     #[test]
     fn a_torn_record_is_corrupt_not_absent() {
         let pod = scratch("torn");
-        std::fs::write(pod.file(Entry::Exit), "{\"code\":1").unwrap();
-        assert_eq!(pod.exit_record().unwrap_err().kind(), Kind::Corrupt);
+        std::fs::write(pod.file(Entry::Supervisor), "{\"pid\":1").unwrap();
+        assert_eq!(pod.supervisor().unwrap_err().kind(), Kind::Corrupt);
         pod.remove().unwrap();
     }
 

@@ -14,7 +14,7 @@ pub struct SupervisorRecord {
     pub stamp: Stamp,
     /// The version of its program.
     pub version: String,
-    /// Where it takes calls, where that is elsewhere: under containerd.
+    /// Where it takes calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub socket: Option<PathBuf>,
     /// The group of its scope, where it lives in one of systemd's.
@@ -38,15 +38,4 @@ impl SupervisorRecord {
         let scope = home.scope().map(ToString::to_string);
         SupervisorRecord { scope, ..self }
     }
-}
-
-/// What `init.json` holds: written without a process before the cgroup is made, and again before the process runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InitRecord {
-    /// The container's first process; absent before it was made.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub process: Option<Stamp>,
-    /// The container's cgroup, where it has one of its own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<String>,
 }

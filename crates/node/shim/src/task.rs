@@ -7,6 +7,8 @@
 //!     +--exec--> delete, where the connection broke: what is left is ended, and the record is read
 //! ```
 //!
+//! Our own engine asks by the same calls: it starts the supervisor itself, is its keeper, and needs no `start` and no `delete`.
+//!
 //! The loop handles what epoll reports, makes the steps that became possible, and computes anew what to wait for. Nothing
 //! in it waits: making, starting and entering go on in steps, and a process's streams are the client's own FIFOs.
 
@@ -19,6 +21,7 @@ mod creation;
 mod delete;
 mod foreign;
 mod handing;
+mod keeper;
 mod life;
 mod memory;
 mod options;
@@ -35,7 +38,9 @@ mod stdio;
 mod tree;
 mod upgrade;
 
-pub use arguments::{Action, Arguments};
+pub use arguments::{Action, Arguments, Own};
+pub(crate) use container::EXIT_RECORD;
+pub(crate) use keeper::KeeperState;
 pub use foreign::{mount_root, unmount_root};
 
 use std::io::Read;

@@ -11,14 +11,13 @@ use crate::records::containers::{self, ContainerRecord};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tare_error::{Error, Kind, Result};
-use tare_shim::{Connection, CreateRequest, Filter, Hangup};
-use tare_spec_oci::Spec;
+use tare_shim::{Connection, CreateRequest, Hangup};
 use tare_store::{Durability, Id};
 
 /// The programs that a container needs besides its own.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Programs {
-    /// The supervisor.
+    /// The supervisor, or where it was looked for in vain.
     pub supervisor: PathBuf,
     /// What clears away a container whose client is gone: program and arguments, to which its id is added.
     pub reaper: Vec<String>,
@@ -32,8 +31,9 @@ pub struct Container<'e> {
     pub(super) name: String,
     pub(super) remove: bool,
     pub(super) pod: Option<Pod>,
-    pub(super) supervisor: PathBuf,
     pub(super) call: Option<Box<CreateRequest>>,
+    /// Its program, for people.
+    pub(super) command: String,
     pub(super) connection: Option<Connection>,
     pub(super) running: bool,
     pub(super) warnings: Vec<String>,
@@ -44,12 +44,7 @@ impl Engine {
     ///
     /// # Errors
     /// `AlreadyExists` for a name in use; what the look-ups and the contributors say; the file system's.
-    pub fn create_container(
-        &self,
-        request: &RunRequest,
-        image: &Image,
-        programs: &Programs,
-    ) -> Result<Container<'_>> {
+    pub fn create_container(&self, request: &RunRequest, image: &Image) -> Result<Container<'_>> {
         let _images = self.hold_images()?;
         let id = Id::random()?;
         let draft = self.draft(request, image, &id)?;
@@ -63,14 +58,14 @@ impl Engine {
             name,
             remove: request.life.remove,
             pod: Some(pod),
-            supervisor: programs.supervisor.clone(),
             call: None,
+            command: draft.process.args.first().cloned().unwrap_or_default(),
             connection: None,
             running: false,
             warnings: self.untold(&draft.warnings),
             id,
         };
-        match container.fill(request, image, &draft, programs) {
+        match container.fill(request, image, &draft) {
             Ok(()) => Ok(container),
             Err(e) => Err(container.undo(e)),
         }
@@ -125,7 +120,8 @@ impl Container<'_> {
     /// What the person should know, one sentence each; empties the list.
     pub fn take_warnings(&mut self) -> Vec<String> {
         let mut warnings = std::mem::take(&mut self.warnings);
-        for text in self.connection.iter_mut().flat_map(Connection::take_warnings) {
+        let odd = self.pod.as_ref().map(|pod| pod.dir.log()).unwrap_or_default();
+        for text in odd.lines() {
             // What a supervisor cannot do is the machine's fault, and the same for the next one.
             let name: String = text
                 .chars()
@@ -133,19 +129,13 @@ impl Container<'_> {
                 .take(64)
                 .collect();
             if self.engine.first_time(&name) {
-                warnings.push(text);
+                warnings.push(text.to_owned());
             }
         }
         warnings
     }
 
-    fn fill(
-        &mut self,
-        request: &RunRequest,
-        image: &Image,
-        draft: &Draft,
-        programs: &Programs,
-    ) -> Result<()> {
+    fn fill(&mut self, request: &RunRequest, image: &Image, draft: &Draft) -> Result<()> {
         let (engine, id) = (self.engine, self.id.as_str());
         tare_failpoint::pass("create-pod")?;
         self.record(request, image, draft)?;
@@ -158,24 +148,21 @@ impl Container<'_> {
         for file in &draft.files {
             write(&folder, file.name, 0o644, &file.content)?;
         }
-        let mut spec = draft.spec(request.files.read_only);
+        let spec = draft.spec(request.files.read_only);
         let text = serde_json::to_vec(&spec)
             .map_err(|e| Error::new(Kind::Internal, "write", folder.display()).from_source(e))?;
         write(&folder, "config.json", 0o600, &text)?;
         tare_failpoint::pass("create-bundle")?;
-        let mut reap = programs.reaper.clone();
+        let mut reap = engine.programs().reaper.clone();
         reap.push(id.to_owned());
         self.call = Some(Box::new(CreateRequest {
             id: id.to_owned(),
             rootfs: engine.snapshots().mounts(id)?,
-            filter: filter(&mut spec)?,
+            terminal: request.life.terminal,
             stdin_open: request.life.interactive,
             on_hangup: Hangup::Kill,
             reap,
-            // What is removed at its end needs no record that outlives the boot.
-            record_to: (!self.remove).then(|| folder.join("exit.json")),
             bundle: folder,
-            spec,
         }));
         Ok(())
     }
@@ -204,18 +191,6 @@ impl Container<'_> {
             added => added,
         }
     }
-}
-
-/// The system call filter, compiled; its policy, which nobody needs any more, is taken out of what is sent.
-fn filter(spec: &mut Spec) -> Result<Option<Filter>> {
-    let Some(policy) = spec.linux.as_mut().and_then(|linux| linux.seccomp.take()) else {
-        return Ok(None);
-    };
-    let program = tare_seccomp::compile(&policy, tare_seccomp::native()?)?;
-    Ok(Some(Filter {
-        program: program.as_bytes().to_vec(),
-        flags: program.flags.bits(),
-    }))
 }
 
 fn write(folder: &Path, name: &str, mode: u32, content: &[u8]) -> Result<()> {

@@ -3,7 +3,7 @@
 use crate::Engine;
 use std::path::PathBuf;
 use tare_error::{Context, Result};
-use tare_shim::PodDir;
+use tare_shim::{Connection, Ended, Launch, PodDir};
 use tare_store::{Id, Lock};
 
 /// The lock in a pod's folder: held by the command that makes, runs or clears away its container.
@@ -31,6 +31,29 @@ impl Engine {
 
     pub(super) fn pod_folders(&self) -> PathBuf {
         self.roots().run().join("pods")
+    }
+
+    /// `<run>/containers`: what the runtime library keeps of them.
+    fn runtime_folders(&self) -> PathBuf {
+        self.roots().run().join("containers")
+    }
+
+    /// Connects to the supervisor of a pod, or starts one.
+    pub(super) fn launch(&self, pod: &Pod) -> Result<Connection> {
+        tare_shim::launch(&self.launch_of(pod, &self.runtime_folders()))
+    }
+
+    /// Ends a container that nobody looks after; its record is still there then.
+    pub(super) fn end(&self, pod: &Pod, id: &str) -> Result<Ended> {
+        tare_shim::end(&self.launch_of(pod, &self.runtime_folders()), id)
+    }
+
+    fn launch_of<'a>(&'a self, pod: &'a Pod, containers: &'a std::path::Path) -> Launch<'a> {
+        Launch {
+            program: &self.programs().supervisor,
+            pod: &pod.dir,
+            containers,
+        }
     }
 
     pub(super) fn pod_folder(&self, id: &str) -> PathBuf {

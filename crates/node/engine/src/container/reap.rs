@@ -22,26 +22,36 @@ impl Engine {
 
     /// Ends what is left of a container nobody looks after, settles its records and files, removes its pod folder.
     pub(super) fn clear_away(&self, pod: Pod, id: &str) -> Result<Option<Exit>> {
-        let ended = pod.dir.end_orphan()?;
+        // No database connection lives while a process is made.
+        self.records().close();
+        let ended = self.end(&pod, id)?;
         tare_failpoint::pass("reap-ended")?;
         let record = self
             .records()
             .read("read container", |tx| containers::get(tx, id))?;
-        match (record, &ended) {
-            // Its process never was: whoever asked for it never got it.
-            (Some(_), None) | (None, _) => self.remove_everything(id)?,
-            (Some(record), Some(exit)) => self.settle(id, record.remove, exit)?,
-        }
+        let exit = ended.exit.clone();
+        let stays = match (&record, &exit) {
+            // Without an exit its process never was, and whoever asked for it never got it; or whoever was here before us died
+            // after he had recorded it.
+            (Some(record), None) => record.end.is_some(),
+            (Some(record), Some(exit)) if !record.remove => {
+                self.record_end(id, exit)?;
+                true
+            }
+            _ => false,
+        };
         tare_failpoint::pass("reap-settled")?;
+        ended.clear(id)?;
+        tare_failpoint::pass("reap-left")?;
+        if !stays {
+            self.remove_everything(id)?;
+        }
         pod.remove()?;
-        Ok(ended)
+        Ok(exit)
     }
 
-    /// Removes all of a container that has ended, or records its end: the second synced commit.
-    pub(super) fn settle(&self, id: &str, remove: bool, exit: &Exit) -> Result<()> {
-        if remove {
-            return self.remove_everything(id);
-        }
+    /// Records the end of a container that stays: the second synced commit.
+    pub(super) fn record_end(&self, id: &str, exit: &Exit) -> Result<()> {
         let end = end_record(exit);
         self.records()
             .write("record end", |tx| containers::end(tx, id, &end))
@@ -70,7 +80,7 @@ impl Engine {
             if pod.dir.supervisor_alive()? {
                 return Err(busy());
             }
-            pod.dir.end_orphan()?;
+            self.end(&pod, &id)?.clear(&id)?;
             self.remove_everything(&id)?;
             pod.remove()?;
         } else {

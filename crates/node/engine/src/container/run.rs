@@ -3,7 +3,7 @@
 use super::create::Container;
 use std::path::Path;
 use tare_error::{Error, Kind, Result};
-use tare_shim::{Attach, Connection, Exit, Launch, launch};
+use tare_shim::{Attach, Exit};
 
 impl Container<'_> {
     /// Starts the supervisor and the process. Where this fails, nothing of the container is left.
@@ -20,14 +20,12 @@ impl Container<'_> {
         };
         // No database connection lives while a process is made.
         self.engine.records().close();
-        let connection = self.connection.insert(launch(&Launch {
-            program: &self.supervisor,
-            pod: &pod.dir,
-        })?);
+        let launched = self.engine.launch(pod).map_err(supervisor_missing)?;
+        let connection = self.connection.insert(launched);
         tare_failpoint::pass("start-launched")?;
-        let process = call.spec.process.as_ref();
-        let first = process.and_then(|p| p.args.first().cloned()).unwrap_or_default();
-        connection.create(*call).map_err(|e| about_options(e, &first))?;
+        connection
+            .create(*call)
+            .map_err(|e| about_options(e, &self.command))?;
         self.running = true;
         tare_failpoint::pass("start-created")
     }
@@ -40,7 +38,7 @@ impl Container<'_> {
         let Some(connection) = &mut self.connection else {
             return Err(Error::new(Kind::Conflict, "attach to", &self.name).because("it was not started"));
         };
-        connection.attach(streams)
+        connection.attach(self.id.as_str(), streams)
     }
 
     /// Clears away what the container needed; keeps its files and its record unless it was to be removed.
@@ -50,28 +48,32 @@ impl Container<'_> {
     pub fn finish(mut self, exit: &Exit) -> Result<()> {
         tare_failpoint::pass("finish-ended")?;
         let id = self.id.as_str();
-        self.engine.settle(id, self.remove, exit)?;
+        if !self.remove {
+            self.engine.record_end(id, exit)?;
+        }
         tare_failpoint::pass("finish-settled")?;
         if let Some(connection) = self.connection.take() {
-            connection.finish()?;
+            connection.finish(id)?;
         }
         tare_failpoint::pass("finish-left")?;
+        if self.remove {
+            self.engine.remove_everything(id)?;
+        }
         match self.pod.take() {
             Some(pod) => pod.remove(),
             None => Ok(()),
         }
     }
 
-    /// Lets go of a container that cannot be attended any more. Where its supervisor died it is ended, recorded as
-    /// unknown and cleared away here; where the supervisor lives, that kills it and has it cleared away.
+    /// Lets go of a container that cannot be attended any more: it is ended, recorded and cleared away.
     ///
     /// # Errors
     /// As [`Container::finish`].
     pub fn abandon(mut self) -> Result<Option<Exit>> {
         drop(self.connection.take());
         match self.pod.take() {
-            Some(pod) if !pod.dir.supervisor_alive()? => self.engine.clear_away(pod, self.id.as_str()),
-            _ => Ok(None),
+            Some(pod) => self.engine.clear_away(pod, self.id.as_str()),
+            None => Ok(None),
         }
     }
 
@@ -83,7 +85,8 @@ impl Container<'_> {
             self.pod = None;
             return error;
         }
-        let left = self.connection.take().map_or(Ok(()), Connection::finish);
+        let connection = self.connection.take();
+        let left = connection.map_or(Ok(()), |connection| connection.finish(self.id.as_str()));
         let removed = left.and_then(|()| self.engine.remove_everything(self.id.as_str()));
         let removed = removed.and_then(|()| self.pod.take().map_or(Ok(()), super::place::Pod::remove));
         match removed {
@@ -91,6 +94,14 @@ impl Container<'_> {
             Err(also) => error.also(also),
         }
     }
+}
+
+/// The supervisor's program is not there.
+fn supervisor_missing(error: Error) -> Error {
+    if error.kind() == Kind::NotFound && error.operation() == "start the supervisor" {
+        return error.hint("install it there, or name it in config.toml: supervisor = \"/path\"");
+    }
+    error
 }
 
 /// A command that begins with a dash was meant as an option.

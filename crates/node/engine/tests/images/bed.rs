@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use tare_engine::container::Programs;
 use tare_engine::image::{Image, PullOptions, Pulled, Silent};
 use tare_engine::records::images;
 use tare_engine::{Config, Engine};
@@ -35,7 +36,8 @@ impl Bed {
 
     pub(crate) fn open(&self) -> Result<Engine> {
         let at = |name: &str| self.folder.join(name);
-        Engine::open(Roots::at(at("data"), at("run"), at("etc")), self.config.clone())
+        let roots = Roots::at(at("data"), at("run"), at("etc"));
+        Engine::open(roots, self.config.clone(), Programs::default())
     }
 
     /// Where the files of one layer of an image are.

@@ -1,18 +1,25 @@
 //! The foreground: the client's streams, terminal and signals joined with the container's until its end.
 
-use super::connection::Connection;
-use super::raw::{self, Raw};
-use super::relay::{Sink, Source};
-use crate::protocol::{Call, Credit, Exit, FrameKind, Received, Reply, Stream, WindowSize};
+use super::connection::{Connection, kill, wait};
+use super::raw::{self, Raw, Size};
+use super::relay::{Input, Output};
+use crate::clock::timespec;
+use crate::exit::Exit;
 use crate::signals::Signals;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use rustix::process::Signal;
+use std::time::{Duration, Instant};
 use tare_error::{Context, Error, Kind, Result};
+use tare_spec_containerd::task::{CloseIoRequest, ResizePtyRequest, TaskMethod};
 
 /// How often `INT` or `TERM` is passed on before the container is killed instead.
 const PATIENCE: u32 = 3;
+/// How long after a container's end its streams may stay open without a word: somebody else has them.
+const SILENCE: Duration = Duration::from_secs(10);
+/// How many supervisors of one container may die before it is given up.
+const SUCCESSORS: u32 = 16;
 
 /// What a container's streams are joined with.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +35,8 @@ pub struct Attach<'a> {
 }
 
 impl Connection {
-    /// Relays streams, signals and terminal sizes until the container has ended and its last byte is written.
+    /// Joins streams, signals and terminal sizes until the container has ended and its last byte is written. A supervisor
+    /// that dies meanwhile gets a successor, by which the container lives on.
     ///
     /// Signals are blocked in the calling thread meanwhile and passed on: all that docker's `--sig-proxy` passes on.
     /// Other threads must not exist or block them too, else the kernel may hand a signal to them. The third `INT` or
@@ -36,27 +44,36 @@ impl Connection {
     /// otherwise run on for nobody, as its own first process ignores `SIGPIPE`; see [`Connection::output_broken`].
     ///
     /// # Errors
-    /// `Unavailable` where the supervisor dies: [`PodDir`](crate::PodDir) then knows more.
-    pub fn attach(&mut self, attach: &Attach<'_>) -> Result<Exit> {
+    /// `Conflict` where no container was made on this connection; `Unavailable` where no successor can be started.
+    pub fn attach(&mut self, id: &str, attach: &Attach<'_>) -> Result<Exit> {
         let signals = Signals::proxied()?;
         let raw = match attach.stdin.filter(|_| attach.terminal) {
             Some(terminal) => Some(Raw::enter(terminal)?),
             None => None,
         };
-        self.call(Call::Attach)?;
+        let Some(fifos) = self.fifos.take() else {
+            return Err(Error::new(Kind::Conflict, "attach to", id).because("it was not made here"));
+        };
+        let input = match attach.stdin {
+            Some(stdin) => Some(Input::new(stdin, fifos.stdin()?)),
+            None => None,
+        };
         let mut session = Session {
+            id,
             signals,
             raw,
             terminal: attach.terminal.then_some(attach.stdout),
-            source: attach.stdin.map(Source::new),
-            stdout: Sink::new(attach.stdout, Stream::Stdout),
-            stderr: Sink::new(attach.stderr, Stream::Stderr),
-            buffer: Vec::new(),
+            input,
+            stdout: Output::new(fifos.stdout, attach.stdout),
+            stderr: fifos.stderr.map(|stderr| Output::new(stderr, attach.stderr)),
+            input_ended: false,
+            waits: 0,
+            ended: None,
             size: None,
             asked_to_end: 0,
             killed: false,
+            successors: 0,
         };
-        session.resize(self);
         let exit = session.run(self);
         self.output_broken = session.stdout.broken;
         exit
@@ -70,74 +87,103 @@ impl Connection {
 
 /// One attached foreground.
 struct Session<'a> {
+    id: &'a str,
     signals: Signals,
     raw: Option<Raw>,
     terminal: Option<BorrowedFd<'a>>,
-    source: Option<Source<'a>>,
-    stdout: Sink<'a>,
-    stderr: Sink<'a>,
-    buffer: Vec<u8>,
-    size: Option<WindowSize>,
+    input: Option<Input<'a>>,
+    stdout: Output<'a>,
+    stderr: Option<Output<'a>>,
+    /// Nothing more comes from the client's stdin.
+    input_ended: bool,
+    /// The call that is answered at the container's end.
+    waits: u32,
+    /// Since when it has ended, or its streams were heard of after that.
+    ended: Option<Instant>,
+    size: Option<Size>,
     asked_to_end: u32,
     killed: bool,
+    successors: u32,
 }
 
 /// What a poll looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Watched {
-    Wire,
+    Supervisor,
     Signals,
     Stdin,
     Stdout,
     Stderr,
 }
 
-impl<'a> Session<'a> {
+impl Session<'_> {
     fn run(&mut self, connection: &mut Connection) -> Result<Exit> {
+        self.begin(connection)?;
         loop {
-            while let Some(frame) = connection.wire.receive().map_err(|m| connection.malformed(m))? {
-                self.take(connection, &frame)?;
+            self.hear(connection);
+            if self.is_over() {
+                return connection.exit(self.id);
             }
-            self.grant(connection);
-            if let Some(exit) = self.done(connection) {
-                return Ok(exit);
-            }
-            match connection.wire.flush() {
-                // What it still had to say is read before its end counts.
-                Ok(()) | Err(Errno::PIPE | Errno::CONNRESET) => {}
-                Err(e) => return Err(e).op("write to", "the supervisor"),
-            }
+            connection.flush()?;
             for watched in self.wait(connection)? {
                 self.act(connection, watched)?;
             }
         }
     }
 
+    /// Asks for the container's end, and gives its terminal our size.
+    fn begin(&mut self, connection: &mut Connection) -> Result<()> {
+        self.waits = connection.request(TaskMethod::Wait, &wait(self.id))?;
+        self.look_again();
+        if self.input_ended {
+            self.end_input(connection)?;
+        }
+        self.size = None;
+        self.resize(connection)
+    }
+
+    /// Takes the answers that have come. Those to signals and sizes say nothing: one that came too late finds an end.
+    fn hear(&mut self, connection: &mut Connection) {
+        let replies = connection.take_replies();
+        // One without a container says so, and there is nothing to wait for either.
+        if replies.iter().any(|reply| reply.stream == self.waits) {
+            self.ended.get_or_insert_with(Instant::now);
+            self.look_again();
+        }
+    }
+
+    /// Where nobody had a stream open for writing, somebody may have now, or may have had meanwhile.
+    fn look_again(&mut self) {
+        self.stdout.ended = false;
+        if let Some(stderr) = &mut self.stderr {
+            stderr.ended = false;
+        }
+    }
+
     /// The container has ended, and everything it wrote is written.
-    fn done(&self, connection: &mut Connection) -> Option<Exit> {
-        let written = self.stdout.is_empty() && self.stderr.is_empty();
-        if written { connection.exit.take() } else { None }
+    fn is_over(&self) -> bool {
+        let Some(since) = self.ended else {
+            return false;
+        };
+        let mut outputs = std::iter::once(&self.stdout).chain(&self.stderr);
+        let silent = since + SILENCE <= Instant::now();
+        outputs.all(|output| output.is_empty() && (output.ended || silent))
     }
 
     /// Waits until something can be done.
     fn wait(&self, connection: &Connection) -> Result<Vec<Watched>> {
-        let mut wire = PollFlags::IN;
-        if connection.wire.unsent() > 0 {
-            wire |= PollFlags::OUT;
+        let mut flags = PollFlags::IN;
+        flags.set(PollFlags::OUT, connection.has_output());
+        let mut watched = vec![(Watched::Signals, self.signals.as_fd(), PollFlags::IN)];
+        // After the container's end nothing more comes from there.
+        if self.ended.is_none() {
+            watched.push((Watched::Supervisor, connection.as_fd(), flags));
         }
-        let mut watched = vec![
-            (Watched::Wire, connection.wire.as_fd(), wire),
-            (Watched::Signals, self.signals.as_fd(), PollFlags::IN),
-        ];
-        // After its end nothing more comes over the wire, and the end itself would wake us for ever.
-        if connection.exit.is_some() {
-            watched.remove(0);
-        }
-        let source = self.source.as_ref().and_then(Source::wanted);
+        let input = self.input.as_ref().filter(|_| self.ended.is_none());
         let streams = [
-            (Watched::Stdin, source),
+            (Watched::Stdin, input.and_then(Input::wanted)),
             (Watched::Stdout, self.stdout.wanted()),
-            (Watched::Stderr, self.stderr.wanted()),
+            (Watched::Stderr, self.stderr.as_ref().and_then(Output::wanted)),
         ];
         for (what, wanted) in streams {
             watched.extend(wanted.map(|(fd, flags)| (what, fd, flags)));
@@ -146,7 +192,8 @@ impl<'a> Session<'a> {
             .iter()
             .map(|(_, fd, flags)| PollFd::new(fd, *flags))
             .collect();
-        match poll(&mut polled, None) {
+        let patience = self.ended.map(|since| (since + SILENCE).saturating_duration_since(Instant::now()));
+        match poll(&mut polled, patience.map(timespec).as_ref()) {
             Err(Errno::INTR) => return Ok(Vec::new()),
             other => other.op("wait for", "the container")?,
         };
@@ -156,103 +203,101 @@ impl<'a> Session<'a> {
     }
 
     fn act(&mut self, connection: &mut Connection, watched: Watched) -> Result<()> {
-        match watched {
-            Watched::Wire => return connection.fill(),
-            Watched::Signals => self.pass_on_signals(connection),
-            Watched::Stdin => self.pass_on_stdin(connection),
-            Watched::Stdout => self.stdout.write(),
-            Watched::Stderr => self.stderr.write(),
+        let moved = match watched {
+            Watched::Supervisor if !connection.receive()? => return self.succeed(connection),
+            Watched::Supervisor => false,
+            Watched::Signals => return self.pass_on_signals(connection),
+            Watched::Stdin => return self.pass_on_stdin(connection),
+            Watched::Stdout => self.stdout.act(),
+            Watched::Stderr => self.stderr.as_mut().is_some_and(Output::act),
+        };
+        if moved && let Some(heard) = &mut self.ended {
+            *heard = Instant::now();
         }
-        if self.stdout.broken && !self.killed {
-            self.kill(connection);
+        if self.stdout.broken {
+            self.kill(connection)?;
         }
         Ok(())
     }
 
-    fn take(&mut self, connection: &mut Connection, frame: &Received) -> Result<()> {
-        let stream = match frame.kind {
-            FrameKind::Data(stream) => stream,
-            FrameKind::Notice => return connection.note(frame),
-            FrameKind::Credit => {
-                let payload = connection.wire.payload(frame);
-                let credit = Credit::parse(payload).map_err(|m| connection.malformed(m))?;
-                if let Some(source) = self.source.as_mut().filter(|_| credit.stream == Stream::Stdin) {
-                    source.grant(credit.bytes);
-                }
-                return Ok(());
-            }
-            FrameKind::Reply => {
-                // A signal that came too late, a size of a terminal that is gone: the exit says all there is to say.
-                let _: Reply = connection.read(frame)?;
-                return Ok(());
-            }
-            FrameKind::Hello | FrameKind::Request => return Ok(()),
-        };
-        let sink = match stream {
-            Stream::Stdout => &mut self.stdout,
-            Stream::Stderr => &mut self.stderr,
-            Stream::Stdin => return Ok(()),
-        };
-        if sink.push(connection.wire.payload(frame)) {
+    /// The supervisor is gone: what it said last is heard, then another one is found.
+    fn succeed(&mut self, connection: &mut Connection) -> Result<()> {
+        self.hear(connection);
+        if self.ended.is_some() {
             return Ok(());
         }
-        Err(Error::new(Kind::Corrupt, "relay", "the container's output")
-            .because("the supervisor sends more than it may"))
-    }
-
-    fn grant(&mut self, connection: &mut Connection) {
-        for sink in [&mut self.stdout, &mut self.stderr] {
-            if let Some(bytes) = sink.credit() {
-                let stream = sink.stream;
-                connection.wire.send_credit(Credit { stream, bytes });
-            }
+        self.successors += 1;
+        if self.successors > SUCCESSORS {
+            return Err(connection.vanished());
         }
+        connection.find_successor()?;
+        self.begin(connection)
     }
 
-    fn pass_on_stdin(&mut self, connection: &mut Connection) {
-        let Some(source) = self.source.as_mut() else {
-            return;
+    fn pass_on_stdin(&mut self, connection: &mut Connection) -> Result<()> {
+        let ended = self.input.as_mut().is_some_and(Input::act);
+        // A terminal has no end of its own; the container sees one when somebody types it.
+        if !ended || self.stderr.is_none() {
+            return Ok(());
+        }
+        self.input_ended = true;
+        self.end_input(connection)
+    }
+
+    fn end_input(&self, connection: &mut Connection) -> Result<()> {
+        let request = CloseIoRequest {
+            id: self.id.to_owned(),
+            exec_id: String::new(),
+            stdin: true,
         };
-        if source.read(&mut self.buffer).is_some() {
-            let kind = FrameKind::Data(Stream::Stdin);
-            connection.wire.send(kind, &self.buffer);
-        }
+        connection.request(TaskMethod::CloseIO, &request).map(drop)
     }
 
-    fn pass_on_signals(&mut self, connection: &mut Connection) {
+    fn pass_on_signals(&mut self, connection: &mut Connection) -> Result<()> {
         while let Some(signal) = self.signals.next() {
             if signal == Signal::WINCH.as_raw() && self.terminal.is_some() {
-                self.resize(connection);
+                self.resize(connection)?;
                 continue;
             }
             if let Some(raw) = self.raw.as_ref().filter(|_| signal == Signal::CONT.as_raw()) {
                 raw.again();
-                self.resize(connection);
+                self.resize(connection)?;
             }
             if signal == Signal::INT.as_raw() || signal == Signal::TERM.as_raw() {
                 self.asked_to_end += 1;
             }
             if self.asked_to_end >= PATIENCE {
-                self.kill(connection);
+                self.kill(connection)?;
             } else {
-                connection.request(Call::Kill { signal, all: false });
+                connection.request(TaskMethod::Kill, &kill(self.id, signal, false))?;
             }
         }
+        Ok(())
     }
 
-    fn kill(&mut self, connection: &mut Connection) {
-        if !self.killed {
-            let signal = Signal::KILL.as_raw();
-            connection.request(Call::Kill { signal, all: true });
-            self.killed = true;
+    fn kill(&mut self, connection: &mut Connection) -> Result<()> {
+        if self.killed {
+            return Ok(());
         }
+        self.killed = true;
+        let signal = Signal::KILL.as_raw();
+        connection
+            .request(TaskMethod::Kill, &kill(self.id, signal, true))
+            .map(drop)
     }
 
-    fn resize(&mut self, connection: &mut Connection) {
+    fn resize(&mut self, connection: &mut Connection) -> Result<()> {
         let size = self.terminal.and_then(raw::size);
-        if let Some(size) = size.filter(|_| size != self.size) {
-            connection.request(Call::Resize(size));
-            self.size = Some(size);
-        }
+        let Some(size) = size.filter(|_| size != self.size) else {
+            return Ok(());
+        };
+        self.size = Some(size);
+        let request = ResizePtyRequest {
+            id: self.id.to_owned(),
+            exec_id: String::new(),
+            width: u32::from(size.columns),
+            height: u32::from(size.rows),
+        };
+        connection.request(TaskMethod::ResizePty, &request).map(drop)
     }
 }

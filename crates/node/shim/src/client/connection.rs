@@ -1,163 +1,226 @@
-//! A connection to a supervisor: greeting, calls and their replies.
+//! A connection to a supervisor: calls and their answers, in the words of containerd's task service and of our own.
 
+use super::Launch;
+use super::fifos::{self, Fifos};
+use super::launch;
+use crate::clock::wait_readable;
+use crate::exit::Exit;
+use crate::failure::{self, Failure};
+use crate::own::{Hangup, KEEP, KeepRequest, SUPERVISOR};
 use crate::pod::{Entry, PodDir};
-use crate::protocol::{
-    Answer, Call, CreateRequest, Exit, FrameKind, Hello, Malformed, Notice, Received, Reply, Request, State,
-    VERSION, Wire, restore,
-};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::event::PollFlags;
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
-use serde::de::DeserializeOwned;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 use tare_error::{Context, Error, Kind, Result};
+use tare_spec_containerd::process::Status as Condition;
+use tare_spec_containerd::task::{
+    CreateTaskRequest, CreateTaskResponse, DeleteRequest, DeleteResponse, KillRequest, ShutdownRequest,
+    StartRequest, StartResponse, StateRequest, StateResponse, TaskMethod, WaitRequest, WaitResponse,
+};
+use tare_spec_containerd::{Message, Service, types};
+use tare_spec_oci::Mount;
+use tare_ttrpc::{Client, Reply, Status};
 
-/// How long a supervisor may take to come to itself.
-const BIRTH: Duration = Duration::from_secs(20);
 /// How long a supervisor may take to leave after it was told that nothing is left to do.
 const LEAVING: Duration = Duration::from_secs(10);
+/// What one read brings.
+const READ: usize = 8192;
+/// The longest record of an end that is read.
+const LONGEST: usize = 64 * 1024;
 
-/// A connection to a supervisor that has greeted.
-#[derive(Debug)]
-pub struct Connection {
-    pub(super) wire: Wire,
-    pub(super) exit: Option<Exit>,
-    pub(super) warnings: Vec<String>,
-    pub(super) output_broken: bool,
-    child: Option<Child>,
-    pod: PodDir,
-    last_id: u32,
+/// The container to make.
+#[derive(Clone, Debug)]
+pub struct CreateRequest {
+    /// The container's id.
+    pub id: String,
+    /// The folder with its `config.json`.
+    pub bundle: PathBuf,
+    /// What makes the container's root, in order, e.g. one overlay; empty: `root.path` of the configuration.
+    pub rootfs: Vec<Mount>,
+    /// It has a terminal.
+    pub terminal: bool,
+    /// The container's stdin is the client's, until its end; otherwise it is empty.
+    pub stdin_open: bool,
+    /// What happens to the container when the connection that made it ends without a word.
+    pub on_hangup: Hangup,
+    /// The command that cleans up when no client does: program and arguments.
+    pub reap: Vec<String>,
 }
 
 /// A container whose process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Created {
-    /// The process id of its first process.
-    pub pid: i32,
+    /// The process id of its first process, in the supervisor's pid namespace.
+    pub pid: u32,
+}
+
+/// A connection to a supervisor.
+#[derive(Debug)]
+pub struct Connection {
+    socket: UnixStream,
+    client: Client,
+    /// Answers to calls that nobody waited for when they came.
+    replies: Vec<Reply>,
+    child: Option<Child>,
+    pod: PodDir,
+    program: PathBuf,
+    containers: PathBuf,
+    keep: KeepRequest,
+    pub(super) fifos: Option<Fifos>,
+    pub(super) output_broken: bool,
 }
 
 impl Connection {
-    /// Connects to the supervisor that already looks after a pod, as a further client: it can ask and signal.
-    ///
-    /// # Errors
-    /// `NotFound` or `Unavailable` where none listens; what the supervisor says against us.
-    pub fn open(pod: &PodDir) -> Result<Connection> {
-        let path = pod.file(Entry::Socket);
-        let socket = rustix::net::socket_with(
-            AddressFamily::UNIX,
-            SocketType::STREAM,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .op("make a socket for", path.display())?;
-        // A socket's address holds 108 bytes; the directory's handle makes any path short enough.
-        let dir = std::fs::File::open(pod.path()).op("open the pod's folder", pod.path().display())?;
-        let short = format!("/proc/self/fd/{}/sock", std::os::fd::AsRawFd::as_raw_fd(&dir));
-        let address = SocketAddrUnix::new(short).op("name", path.display())?;
-        rustix::net::connect(&socket, &address).op("connect to the supervisor at", path.display())?;
-        Connection::greet(socket, None, pod.clone())
-    }
-
-    pub(super) fn greet(socket: OwnedFd, child: Option<Child>, pod: PodDir) -> Result<Connection> {
-        let mut connection = Connection {
-            wire: Wire::new(socket),
-            exit: None,
-            warnings: Vec::new(),
-            output_broken: false,
+    pub(super) fn over(socket: UnixStream, child: Option<Child>, launch: &Launch<'_>) -> Result<Connection> {
+        Ok(Connection {
+            socket,
+            client: Client::new(),
+            replies: Vec::new(),
             child,
-            pod,
-            last_id: 0,
-        };
-        let hello = Hello {
-            version: VERSION,
-            program: env!("CARGO_PKG_VERSION").to_owned(),
-            warnings: Vec::new(),
-        };
-        connection.wire.send_message(FrameKind::Hello, &hello);
-        let frame = connection.await_frame(Some(Instant::now() + BIRTH))?;
-        match frame.kind {
-            FrameKind::Hello => {
-                let hello: Hello = connection.read(&frame)?;
-                if hello.version != VERSION {
-                    let reason = format!("it speaks version {}, this program {VERSION}", hello.version);
-                    return Err(connection.broken(Kind::Unsupported, reason));
-                }
-                connection.warnings = hello.warnings;
-                connection.wire.trust();
-                Ok(connection)
-            }
-            FrameKind::Reply => match connection.read::<Reply>(&frame)?.outcome {
-                Err(failure) => Err(restore(failure)),
-                Ok(_) => Err(connection.broken(Kind::Corrupt, "it replied before it greeted")),
-            },
-            _ => Err(connection.broken(Kind::Corrupt, "it spoke before it greeted")),
-        }
+            pod: launch.pod.clone(),
+            program: launch.program.to_owned(),
+            containers: launch.containers.to_owned(),
+            keep: KeepRequest::default(),
+            fifos: None,
+            output_broken: false,
+        })
     }
 
-    /// What the supervisor found less than perfect so far, one sentence each; empties the list.
-    pub fn take_warnings(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.warnings)
-    }
-
-    /// Makes the container and starts its process. Where this fails, nothing of the container is left.
+    /// Makes the container and starts its process; from now on we are the keeper of the pod. Where this fails, nothing of the
+    /// container is left.
     ///
     /// # Errors
     /// The supervisor's, as if it had happened in this process: `CommandNotFound`, `CommandNotExecutable` ...
     pub fn create(&mut self, request: CreateRequest) -> Result<Created> {
-        let id = request.id.clone();
-        match self.call(Call::Create(Box::new(request)))? {
-            Answer::Created { pid } => Ok(Created { pid }),
-            other => Err(self.unexpected("create", &id, &other)),
+        self.keep(KeepRequest {
+            reap: request.reap,
+            kill: request.on_hangup == Hangup::Kill,
+        })?;
+        let id = request.id;
+        self.fifos = Some(Fifos::make(&self.pod, request.terminal, request.stdin_open)?);
+        let create = CreateTaskRequest {
+            id: id.clone(),
+            bundle: request.bundle.to_string_lossy().into_owned(),
+            rootfs: request.rootfs.into_iter().map(mount).collect(),
+            terminal: request.terminal,
+            stdin: fifos::name(&self.pod, Entry::Stdin),
+            stdout: fifos::name(&self.pod, Entry::Stdout),
+            stderr: fifos::name(&self.pod, Entry::Stderr),
+            ..CreateTaskRequest::default()
+        };
+        let _: CreateTaskResponse = self.ask(TaskMethod::Create, &create)?;
+        let start = StartRequest {
+            id: id.clone(),
+            exec_id: String::new(),
+        };
+        let started: Result<StartResponse> = self.ask(TaskMethod::Start, &start);
+        match started {
+            Ok(started) => Ok(Created { pid: started.pid }),
+            Err(error) => Err(match self.delete(&id) {
+                Ok(()) => error,
+                Err(also) => error.also(also),
+            }),
         }
+    }
+
+    /// From now on we are the keeper of the pod.
+    pub(super) fn keep(&mut self, keep: KeepRequest) -> Result<()> {
+        let kept = self.call(SUPERVISOR, KEEP, &keep);
+        self.keep = keep;
+        kept
     }
 
     /// Sends a signal to the container's first process.
     ///
     /// # Errors
     /// `NotFound` where it has ended; `Invalid` where there is no such signal.
-    pub fn kill(&mut self, signal: i32) -> Result<()> {
-        self.call(Call::Kill { signal, all: false }).map(drop)
+    pub fn kill(&mut self, id: &str, signal: i32) -> Result<()> {
+        self.ask(TaskMethod::Kill, &kill(id, signal, false))
     }
 
     /// Kills every process of the container.
     ///
     /// # Errors
     /// The supervisor's.
-    pub fn kill_all(&mut self) -> Result<()> {
-        let signal = Signal::KILL.as_raw();
-        self.call(Call::Kill { signal, all: true }).map(drop)
+    pub fn kill_all(&mut self, id: &str) -> Result<()> {
+        self.ask(TaskMethod::Kill, &kill(id, Signal::KILL.as_raw(), true))
     }
 
     /// How the container is.
     ///
     /// # Errors
-    /// `Unavailable` where the supervisor is gone.
-    pub fn state(&mut self) -> Result<State> {
-        match self.call(Call::State)? {
-            Answer::State(state) => Ok(state),
-            other => Err(self.unexpected("ask", "state", &other)),
+    /// `NotFound` where there is none of this id; `Unavailable` where the supervisor is gone.
+    pub fn state(&mut self, id: &str) -> Result<Condition> {
+        let request = StateRequest {
+            id: id.to_owned(),
+            exec_id: String::new(),
+        };
+        let state: StateResponse = self.ask(TaskMethod::State, &request)?;
+        Ok(state.status())
+    }
+
+    /// Waits until the container has ended; its record.
+    ///
+    /// # Errors
+    /// `Unavailable` where the supervisor dies; `Corrupt` where there is no record.
+    pub fn wait(&mut self, id: &str) -> Result<Exit> {
+        let _: WaitResponse = self.ask(TaskMethod::Wait, &wait(id))?;
+        self.exit(id)
+    }
+
+    /// The record of a container's end, which is written before anybody is told.
+    pub(super) fn exit(&self, id: &str) -> Result<Exit> {
+        let path = self.containers.join(id).join(crate::task::EXIT_RECORD);
+        let bytes = tare_store::read(&path, LONGEST).op("read", path.display())?;
+        serde_json::from_slice(&bytes)
+            .map_err(|e| Error::new(Kind::Corrupt, "read", path.display()).from_source(e))
+    }
+
+    /// Removes a container that has ended, with its record.
+    pub(super) fn delete(&mut self, id: &str) -> Result<()> {
+        let request = DeleteRequest {
+            id: id.to_owned(),
+            exec_id: String::new(),
+        };
+        match self.ask::<DeleteResponse>(TaskMethod::Delete, &request) {
+            Err(e) if e.kind() != Kind::NotFound => Err(e),
+            _ => Ok(()),
         }
     }
 
     /// Says that the caller has cleaned up after the container, and waits until the supervisor has left.
     ///
     /// # Errors
-    /// `Conflict` where the container runs; `Unavailable` where the supervisor does not leave in time, or was gone
-    /// before it heard us: then [`PodDir::end_orphan`] is what cleans up.
-    pub fn finish(mut self) -> Result<()> {
-        self.call(Call::Reaped)?;
-        let until = Instant::now() + LEAVING;
-        loop {
-            match self.await_frame(Some(until)) {
-                Ok(_) => {}
-                Err(_) if Instant::now() < until => break,
-                Err(e) => return Err(e),
+    /// `Conflict` where the container runs; `Unavailable` where the supervisor does not leave in time, or was gone before it
+    /// heard us: then [`end`](super::end()) is what cleans up.
+    pub fn finish(mut self, id: &str) -> Result<()> {
+        self.delete(id)?;
+        let request = ShutdownRequest {
+            id: id.to_owned(),
+            now: false,
+        };
+        match self.ask(TaskMethod::Shutdown, &request) {
+            // It may have seen by itself that nothing is left to do.
+            Err(e) if e.kind() != Kind::Unavailable => return Err(e),
+            Ok(()) | Err(_) => {}
+        }
+        self.await_end(Instant::now() + LEAVING)
+    }
+
+    /// Waits until the other side is gone: a connection ends with its supervisor's process.
+    fn await_end(&mut self, until: Instant) -> Result<()> {
+        while wait_readable(&self.socket, Some(until)).op("wait for the supervisor of", self.pod.path().display())? {
+            if !self.receive()? {
+                return self.collect(until);
             }
         }
-        self.collect(until)
+        Err(self.broken(Kind::Unavailable, "it does not leave"))
     }
 
     /// Takes the exit status of a supervisor that was our child, so that no zombie stays.
@@ -165,99 +228,111 @@ impl Connection {
         let Some(mut child) = self.child.take() else {
             return Ok(());
         };
-        if child
-            .try_wait()
-            .op("wait for the supervisor", child.id())?
-            .is_some()
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        if let Some(handle) = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
+            && !wait_readable(&handle, Some(until)).op("wait for the supervisor", child.id())?
         {
-            return Ok(());
-        }
-        if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-            let handle =
-                pidfd_open(pid, PidfdFlags::empty()).op("open a handle on the supervisor", child.id())?;
-            if !wait_readable(&handle, Some(until)).op("wait for the supervisor", child.id())? {
-                return Err(self.broken(Kind::Unavailable, "it does not leave"));
-            }
+            return Err(self.broken(Kind::Unavailable, "it does not leave"));
         }
         child.wait().op("wait for the supervisor", child.id()).map(drop)
     }
 
-    /// Sends a request and waits for its reply; what else arrives meanwhile is kept.
-    pub(super) fn call(&mut self, call: Call) -> Result<Answer> {
-        let id = self.request(call);
-        loop {
-            let frame = self.await_frame(None)?;
-            match frame.kind {
-                FrameKind::Reply => {
-                    let reply: Reply = self.read(&frame)?;
-                    if reply.id == id || reply.id == 0 {
-                        return reply.outcome.map_err(restore);
-                    }
-                }
-                FrameKind::Notice => self.note(&frame)?,
-                FrameKind::Hello | FrameKind::Request | FrameKind::Credit | FrameKind::Data(_) => {}
-            }
+    /// Starts a successor of a supervisor that was killed, and is the keeper of the pod again.
+    pub(super) fn find_successor(&mut self) -> Result<()> {
+        if let Some(child) = self.child.as_mut() {
+            let _ = child.wait();
         }
+        let pod = self.pod.clone();
+        let (program, containers) = (self.program.clone(), self.containers.clone());
+        let mut found = launch(&Launch {
+            program: &program,
+            pod: &pod,
+            containers: &containers,
+        })?;
+        found.fifos = self.fifos.take();
+        let keep = std::mem::take(&mut self.keep);
+        *self = found;
+        self.keep(keep)
     }
 
-    /// Sends a request without waiting.
-    pub(super) fn request(&mut self, call: Call) -> u32 {
-        self.last_id += 1;
-        let id = self.last_id;
-        self.wire.send_message(FrameKind::Request, &Request { id, call });
-        id
+    /// Asks the task service, and waits for the answer.
+    pub(super) fn ask<A: Message + Default>(&mut self, method: TaskMethod, request: &impl Message) -> Result<A> {
+        self.call(Service::TaskV3.name(), method.name(), request)
     }
 
-    /// Keeps what the supervisor says unasked.
-    pub(super) fn note(&mut self, frame: &Received) -> Result<()> {
-        match self.read(frame)? {
-            Notice::Exited(exit) => self.exit = Some(exit),
-            Notice::Warning(text) => self.warnings.push(text),
+    fn call<A: Message + Default>(&mut self, service: &str, method: &str, request: &impl Message) -> Result<A> {
+        let stream = self.send(service, method, request)?;
+        let answer = loop {
+            if let Some(at) = self.replies.iter().position(|reply| reply.stream == stream) {
+                break self.replies.swap_remove(at).outcome.map_err(|status| said(status, method))?;
+            }
+            self.flush()?;
+            let mut flags = PollFlags::IN;
+            if !self.client.output().is_empty() {
+                flags |= PollFlags::OUT;
+            }
+            let mut polled = [rustix::event::PollFd::new(&self.socket, flags)];
+            match rustix::event::poll(&mut polled, None) {
+                Err(Errno::INTR) => continue,
+                done => done.op("wait for the supervisor of", self.pod.path().display())?,
+            };
+            if !self.receive()? {
+                return Err(self.vanished());
+            }
+        };
+        A::decode(answer.as_slice())
+            .map_err(|e| Error::new(Kind::Corrupt, "read the answer of", method).from_source(e))
+    }
+
+    /// Asks the task service without waiting; the call's number.
+    pub(super) fn request(&mut self, method: TaskMethod, request: &impl Message) -> Result<u32> {
+        self.send(Service::TaskV3.name(), method.name(), request)
+    }
+
+    fn send(&mut self, service: &str, method: &str, request: &impl Message) -> Result<u32> {
+        let payload = request.encode_to_vec();
+        self.client
+            .call(service, method, &payload, None, Instant::now())
+            .map_err(|status| said(status, method))
+    }
+
+    /// Whether there is something to be written.
+    pub(super) fn has_output(&self) -> bool {
+        !self.client.output().is_empty()
+    }
+
+    /// Writes what the socket takes. Where the other side is gone, what it still had to say is read before its end counts.
+    pub(super) fn flush(&mut self) -> Result<()> {
+        while self.has_output() {
+            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+            match rustix::net::send(&self.socket, self.client.output(), flags) {
+                Ok(count) => self.client.sent(count),
+                Err(Errno::AGAIN | Errno::PIPE | Errno::CONNRESET) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(e).op("write to the supervisor of", self.pod.path().display()),
+            }
         }
         Ok(())
     }
 
-    pub(super) fn read<T: DeserializeOwned>(&self, frame: &Received) -> Result<T> {
-        serde_json::from_slice(self.wire.payload(frame)).map_err(|e| {
-            let what = format!("{:?} of the supervisor", frame.kind);
-            Error::new(Kind::Corrupt, "read", what).from_source(e)
-        })
-    }
-
-    /// Waits for a whole frame, sending what is to be sent meanwhile.
-    fn await_frame(&mut self, until: Option<Instant>) -> Result<Received> {
-        loop {
-            if let Some(frame) = self.wire.receive().map_err(|m| self.malformed(m))? {
-                return Ok(frame);
-            }
-            match self.wire.flush() {
-                Ok(()) | Err(Errno::PIPE | Errno::CONNRESET) => {}
-                Err(e) => return Err(e).op("write to the supervisor of", self.pod.path().display()),
-            }
-            let mut wanted = PollFlags::IN;
-            if self.wire.unsent() > 0 {
-                wanted |= PollFlags::OUT;
-            }
-            let ready = poll_one(&self.wire, wanted, until)
-                .op("wait for the supervisor of", self.pod.path().display())?;
-            if !ready {
-                return Err(self.broken(Kind::Unavailable, "it does not answer"));
-            }
-            self.fill()?;
+    /// Reads once; false where the connection has ended.
+    pub(super) fn receive(&mut self) -> Result<bool> {
+        let mut room = [0; READ];
+        let mut bytes = match rustix::net::recv(&self.socket, &mut room, RecvFlags::DONTWAIT) {
+            Ok((0, _)) | Err(Errno::CONNRESET) => return Ok(false),
+            Ok((count, _)) => room.get(..count).unwrap_or_default(),
+            Err(Errno::AGAIN | Errno::INTR) => return Ok(true),
+            Err(e) => return Err(e).op("read from the supervisor of", self.pod.path().display()),
+        };
+        while let Some(reply) = self.client.next(&mut bytes) {
+            self.replies.push(reply);
         }
+        Ok(true)
     }
 
-    /// Reads what has arrived; the end of the connection is an error.
-    pub(super) fn fill(&mut self) -> Result<()> {
-        match self.wire.fill() {
-            Ok(crate::protocol::Filled::Closed) => Err(self.vanished()),
-            Ok(_) => Ok(()),
-            Err(e) => Err(e).op("read from the supervisor of", self.pod.path().display()),
-        }
-    }
-
-    pub(super) fn malformed(&self, malformed: Malformed) -> Error {
-        self.broken(Kind::Corrupt, malformed)
+    /// The answers that have come and that nobody has asked for yet.
+    pub(super) fn take_replies(&mut self) -> Vec<Reply> {
+        std::mem::take(&mut self.replies)
     }
 
     /// The connection ended without a word.
@@ -275,9 +350,11 @@ impl Connection {
     fn broken(&self, kind: Kind, reason: impl std::fmt::Display) -> Error {
         Error::new(kind, "talk to the supervisor of", self.pod.path().display()).because(reason)
     }
+}
 
-    fn unexpected(&self, operation: &'static str, subject: &str, answer: &Answer) -> Error {
-        Error::new(Kind::Corrupt, operation, subject).because(format!("the supervisor answered {answer:?}"))
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 
@@ -290,27 +367,40 @@ impl Drop for Connection {
     }
 }
 
-/// Waits for one descriptor; `false` where the time is over.
-pub(crate) fn wait_readable(fd: impl AsFd, until: Option<Instant>) -> rustix::io::Result<bool> {
-    poll_one(fd, PollFlags::IN, until)
-}
-
-fn poll_one(fd: impl AsFd, wanted: PollFlags, until: Option<Instant>) -> rustix::io::Result<bool> {
-    loop {
-        let left = until.map(|until| timespec(until.saturating_duration_since(Instant::now())));
-        match poll(&mut [PollFd::new(&fd, wanted)], left.as_ref()) {
-            Ok(0) => return Ok(false),
-            Ok(_) => return Ok(true),
-            Err(Errno::INTR) => {}
-            Err(e) => return Err(e),
-        }
+/// The request for the end of a container.
+pub(super) fn wait(id: &str) -> WaitRequest {
+    WaitRequest {
+        id: id.to_owned(),
+        exec_id: String::new(),
     }
 }
 
-/// A duration as the kernel takes it.
-pub(crate) fn timespec(duration: Duration) -> Timespec {
-    Timespec {
-        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(duration.subsec_nanos()),
+/// The request that sends a signal.
+pub(super) fn kill(id: &str, signal: i32, all: bool) -> KillRequest {
+    KillRequest {
+        id: id.to_owned(),
+        exec_id: String::new(),
+        signal: signal.unsigned_abs(),
+        all,
+    }
+}
+
+/// A failure of the supervisor's as it was there.
+fn said(status: Status, method: &str) -> Error {
+    let whole = status.detail.as_ref().and_then(Failure::of_detail);
+    match whole {
+        Some(failure) => failure::restore(failure),
+        None => status.into_error("call", method),
+    }
+}
+
+/// A mount of the root, as the task service names it.
+fn mount(mount: Mount) -> types::Mount {
+    let target: &Path = mount.destination.strip_prefix("/").unwrap_or(&mount.destination);
+    types::Mount {
+        r#type: mount.kind.unwrap_or_default(),
+        source: mount.source.unwrap_or_default().to_string_lossy().into_owned(),
+        target: target.to_string_lossy().into_owned(),
+        options: mount.options,
     }
 }

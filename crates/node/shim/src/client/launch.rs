@@ -1,49 +1,91 @@
-//! Starting a supervisor: one process, one end of a socket pair, no waiting by the clock.
+//! Finding a pod's supervisor, or starting one: the first, or the successor of one that was killed.
 
 use super::Connection;
-use crate::pod::PodDir;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use crate::clock::wait_readable;
+use crate::entrance;
+use crate::pod::{Entry, PodDir};
+use rustix::fd::OwnedFd;
+use std::io::Read;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use tare_error::{Context, Result};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tare_error::{Context, Error, Kind, Result};
+
+/// The longest reason why a supervisor could not come to itself.
+const LONGEST: u64 = 64 * 1024;
+/// How long one that leaves may take for it.
+const LEAVING: Duration = Duration::from_secs(10);
 
 /// What a supervisor is started from.
 #[derive(Clone, Copy, Debug)]
 pub struct Launch<'a> {
-    /// The program: `containerd-shim-tare-v2`, or whatever calls [`run`](crate::run) with its arguments.
+    /// The program: `containerd-shim-tare-v2`.
     pub program: &'a Path,
-    /// The pod's directory, which the caller has made.
+    /// The pod's directory, which the caller has made and in which nobody else starts supervisors meanwhile.
     pub pod: &'a PodDir,
+    /// Where the library keeps the containers of all pods, and what it has compiled for them.
+    pub containers: &'a Path,
 }
 
-/// Starts the supervisor of a pod and waits until it has come to itself and greeted.
+/// Connects to the supervisor of a pod. Where none lives, one is started, takes over what is there, and is waited for.
 ///
-/// The supervisor's end of the pair is its stdin: the one descriptor that can be handed down without a moment in
-/// which another thread's child could inherit it. Dropping the connection before a container was created ends the
-/// supervisor, which then leaves nothing in the directory.
+/// One that has no container leaves with its client, and leaves nothing in the directory.
 ///
 /// # Errors
-/// `NotFound` where the program is missing; what the supervisor says of its birth; `Unavailable` where it dies or
-/// says nothing.
+/// `NotFound` where the program is missing; what the supervisor says of its birth; `Unavailable` where one lives that
+/// neither answers nor ends.
 pub fn launch(launch: &Launch<'_>) -> Result<Connection> {
-    let (ours, its) = socketpair(
-        AddressFamily::UNIX,
-        SocketType::STREAM,
-        SocketFlags::CLOEXEC,
-        None,
+    if let Some(living) = launch.pod.living_supervisor()? {
+        match entrance::connect(&launch.pod.file(Entry::Socket)) {
+            Ok(socket) => return Connection::over(socket, None, launch),
+            Err(e) if matches!(e.kind(), Kind::NotFound | Kind::Unavailable) => await_end(&living, launch.pod)?,
+            Err(e) => return Err(e),
+        }
+    }
+    let (socket, child) = start(launch)?;
+    Connection::over(socket, Some(child), launch)
+}
+
+/// One that has given up its address is about to leave.
+fn await_end(living: &OwnedFd, pod: &PodDir) -> Result<()> {
+    let subject = pod.path().display();
+    if wait_readable(living, Some(Instant::now() + LEAVING)).op("wait for the supervisor of", subject)? {
+        return Ok(());
+    }
+    Err(
+        Error::new(Kind::Unavailable, "connect to the supervisor of", pod.path().display())
+            .because("it lives, and takes no calls"),
     )
-    .op(
-        "make a socket pair for the supervisor of",
-        launch.pod.path().display(),
-    )?;
-    let child = Command::new(launch.program)
-        .arg("supervise")
-        .arg("--pod")
+}
+
+/// Starts one. We are connected before it lives: it finds us waiting, or finds that we are gone.
+fn start(launch: &Launch<'_>) -> Result<(UnixStream, Child)> {
+    let path = launch.pod.file(Entry::Socket);
+    let listener = entrance::listen(&path)?;
+    let socket = entrance::connect(&path)?;
+    let (ours, its) =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).op("make", "a pipe")?;
+    let mut child = Command::new(launch.program)
+        .arg("-pod")
         .arg(launch.pod.path())
-        .stdin(Stdio::from(its))
-        .stdout(Stdio::null())
+        .arg("-containers")
+        .arg(launch.containers)
+        .stdin(Stdio::from(listener))
+        .stdout(Stdio::from(its))
         .stderr(Stdio::null())
         .spawn()
         .op("start the supervisor", launch.program.display())?;
-    Connection::greet(ours, Some(child), launch.pod.clone())
+    let mut said = String::new();
+    std::fs::File::from(ours)
+        .take(LONGEST)
+        .read_to_string(&mut said)
+        .op("hear from the supervisor of", launch.pod.path().display())?;
+    if said.is_empty() {
+        return Ok((socket, child));
+    }
+    // It ends by itself: that was its last word.
+    let _ = child.wait();
+    let failed = Error::new(Kind::Internal, "start the supervisor", launch.program.display());
+    Err(failed.because(said.trim().to_owned()))
 }

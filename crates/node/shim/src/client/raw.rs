@@ -5,8 +5,6 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetat
 use std::sync::{Mutex, Once, PoisonError};
 use tare_error::{Context, Result};
 
-use crate::protocol::WindowSize;
-
 /// The terminal that is raw now, for the panic hook: a program built with `panic = "abort"` runs no destructors.
 static RAW: Mutex<Option<(OwnedFd, Termios)>> = Mutex::new(None);
 static HOOK: Once = Once::new();
@@ -59,10 +57,19 @@ fn restore() {
     }
 }
 
+/// The size of a terminal in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size {
+    /// Lines.
+    pub(super) rows: u16,
+    /// Characters on a line.
+    pub(super) columns: u16,
+}
+
 /// The size of a terminal; `None` where it has none or is none.
-pub(super) fn size(terminal: impl AsFd) -> Option<WindowSize> {
+pub(super) fn size(terminal: impl AsFd) -> Option<Size> {
     let size = tcgetwinsize(terminal).ok()?;
-    (size.ws_row > 0 && size.ws_col > 0).then_some(WindowSize {
+    (size.ws_row > 0 && size.ws_col > 0).then_some(Size {
         rows: size.ws_row,
         columns: size.ws_col,
     })

@@ -1,200 +1,205 @@
-//! Bytes between the client's own descriptors and the wire, one bounded buffer a stream.
+//! Bytes between the client's own descriptors and the container's FIFOs, one bounded buffer a stream.
 //!
 //! The client's descriptors are shared with whoever started it: they keep their blocking mode, and a read or write
-//! follows a poll that promised it will not block.
+//! follows a poll that promised it will not block. The FIFOs are our own, and never block.
 
-use crate::protocol::{Stream, WINDOW};
 use rustix::event::PollFlags;
-use rustix::fd::BorrowedFd;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
 /// What one write may hold: a pipe that polls writable takes `PIPE_BUF` bytes without blocking (pipe(7)).
 const WRITE: usize = 4096;
-/// What one read from stdin may bring.
-const READ: usize = 16 * 1024;
-/// A credit is sent when so much was consumed, or all there was.
-const CREDIT_STEP: u32 = WINDOW / 4;
+/// What one read may bring.
+const READ: usize = 32 * 1024;
 
-/// An output of the client.
+/// An output of the container, on its way to a descriptor of the client's.
 #[derive(Debug)]
-pub(super) struct Sink<'a> {
-    fd: BorrowedFd<'a>,
-    pub(super) stream: Stream,
+pub(super) struct Output<'a> {
+    from: OwnedFd,
+    to: BorrowedFd<'a>,
     pending: Vec<u8>,
     written: usize,
-    consumed: u32,
+    /// Nobody has it open for writing: after the container's end that is the end.
+    pub(super) ended: bool,
     /// Nobody reads the other end any more; what comes is thrown away.
     pub(super) broken: bool,
 }
 
-impl<'a> Sink<'a> {
-    pub(super) fn new(fd: BorrowedFd<'a>, stream: Stream) -> Sink<'a> {
-        Sink {
-            fd,
-            stream,
+impl<'a> Output<'a> {
+    pub(super) fn new(from: OwnedFd, to: BorrowedFd<'a>) -> Output<'a> {
+        Output {
+            from,
+            to,
             pending: Vec::new(),
             written: 0,
-            consumed: 0,
+            ended: false,
             broken: false,
         }
     }
 
-    /// Takes bytes from the wire; `false` where the supervisor sends more than it may.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> bool {
-        if self.broken {
-            self.consume(bytes.len());
-            return true;
+    /// What to poll for: one thing at a time.
+    pub(super) fn wanted(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
+        if !self.is_empty() {
+            return Some((self.to, PollFlags::OUT));
         }
-        // What was written makes room first: a reader that is slow, but never still, would let the buffer grow for ever.
-        self.pending.drain(..self.written);
-        self.written = 0;
-        self.pending.extend_from_slice(bytes);
-        self.pending.len() <= WINDOW as usize
+        (!self.ended).then(|| (self.from.as_fd(), PollFlags::IN))
     }
 
-    /// What to poll for, while there is something to write.
-    pub(super) fn wanted(&self) -> Option<(BorrowedFd<'a>, PollFlags)> {
-        (!self.is_empty()).then_some((self.fd, PollFlags::OUT))
-    }
-
+    /// Everything that came is written.
     pub(super) fn is_empty(&self) -> bool {
         self.written == self.pending.len()
     }
 
-    /// Writes once, after a poll.
-    pub(super) fn write(&mut self) {
+    /// Moves on, after a poll; whether anything moved.
+    pub(super) fn act(&mut self) -> bool {
+        if self.is_empty() { self.read() } else { self.write() }
+    }
+
+    fn read(&mut self) -> bool {
+        self.written = 0;
+        self.pending.resize(READ, 0);
+        let read = rustix::io::read(&self.from, self.pending.as_mut_slice());
+        self.pending.truncate(read.unwrap_or(0));
+        match read {
+            Err(Errno::AGAIN | Errno::INTR) => return false,
+            Ok(0) | Err(_) => self.ended = true,
+            Ok(_) if self.broken => self.pending.clear(),
+            Ok(_) => {}
+        }
+        true
+    }
+
+    fn write(&mut self) -> bool {
         let rest = self.pending.get(self.written..).unwrap_or_default();
-        let now = rest.get(..WRITE).unwrap_or(rest);
-        match rustix::io::write(self.fd, now) {
-            Ok(n) => {
-                self.written += n;
-                self.consume(n);
-            }
-            Err(Errno::AGAIN | Errno::INTR) => {}
+        match rustix::io::write(self.to, rest.get(..WRITE).unwrap_or(rest)) {
+            Ok(n) => self.written += n,
+            Err(Errno::AGAIN | Errno::INTR) => return false,
             // EPIPE, or a disk that is full, or a terminal that hung up: nobody gets these bytes.
             Err(_) => {
-                self.consume(self.pending.len() - self.written);
-                self.written = self.pending.len();
+                self.pending.clear();
+                self.written = 0;
                 self.broken = true;
             }
         }
-        if self.is_empty() {
-            self.pending.clear();
-            self.written = 0;
-        }
-    }
-
-    /// The credit that is due to the supervisor.
-    pub(super) fn credit(&mut self) -> Option<u32> {
-        let due = self.consumed >= CREDIT_STEP || (self.consumed > 0 && self.is_empty());
-        due.then(|| std::mem::take(&mut self.consumed))
-    }
-
-    fn consume(&mut self, bytes: usize) {
-        self.consumed = self
-            .consumed
-            .saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+        true
     }
 }
 
-/// The client's stdin.
+/// The client's stdin, on its way to the container's.
 #[derive(Debug)]
-pub(super) struct Source<'a> {
-    fd: BorrowedFd<'a>,
-    credit: u32,
-    /// The end was reached and passed on.
-    pub(super) ended: bool,
+pub(super) struct Input<'a> {
+    from: BorrowedFd<'a>,
+    /// None once its end was passed on.
+    to: Option<OwnedFd>,
+    pending: Vec<u8>,
+    written: usize,
+    ended: bool,
 }
 
-impl<'a> Source<'a> {
-    pub(super) fn new(fd: BorrowedFd<'a>) -> Source<'a> {
-        Source {
-            fd,
-            credit: WINDOW,
+impl<'a> Input<'a> {
+    pub(super) fn new(from: BorrowedFd<'a>, to: OwnedFd) -> Input<'a> {
+        Input {
+            from,
+            to: Some(to),
+            pending: Vec::new(),
+            written: 0,
             ended: false,
         }
     }
 
-    /// What to poll for, while the supervisor takes more.
-    pub(super) fn wanted(&self) -> Option<(BorrowedFd<'a>, PollFlags)> {
-        (!self.ended && self.credit > 0).then_some((self.fd, PollFlags::IN))
+    /// What to poll for: one thing at a time.
+    pub(super) fn wanted(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
+        let to = self.to.as_ref()?;
+        if self.written < self.pending.len() {
+            return Some((to.as_fd(), PollFlags::OUT));
+        }
+        (!self.ended).then_some((self.from, PollFlags::IN))
     }
 
-    pub(super) fn grant(&mut self, bytes: u32) {
-        self.credit = self.credit.saturating_add(bytes).min(WINDOW);
+    /// Moves on, after a poll. True once: when the end of the client's stdin has come, and all before it is written.
+    pub(super) fn act(&mut self) -> bool {
+        if self.written < self.pending.len() {
+            self.write();
+        } else {
+            self.read();
+        }
+        self.ended && self.written == self.pending.len() && self.to.take().is_some()
     }
 
-    /// Reads once, after a poll, into `buffer`; `Some(0)` is the end.
-    pub(super) fn read(&mut self, buffer: &mut Vec<u8>) -> Option<usize> {
-        let most = READ.min(self.credit as usize);
-        buffer.clear();
-        buffer.resize(most, 0);
-        let read = match rustix::io::read(self.fd, buffer.as_mut_slice()) {
-            Ok(n) => n,
-            Err(Errno::AGAIN | Errno::INTR) => return None,
+    fn read(&mut self) {
+        self.written = 0;
+        self.pending.resize(READ, 0);
+        let read = rustix::io::read(self.from, self.pending.as_mut_slice());
+        self.pending.truncate(read.unwrap_or(0));
+        match read {
+            Err(Errno::AGAIN | Errno::INTR) => {}
             // A closed stdin, or a terminal that hung up, ends like an empty file.
-            Err(_) => 0,
-        };
-        buffer.truncate(read);
-        self.credit -= u32::try_from(read).unwrap_or(self.credit);
-        self.ended = read == 0;
-        Some(read)
+            Ok(0) | Err(_) => self.ended = true,
+            Ok(_) => {}
+        }
+    }
+
+    fn write(&mut self) {
+        let Some(to) = &self.to else { return };
+        match rustix::io::write(to, self.pending.get(self.written..).unwrap_or_default()) {
+            Ok(n) => self.written += n,
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            // The container closed its stdin: whatever else there is stays with who has it.
+            Err(_) => self.to = None,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::fd::AsFd;
 
     #[test]
     fn a_slow_reader_lets_no_buffer_grow() {
+        let (from, source) = rustix::pipe::pipe().unwrap();
         let (read, write) = rustix::pipe::pipe().unwrap();
-        let mut sink = Sink::new(write.as_fd(), Stream::Stdout);
-        let mut credit = WINDOW;
+        let mut output = Output::new(from, write.as_fd());
         let mut page = [0; WRITE];
-        for _ in 0..1000 {
-            let chunk = vec![1; credit as usize];
-            credit = 0;
-            assert!(sink.push(&chunk));
-            assert!(sink.pending.capacity() <= 2 * WINDOW as usize);
-            sink.write();
-            assert_eq!(rustix::io::read(&read, &mut page).unwrap(), WRITE);
-            credit += sink.credit().unwrap_or(0);
+        let mut came = 0;
+        rustix::io::write(&source, &[1; 60_000]).unwrap();
+        while came < 60_000 {
+            assert!(output.act());
+            assert!(output.pending.capacity() <= READ);
+            if output.written > 0 {
+                came += rustix::io::read(&read, &mut page).unwrap();
+            }
         }
-        assert!(!sink.is_empty());
-        assert!(
-            !sink.push(&vec![1; WINDOW as usize]),
-            "more than the window was taken"
-        );
+        drop(source);
+        assert!(output.act() && output.ended && output.is_empty());
+        assert!(output.wanted().is_none());
     }
 
     #[test]
-    fn a_broken_output_takes_and_credits_everything() {
+    fn a_broken_output_takes_everything_and_keeps_nothing() {
+        let (from, source) = rustix::pipe::pipe().unwrap();
         let (read, write) = rustix::pipe::pipe().unwrap();
         drop(read);
-        let mut sink = Sink::new(write.as_fd(), Stream::Stdout);
-        assert!(sink.push(b"hello"));
-        sink.write();
-        assert!(sink.broken && sink.is_empty());
-        assert_eq!(sink.credit(), Some(5));
-        assert!(sink.push(b"more"));
-        assert_eq!((sink.wanted().is_none(), sink.credit()), (true, Some(4)));
+        let mut output = Output::new(from, write.as_fd());
+        for _ in 0..3 {
+            rustix::io::write(&source, b"hello").unwrap();
+            while !output.is_empty() || rustix::io::ioctl_fionread(&output.from).unwrap() > 0 {
+                assert!(output.act());
+            }
+        }
+        assert!(output.broken && output.is_empty() && !output.ended);
     }
 
     #[test]
-    fn stdin_is_read_no_further_than_its_credit() {
+    fn the_end_of_stdin_is_passed_on_once_and_last() {
+        let (from, source) = rustix::pipe::pipe().unwrap();
         let (read, write) = rustix::pipe::pipe().unwrap();
-        rustix::io::write(&write, &[7; 40_000]).unwrap();
-        let mut source = Source::new(read.as_fd());
-        source.credit = 100;
-        let mut buffer = Vec::new();
-        assert_eq!(source.read(&mut buffer), Some(100));
-        assert!(source.wanted().is_none());
-        source.grant(u32::MAX);
-        assert_eq!(source.credit, WINDOW);
-        drop(write);
-        while source.read(&mut buffer) != Some(0) {}
-        assert!(source.ended && source.wanted().is_none());
+        rustix::io::write(&source, b"line").unwrap();
+        drop(source);
+        let mut input = Input::new(from.as_fd(), write);
+        assert!(!input.act() && !input.act() && input.act());
+        assert!(!input.act() && input.wanted().is_none());
+        let mut room = [0; 8];
+        assert_eq!(rustix::io::read(&read, &mut room).unwrap(), 4);
+        assert_eq!(rustix::io::read(&read, &mut room).unwrap(), 0);
     }
 }

@@ -1,12 +1,9 @@
-//! The two cgroups of a pod's life: the supervisor's own, and its container's.
+//! The cgroup that a supervisor lives in.
 
 use super::scope;
-use crate::protocol::Oom;
-use rustix::fd::BorrowedFd;
 use std::time::Duration;
-use tare_cgroup::{Entrance, Group, GroupPath, Host, MemoryReport, Version};
+use tare_cgroup::{Group, GroupPath, Host, Version};
 use tare_error::{Context, Error, Kind, Result};
-use tare_spec_oci::{Resources, Spec};
 
 /// Below this lie the groups of supervisors; it carries no limit, and no pod's limit is above it.
 pub(crate) const SUPERVISORS: &str = "/tare/supervisors";
@@ -123,75 +120,4 @@ fn enter(group: &Group) -> Result<()> {
         group.entrance()
     };
     entrance?.enter().op("enter cgroup", group.path())
-}
-
-/// A container's group, with what had been killed above it before it began.
-#[derive(Debug)]
-pub(super) struct ContainerGroup {
-    group: Group,
-    before: Option<MemoryReport>,
-}
-
-impl ContainerGroup {
-    /// Makes the group that a configuration asks for, with its limits.
-    ///
-    /// An ordinary user to whom no group is delegated gets none, unless the configuration asks for a limit.
-    pub(super) fn create(spec: &Spec) -> Result<Option<ContainerGroup>> {
-        let Some(path) = group_path(spec)? else {
-            return Ok(None);
-        };
-        let none = Resources::default();
-        let resources = spec.linux.as_ref().and_then(|linux| linux.resources.as_ref());
-        let resources = resources.unwrap_or(&none);
-        match Group::create(&Host::current()?, &path, resources) {
-            Ok(group) => {
-                let before = group.memory_report().ok();
-                Ok(Some(ContainerGroup { group, before }))
-            }
-            Err(e) if matches!(e.kind(), Kind::Denied | Kind::Unsupported) && !asks_for_limits(resources) => {
-                Ok(None)
-            }
-            Err(e) => Err(e),
-        }
-    }
-
-    pub(super) fn clone_into(&self) -> Option<BorrowedFd<'_>> {
-        self.group.clone_into()
-    }
-
-    /// Where a process enters by itself what it cannot be born into: the groups of version 1.
-    pub(super) fn entrance(&self) -> Result<Entrance> {
-        self.group.entrance_beside_clone()
-    }
-
-    pub(super) fn group(&self) -> &Group {
-        &self.group
-    }
-
-    /// What was killed for memory since the container began, if anything was.
-    pub(super) fn oom(&self, first_process: bool) -> Option<Oom> {
-        let report = self.group.memory_report().ok()?;
-        let kill = report.since(self.before.as_ref())?;
-        Some(Oom::of(kill, first_process))
-    }
-
-    /// Whether nothing lives in it any more.
-    pub(super) fn is_empty(&self) -> bool {
-        self.group.is_empty().unwrap_or(true)
-    }
-}
-
-/// The group that a configuration asks for.
-pub(super) fn group_path(spec: &Spec) -> Result<Option<GroupPath>> {
-    let path = spec.linux.as_ref().and_then(|linux| linux.cgroups_path.as_ref());
-    path.map(|path| GroupPath::parse(path)).transpose()
-}
-
-/// Whether there is anything but device rules, which every configuration has.
-fn asks_for_limits(resources: &Resources) -> bool {
-    let devices = Resources {
-        devices: resources.devices.clone(),
-        ..Resources::default()
-    };
-    *resources != devices
 }

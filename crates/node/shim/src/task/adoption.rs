@@ -12,8 +12,7 @@ use super::record::{ContainerRecord, ProcessRecord, StageRecord};
 use super::sandbox::Sandbox;
 use super::service::Service;
 use super::stdio::{Owner, Streams};
-use crate::protocol::Exit;
-use crate::supervisor::unknown_exit;
+use crate::exit::{self, Exit};
 use std::time::{Duration, UNIX_EPOCH};
 use tare_cgroup::Group;
 use tare_error::{Error, Kind, Report, Result};
@@ -74,13 +73,13 @@ impl Service {
         };
         for process in record.processes {
             let number = self.number();
-            let own_group = process.own_group.clone();
-            let adopted = match process.exec_id.is_empty() {
-                true => container.adopt_first(number, process, condition),
-                false => adopt_executed(number, process),
+            let (own_group, input_ended) = (process.own_group.clone(), process.input_ended);
+            let mut adopted = match process.exec_id.is_empty() {
+                true => container.adopt_first(number, process, condition)?,
+                false => adopt_executed(number, process)?,
             };
-            let mut adopted = adopted?;
             adopted.own_group = own_group;
+            adopted.input_ended = input_ended;
             let hung_up = container.adopt_process(adopted);
             if let Some(line) = hung_up {
                 self.journal.note(line);
@@ -165,6 +164,9 @@ impl Container {
             }
             Ok(streams) => {
                 process.streams = streams;
+                if process.input_ended {
+                    process.streams.close_input();
+                }
                 None
             }
             Err(error) => Some(format!("streams of {of}: {}", Report::new(&error))),
@@ -223,7 +225,7 @@ impl Container {
 
     /// Records an end that nobody saw, with what the group still says of it.
     fn record_unseen(&mut self) -> Result<Exit> {
-        let mut exit = unknown_exit(UNSEEN);
+        let mut exit = exit::unknown(UNSEEN);
         exit.oom = self.memory.as_mut().and_then(|memory| memory.oom(false));
         self.record_end(&exit)?;
         Ok(exit)

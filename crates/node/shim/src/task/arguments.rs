@@ -19,6 +19,17 @@ pub struct Arguments {
     pub address: String,
     /// For a supervisor that another program was: the descriptor of its state.
     pub state: Option<i32>,
+    /// For a pod of our own engine's, in place of all that containerd says.
+    pub own: Option<Own>,
+}
+
+/// What our own engine says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Own {
+    /// The pod's directory.
+    pub pod: PathBuf,
+    /// Where the library keeps the containers of all pods.
+    pub containers: PathBuf,
 }
 
 /// What a shim is started for.
@@ -48,6 +59,7 @@ impl Arguments {
     /// `Invalid` for a flag or an action that there is not, or a flag without its value.
     pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Arguments> {
         let mut arguments = Arguments::default();
+        let (mut pod, mut containers) = (None, None);
         let mut words = words.peekable();
         while let Some(word) = words.next_if(|word| word.as_encoded_bytes().starts_with(b"-")) {
             let flag = text(&word)?;
@@ -67,6 +79,8 @@ impl Arguments {
                 "bundle" => arguments.bundle = Some(PathBuf::from(value()?)),
                 // We publish by ourselves, and the address follows from the rest.
                 "publish-binary" | "socket" => drop(value()?),
+                "pod" => pod = Some(PathBuf::from(value()?)),
+                "containers" => containers = Some(PathBuf::from(value()?)),
                 "debug" => {}
                 "v" | "version" => arguments.action = Action::Version,
                 "info" => arguments.action = Action::Info,
@@ -87,6 +101,12 @@ impl Arguments {
                 ));
             }
         }
+        arguments.own = match (pod, containers) {
+            (None, None) => None,
+            (Some(pod), Some(containers)) => Some(Own { pod, containers }),
+            (Some(_), None) => return Err(wrong("-pod", "it needs -containers")),
+            (None, Some(_)) => return Err(wrong("-containers", "it needs -pod")),
+        };
         arguments.check()
     }
 
@@ -94,6 +114,12 @@ impl Arguments {
     fn check(self) -> Result<Arguments> {
         if matches!(self.action, Action::Version | Action::Info | Action::CheckState) {
             return Ok(self);
+        }
+        if let Some(own) = &self.own {
+            return match own.pod.is_absolute() && own.containers.is_absolute() {
+                true => Ok(self),
+                false => Err(wrong("-pod", "it and -containers must be absolute paths")),
+            };
         }
         for (flag, value) in [("-namespace", &self.namespace), ("-id", &self.id)] {
             if value.is_empty() && self.action == Action::Upgrade {
@@ -112,6 +138,9 @@ impl Arguments {
 impl Arguments {
     /// The command line of the supervisor that they ask for, which listens at this socket.
     pub(super) fn of_supervisor(&self, group: &str, socket: &Path) -> Vec<OsString> {
+        if let Some(Own { pod, containers }) = &self.own {
+            return vec!["-pod".into(), pod.into(), "-containers".into(), containers.into()];
+        }
         let named = [
             ("-namespace", self.namespace.as_ref()),
             ("-id", OsStr::new(group)),
@@ -160,6 +189,7 @@ mod tests {
             bundle: None,
             address: "/run/c.sock".to_owned(),
             state: None,
+            own: None,
         };
         assert_eq!(start.unwrap(), expected);
         let delete = parse("--namespace=n -id=i -bundle /b -debug delete").unwrap();
@@ -169,6 +199,12 @@ mod tests {
         );
         assert_eq!(parse("-v").unwrap().action, Action::Version);
         assert_eq!(parse("-namespace n -id i").unwrap().action, Action::Serve);
+        let own = Own {
+            pod: PathBuf::from("/run/tare/pods/1"),
+            containers: PathBuf::from("/run/tare/containers"),
+        };
+        let ours = parse("-pod /run/tare/pods/1 -containers /run/tare/containers").unwrap();
+        assert_eq!((ours.action, ours.own), (Action::Serve, Some(own)));
         assert_eq!(parse("upgrade").unwrap().action, Action::Upgrade);
         assert_eq!(parse("--check-state").unwrap().action, Action::CheckState);
     }
@@ -180,6 +216,8 @@ mod tests {
             ("-namespace n -id", "-id: it has no value"),
             ("-namespace n -id i fly", "fly: expected start, delete or upgrade"),
             ("-state x", "-state: its value is no number"),
+            ("-pod /p", "-pod: it needs -containers"),
+            ("-pod p -containers /c", "must be absolute paths"),
             ("-namespace n -id ../x start", "-id: it must be a name"),
             ("-namespace n start", "-id: it must be a name"),
         ] {

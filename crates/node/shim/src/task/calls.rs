@@ -8,7 +8,7 @@ use super::process::{Process, Stage};
 use super::service::{Service, told};
 use super::stats;
 use super::stdio::{Leaving, Wanted, Writing};
-use super::upgrade::{SUPERVISOR, UPGRADE};
+use crate::own::{KEEP, SUPERVISOR, UPGRADE};
 use rustix::io::Errno;
 use rustix::process::Signal;
 use std::time::SystemTime;
@@ -33,12 +33,8 @@ pub(super) type Outcome = Result<Option<Vec<u8>>, Status>;
 impl Service {
     /// Does what is asked.
     pub(super) fn call(&mut self, asked: Asked, call: &Call) -> Outcome {
-        if call.service == SUPERVISOR && call.method == UPGRADE {
-            let program: String = call.message()?;
-            return self
-                .begin_upgrade(asked, &program)
-                .map(|()| None)
-                .map_err(refused);
+        if call.service == SUPERVISOR && let Some(outcome) = self.call_own(asked, call) {
+            return outcome;
         }
         let method = match Name::from_name(&call.service) {
             Some(Name::TaskV2 | Name::TaskV3) => TaskMethod::from_name(&call.method),
@@ -96,6 +92,22 @@ impl Service {
         }
         .map(Some)
         .map_err(refused)
+    }
+
+    /// What our own programs ask.
+    fn call_own(&mut self, asked: Asked, call: &Call) -> Option<Outcome> {
+        let done = match call.method.as_str() {
+            UPGRADE => call.message().and_then(|program: String| {
+                let begun = self.begin_upgrade(asked, &program);
+                begun.map(|()| None).map_err(refused)
+            }),
+            KEEP if self.arguments.own.is_some() => call.message().and_then(|request| {
+                let kept = self.keep(asked, request);
+                kept.map(|()| Some(Vec::new())).map_err(refused)
+            }),
+            _ => return None,
+        };
+        Some(done)
     }
 
     pub(super) fn container(&mut self, id: &str) -> Result<&mut Container> {
@@ -298,7 +310,7 @@ impl Service {
     }
 
     /// Gives a container up that is still being made: its client has gone, perhaps because that takes too long.
-    fn abandon(&mut self, id: &str) -> Result<DeleteResponse> {
+    pub(super) fn abandon(&mut self, id: &str) -> Result<DeleteResponse> {
         let at = self.containers.iter().position(|container| container.id == id);
         let container = at.map(|at| self.containers.swap_remove(at));
         for process in container.into_iter().flat_map(|container| container.processes) {
@@ -401,10 +413,12 @@ impl Service {
 
     fn close_input(&mut self, request: &CloseIoRequest) -> Result<()> {
         let process = self.process(&request.id, &request.exec_id)?;
-        if request.stdin {
-            process.streams.close_input();
+        if !request.stdin {
+            return Ok(());
         }
-        Ok(())
+        process.streams.close_input();
+        process.input_ended = true;
+        self.container(&request.id)?.write_record()
     }
 
     fn update(&mut self, request: &UpdateTaskRequest) -> Result<()> {

@@ -8,7 +8,7 @@ use super::process::{Ended, Held, Process, READERS, Stage};
 use super::record::ContainerRecord;
 use super::stdio::{Owner, Streams, Wanted, Writing};
 use crate::poller::Interest;
-use crate::protocol::Exit;
+use crate::exit::Exit;
 use crate::task::source::Source;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, OwnedFd};
@@ -27,7 +27,7 @@ pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// How many processes a container may have at once, the ended ones among them that are not deleted yet.
 const MOST_PROCESSES: usize = 4096;
 /// The record of its end, in its folder.
-pub(super) const EXIT_RECORD: &str = "exit.json";
+pub(crate) const EXIT_RECORD: &str = "exit.json";
 /// The longest record that is read.
 pub(super) const LONGEST_RECORD: usize = 64 * 1024;
 

@@ -4,7 +4,7 @@ use super::arguments::Arguments;
 use super::container::{EXIT_RECORD, LONGEST_RECORD, LOOK_AGAIN};
 use super::serve::{bury, containers_home, logs_left};
 use super::{foreign, start};
-use crate::protocol::Exit;
+use crate::exit::Exit;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tare_error::{Kind, Result};
 use tare_lifecycle::ContainerId;
@@ -36,7 +36,7 @@ pub(super) fn delete(arguments: &Arguments) -> Result<Vec<u8>> {
 /// goes on by itself.
 fn finish(mut log: Log) {
     let until = Instant::now() + WRITING;
-    let pause = crate::client::timespec(LOOK_AGAIN);
+    let pause = crate::clock::timespec(LOOK_AGAIN);
     while !log.has_ended(Instant::now()) && Instant::now() < until {
         let _ = rustix::event::poll(&mut [], Some(&pause));
     }

@@ -1,7 +1,6 @@
 //! A process that lives: a child of ours, or one that a supervisor before us left, which can only be watched.
 
-use crate::protocol::Exit;
-use crate::supervisor::{exit_of, exit_of_status, unknown_exit};
+use crate::exit::{self, Exit};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
@@ -95,7 +94,7 @@ impl Life {
         match &self.hold {
             Hold::Child(child) => {
                 let status = child.try_wait().op("wait for process", self.pid())?;
-                Ok(status.as_ref().map(exit_of))
+                Ok(status.as_ref().map(exit::of_status))
             }
             Hold::Adopted { pidfd, ended } => Ok(end_of_adopted(pidfd, ended)),
         }
@@ -118,7 +117,7 @@ impl Life {
             Hold::Child(child) => child.kill_and_reap(),
             Hold::Adopted { pidfd, .. } => {
                 let _ = self.signal(Signal::KILL.as_raw());
-                let _ = crate::client::wait_readable(pidfd, Some(Instant::now() + DYING));
+                let _ = crate::clock::wait_readable(pidfd, Some(Instant::now() + DYING));
             }
         }
     }
@@ -141,16 +140,16 @@ fn end_of_adopted(pidfd: &OwnedFd, ended: &Cell<Option<Instant>>) -> Option<Exit
     let since = ended.get().unwrap_or_else(Instant::now);
     ended.set(Some(since));
     match tare_sys::pidfd_info(pidfd.as_fd()).map(|info| info.exit_status) {
-        Ok(Some(status)) => Some(exit_of_status(status)),
+        Ok(Some(status)) => Some(exit::of_wait(status)),
         Ok(None) if since + REAPING > Instant::now() => None,
-        Ok(None) => Some(unknown_exit(
+        Ok(None) => Some(exit::unknown(
             "its supervisor died, and whose child it became has not reaped it",
         )),
         Err(Errno::SRCH) if since + REAPED > Instant::now() => None,
-        Err(Errno::SRCH | Errno::NOTTY | Errno::INVAL) => Some(unknown_exit(
+        Err(Errno::SRCH | Errno::NOTTY | Errno::INVAL) => Some(exit::unknown(
             "its supervisor died, and this kernel tells the end of a process to its parent alone (before Linux 6.15)",
         )),
-        Err(e) => Some(unknown_exit(format!(
+        Err(e) => Some(exit::unknown(format!(
             "its supervisor died, and the kernel does not tell its end: {e}"
         ))),
     }

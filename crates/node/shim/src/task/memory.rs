@@ -1,6 +1,6 @@
 //! The memory of a container: what was killed for want of it, and whose limit it was.
 
-use crate::protocol::Oom;
+use crate::exit::Oom;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, BorrowedFd};
 use serde::{Deserialize, Serialize};

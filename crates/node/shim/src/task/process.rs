@@ -23,6 +23,8 @@ pub(super) struct Process {
     pub(super) exec_id: String,
     pub(super) stdio: Wanted,
     pub(super) streams: Streams,
+    /// The client has said that its input ends.
+    pub(super) input_ended: bool,
     /// An answer that waits until somebody reads its outputs.
     pub(super) held: Option<Held>,
     /// Since when outputs wait for a reader, or for a full one to be read.
@@ -88,6 +90,7 @@ impl Process {
             exec_id,
             stdio,
             streams: Streams::default(),
+            input_ended: false,
             held: None,
             ending: None,
             stage,

@@ -39,6 +39,9 @@ pub(super) struct ProcessRecord {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) exec_id: String,
     pub(super) stdio: Wanted,
+    /// Whether nothing more comes from its client: nobody is to keep its input open then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) input_ended: bool,
     pub(super) stage: StageRecord,
     /// Its own group, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,6 +82,7 @@ impl ContainerRecord {
             processes: vec![ProcessRecord {
                 exec_id: String::new(),
                 stdio: stdio.clone(),
+                input_ended: false,
                 stage: StageRecord::Making,
                 own_group: None,
             }],
@@ -146,6 +150,7 @@ impl ProcessRecord {
         ProcessRecord {
             exec_id: process.exec_id.clone(),
             stdio: process.stdio.clone(),
+            input_ended: process.input_ended,
             stage,
             own_group: process.own_group.clone(),
         }

@@ -1,6 +1,6 @@
 //! A supervisor's first steps under containerd: it leaves everything of its starter's.
 
-use super::arguments::Arguments;
+use super::arguments::{Arguments, Own};
 use super::foreign::Strays;
 use super::publisher::Publisher;
 use super::record::ContainerRecord;
@@ -34,7 +34,7 @@ pub(super) fn serve(arguments: &Arguments) -> Result<()> {
     service.run()
 }
 
-/// Where the library keeps the containers of a namespace.
+/// Where the library keeps the containers of a namespace of containerd's.
 pub(super) fn containers_home(namespace: &str) -> tare_lifecycle::Home {
     tare_lifecycle::Home::at(Path::new(RUN).join("containerd").join(namespace))
 }
@@ -47,22 +47,30 @@ fn settle(arguments: &Arguments) -> Result<Service> {
     rustix::process::chdir("/").op("change to", "/")?;
     let oom_score = keep_from_the_oom_killer();
     let mut service = service(arguments, listener, signals)?;
-    // As runc's shim has it: containers end before their engine does.
-    service.oom_score = oom_score.ok().map(|score| (score + 1).min(1000));
-    if host_mounts_arrive()?
+    // As runc's shim has it: containers end before their engine does. Our own starts a container with its own score.
+    let later = i32::from(arguments.own.is_none());
+    service.oom_score = oom_score.ok().map(|score| (score + later).min(1000));
+    if (arguments.own.is_some() || host_mounts_arrive()?)
         && let Err(error) = leave_mount_namespace()
     {
         service.journal.note(Report::new(&error));
     }
     service.adopt();
+    // Our own engine is there before us, and who comes to containers without being there is not.
+    if arguments.own.is_some() {
+        service.accept();
+    }
     Ok(service)
 }
 
 /// A supervisor that keeps nothing yet, in its folder and its group.
 pub(super) fn service(arguments: &Arguments, listener: OwnedFd, signals: Signals) -> Result<Service> {
-    let name = name(&arguments.namespace, &arguments.id);
-    let pod = pod(&name)?;
-    let address = socket_of(&listener)?;
+    let Place {
+        name,
+        pod,
+        address,
+        containers_home,
+    } = Place::of(arguments, &listener)?;
     let record = SupervisorRecord {
         socket: Some(address.clone()),
         ..SupervisorRecord::own()?
@@ -77,7 +85,7 @@ pub(super) fn service(arguments: &Arguments, listener: OwnedFd, signals: Signals
     Ok(Service {
         arguments: arguments.clone(),
         address,
-        containers_home: containers_home(&arguments.namespace),
+        containers_home,
         adopted: true,
         records,
         home,
@@ -96,7 +104,39 @@ pub(super) fn service(arguments: &Arguments, listener: OwnedFd, signals: Signals
         oom_score: None,
         alone_since: Instant::now(),
         leave_by: None,
+        keeper: None,
     })
+}
+
+/// Where a supervisor keeps what is its own.
+struct Place {
+    /// By which its group is named.
+    name: String,
+    pod: PodDir,
+    address: PathBuf,
+    containers_home: tare_lifecycle::Home,
+}
+
+impl Place {
+    fn of(arguments: &Arguments, listener: &OwnedFd) -> Result<Place> {
+        if let Some(Own { pod, containers }) = &arguments.own {
+            let pod = PodDir::open(pod)?;
+            let name = pod.path().file_name().unwrap_or_default();
+            return Ok(Place {
+                name: name.to_string_lossy().into_owned(),
+                address: pod.file(Entry::Socket),
+                containers_home: tare_lifecycle::Home::at(containers),
+                pod,
+            });
+        }
+        let name = name(&arguments.namespace, &arguments.id);
+        Ok(Place {
+            pod: pod(&name)?,
+            address: socket_of(listener)?,
+            containers_home: containers_home(&arguments.namespace),
+            name,
+        })
+    }
 }
 
 /// The folders of supervisors: of a namespace and a group, or of all where none is named.

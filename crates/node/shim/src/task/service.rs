@@ -4,6 +4,7 @@ use super::arguments::Arguments;
 use super::connection::{Asked, Connection};
 use super::container::{Container, LOOK_AGAIN, Progress};
 use super::foreign::Strays;
+use super::keeper::Keeper;
 use super::life::Life;
 use super::process::Process;
 use super::publisher::Publisher;
@@ -14,6 +15,7 @@ use super::stdio::Leaving;
 use super::upgrade::Upgrade;
 use crate::clock::Earliest;
 use crate::entrance::{self, Visitor};
+use crate::failure::Failure;
 use crate::poller::{Interest, Poller};
 use crate::signals::Signals;
 use crate::supervisor::{Home, Journal};
@@ -22,7 +24,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
-use tare_error::{Error, Report, Result};
+use tare_error::{Error, Kind, Report, Result};
 use tare_spec_containerd::Message;
 use tare_spec_containerd::events::{TaskCreate, TaskExecStarted, TaskExit, TaskIo, TaskOom, TaskStart};
 use tare_spec_containerd::task::{CreateTaskResponse, StartResponse, WaitResponse};
@@ -33,6 +35,8 @@ use tare_ttrpc::{Code, Status};
 const MOST_CONNECTIONS: usize = 1024;
 /// How long a supervisor without connections stays that has no container yet: containerd has died after its start.
 const ALONE: Duration = Duration::from_secs(30);
+/// The same for our own engine, which connects before it starts one.
+const ALONE_OF_OWN: Duration = Duration::from_secs(1);
 /// How long leaving waits for containerd to hear the last events.
 const TELLING: Duration = Duration::from_secs(2);
 
@@ -74,6 +78,8 @@ pub(super) struct Service {
     pub(super) oom_score: Option<i32>,
     pub(super) alone_since: Instant,
     pub(super) leave_by: Option<Instant>,
+    /// Whose pod it is, where that is our own engine's.
+    pub(super) keeper: Option<Keeper>,
 }
 
 impl Service {
@@ -106,8 +112,8 @@ impl Service {
                 }
             }
             Source::Publisher => self.publisher.heard(),
-            // It is looked at in any case.
-            Source::Upgrade => {}
+            // They are looked at in any case.
+            Source::Upgrade | Source::Reaper => {}
             Source::Connection(number) => self.serve(number),
             Source::Making(number, _) => self.advance(number),
             Source::Errand(number, _) => self.run_errand(number),
@@ -137,7 +143,7 @@ impl Service {
     }
 
     /// Takes a connection, if it is of the same user or root.
-    fn accept(&mut self) {
+    pub(super) fn accept(&mut self) {
         let socket = match entrance::accept(&self.listener) {
             None => return,
             Some(Visitor::Welcome(socket)) if self.connections.len() < MOST_CONNECTIONS => socket,
@@ -170,7 +176,8 @@ impl Service {
         };
         let Some(calls) = self.connections.get_mut(at).and_then(Connection::receive) else {
             drop(self.connections.swap_remove(at));
-            return self.forget(|asked| asked.connection == number);
+            self.forget(|asked| asked.connection == number);
+            return self.hung_up(number);
         };
         for call in calls {
             let asked = Asked {
@@ -184,6 +191,12 @@ impl Service {
     }
 
     pub(super) fn answer(&mut self, asked: Asked, outcome: Result<Vec<u8>, Status>) {
+        // containerd gets what it knows, and no more.
+        let plain = |status: Status| Status {
+            detail: status.detail.filter(|_| self.arguments.own.is_some()),
+            ..status
+        };
+        let outcome = outcome.map_err(plain);
         let mut connections = self.connections.iter_mut();
         if let Some(connection) = connections.find(|c| c.number == asked.connection) {
             connection.answer(asked.stream, outcome);
@@ -310,6 +323,7 @@ impl Service {
         self.strays
             .bury(now, |pid| pids.clone().any(|known| known == pid));
         self.flush(now);
+        self.look_after();
         self.publisher.advance();
         self.advance_upgrade(now);
         if !self.containers.is_empty() || !self.connections.is_empty() {
@@ -347,6 +361,9 @@ impl Service {
                     *number == asked.connection && stream.is_none_or(|s| s == asked.stream)
                 })
             });
+        }
+        for (number, _) in over.iter().filter(|(_, stream)| stream.is_none()) {
+            self.hung_up(*number);
         }
     }
 
@@ -448,7 +465,7 @@ impl Service {
         earliest.add(self.leave_by);
         earliest.add(self.upgrade_deadline());
         if self.containers.is_empty() && self.connections.is_empty() && self.sandbox.is_none() {
-            earliest.add(Some(self.alone_since + ALONE));
+            earliest.add(Some(self.alone_since + self.patience()));
         }
         earliest
     }
@@ -470,6 +487,7 @@ impl Service {
             flags,
         }));
         into.extend(self.upgrade_interest());
+        into.extend(self.keeper.as_ref().and_then(Keeper::interest));
         into.extend(self.connections.iter().map(|connection| Interest {
             source: Source::Connection(connection.number),
             fd: connection.as_fd(),
@@ -494,8 +512,16 @@ impl Service {
             None => {
                 let needed =
                     self.sandbox.is_some() || !self.containers.is_empty() || !self.connections.is_empty();
-                !needed && self.alone_since + ALONE <= now
+                !needed && self.alone_since + self.patience() <= now
             }
+        }
+    }
+
+    /// How long it stays alone.
+    fn patience(&self) -> Duration {
+        match self.arguments.own {
+            None => ALONE,
+            Some(_) => ALONE_OF_OWN,
         }
     }
 
@@ -534,10 +560,26 @@ impl Service {
         {
             self.journal.note(Report::new(&error));
         }
+        if self.arguments.own.is_some() {
+            return self.leave_own();
+        }
         // The folder is the next supervisor's, who may come as soon as the address is free: it goes before anything that waits.
         let removed = self.journal.pod().remove();
         let _ = tare_failpoint::pass("leave-begun");
         removed.and(self.home.leave())
+    }
+
+    /// The end in a folder that is the engine's, which has more in it than ours: what is ours goes last, as by it the rest is
+    /// found. Where containers are left, all of it stays for a successor.
+    fn leave_own(mut self) -> Result<()> {
+        let left = self.home.leave();
+        if !self.containers.is_empty() {
+            return left;
+        }
+        match self.journal.pod().remove() {
+            Err(e) if e.kind() == Kind::Conflict => left,
+            removed => left.and(removed),
+        }
     }
 }
 
@@ -563,5 +605,8 @@ fn created(container: &mut Container, pid: u32) -> TaskCreate {
 pub(super) fn told(error: &Error) -> Status {
     let words = tare_lifecycle::words_of_runc(error);
     let text = format!("{words}{}", Report::new(error));
-    Status::new(Code::of(error.kind()), text)
+    Status {
+        detail: Failure::from(error).detail(),
+        ..Status::new(Code::of(error.kind()), text)
+    }
 }

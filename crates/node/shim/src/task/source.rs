@@ -14,6 +14,8 @@ pub(super) enum Source {
     Publisher,
     /// A program that proves itself.
     Upgrade,
+    /// The command that cleans up.
+    Reaper,
     /// A connection, by its number.
     Connection(u32),
     /// A process being made or started, by its number: the fd whose turn it is.
@@ -41,6 +43,7 @@ impl poller::Source for Source {
             Source::Signals => (1, 0),
             Source::Publisher => (2, 0),
             Source::Sandbox => (13, 0),
+            Source::Reaper => (14, 0),
             Source::Connection(number) => (3, number),
             Source::Making(number, turn) => {
                 return u64::from(turn) << (NUMBER + BITS) | u64::from(number) << BITS | 4;
@@ -73,6 +76,7 @@ impl poller::Source for Source {
             1 => Source::Signals,
             2 => Source::Publisher,
             13 => Source::Sandbox,
+            14 => Source::Reaper,
             3 => Source::Connection(number),
             5 => Source::End(number),
             6 => Source::Memory(number),
@@ -114,6 +118,7 @@ mod tests {
             Source::Publisher,
             Source::Upgrade,
             Source::Sandbox,
+            Source::Reaper,
         ] {
             assert_eq!(Source::of_data(source.data()), Some(source));
         }

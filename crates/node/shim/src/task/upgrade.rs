@@ -18,7 +18,7 @@ pub(super) use client::upgrade;
 use proof::Proof;
 pub(super) use proof::check_state;
 pub(super) use state::{Bytes, ConnectionState, EventsState};
-use state::{FORM, State};
+use state::{FORMS, State};
 
 use super::arguments::Arguments;
 use super::connection::Asked;
@@ -41,10 +41,6 @@ use std::time::{Duration, Instant};
 use tare_error::{Context, Error, Kind, Report, Result};
 use tare_spec_containerd::Message;
 
-/// The service of a supervisor itself, beside those of containerd.
-pub(super) const SUPERVISOR: &str = "tare.supervisor.v1.Supervisor";
-/// Its method: a program's absolute path as a string message; the answer is the version that runs then.
-pub(super) const UPGRADE: &str = "Upgrade";
 /// How long it waits for the proof, and for what is being made or started.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest state: a thousand connections with a message half read each do not come near it.
@@ -230,12 +226,13 @@ fn read(file: File) -> Result<State> {
     }
     let corrupt = |e| Error::new(Kind::Corrupt, "read", SUBJECT).from_source(e);
     let found: Form = serde_json::from_slice(&bytes).map_err(corrupt)?;
-    if found.form != FORM {
+    if !FORMS.contains(&found.form) {
         let why = format!(
-            "version {} wrote it in form {}, and this program, {}, knows form {FORM}",
+            "version {} wrote it in form {}, and this program, {}, knows form {}",
             found.program,
             found.form,
-            env!("CARGO_PKG_VERSION")
+            env!("CARGO_PKG_VERSION"),
+            FORMS.last().unwrap_or(&0),
         );
         return Err(Error::new(Kind::Unsupported, "read", SUBJECT)
             .because(why)

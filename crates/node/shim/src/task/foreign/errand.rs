@@ -289,7 +289,7 @@ pub(super) fn end_left(folder: &Path) -> Result<()> {
         };
         if let (Some(handle), Some(pid)) = (stamp.find()?, Pid::from_raw(stamp.pid)) {
             end_tree(pid);
-            let _ = crate::client::wait_readable(&handle, Some(Instant::now() + ENDING));
+            let _ = crate::clock::wait_readable(&handle, Some(Instant::now() + ENDING));
         }
     }
     Ok(())

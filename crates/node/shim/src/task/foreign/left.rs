@@ -3,7 +3,7 @@
 use super::Record;
 use super::errand::{Errand, end_left};
 use super::life::deletion;
-use crate::protocol::Exit;
+use crate::exit::Exit;
 use crate::task::container::LONGEST_RECORD;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;

@@ -65,9 +65,9 @@ pub(super) struct RelayState {
     #[serde(default)]
     pub(super) output: Option<Handed>,
     /// Bytes that were read, and not written yet.
-    #[serde(with = "crate::protocol::hexadecimal", default)]
+    #[serde(with = "crate::hexadecimal", default)]
     pub(super) to_client: Vec<u8>,
-    #[serde(with = "crate::protocol::hexadecimal", default)]
+    #[serde(with = "crate::hexadecimal", default)]
     pub(super) to_container: Vec<u8>,
 }
 

@@ -1,13 +1,15 @@
 //! `upgrade`: every supervisor that lives becomes this program.
 
-use super::{PATIENCE, SUPERVISOR, UPGRADE};
+use super::PATIENCE;
+use crate::entrance;
+use crate::own::{SUPERVISOR, UPGRADE};
 use crate::pod::PodDir;
 use crate::task::arguments::Arguments;
 use crate::task::serve;
 use std::fmt::Write;
 use std::path::Path;
 use tare_error::{Context, Error, Kind, Report, Result};
-use tare_ttrpc::Connection;
+use tare_ttrpc::{Client, Connection};
 
 /// Asks the supervisors of a namespace and of a group, or all where none is named; a line for each.
 ///
@@ -44,10 +46,9 @@ fn upgrade_one(pod: &PodDir, program: &Path) -> Result<Option<String>> {
         return Ok(None);
     };
     let Some(socket) = record.socket else {
-        return Err(Error::new(Kind::Unsupported, "upgrade", pod.path().display())
-            .because("it is a supervisor of one container of tare's, which cannot be upgraded yet"));
+        return Ok(None);
     };
-    let mut connection = Connection::connect(&socket)?;
+    let mut connection = Connection::over(entrance::connect(&socket)?, Client::new());
     let program = program.to_string_lossy().into_owned();
     // It gives up by itself, and says why.
     let patience = PATIENCE + PATIENCE / 3;

@@ -3,10 +3,11 @@
 //! **Forms.** [`State::form`] counts changes that an older program cannot read over. What is added otherwise has a default, and
 //! what a program does not know it passes over: so a newer one follows an older one, and an older one a newer one.
 
-use crate::protocol::hexadecimal;
+use crate::hexadecimal;
 use crate::task::connection::{Asked, Connection};
 use crate::task::container::Container;
 use crate::task::handing::{Handed, Handing};
+use crate::task::keeper::{Keeper, KeeperState};
 use crate::task::life::Life;
 use crate::task::memory::Memory;
 use crate::task::process::{Held, Process, Stage};
@@ -22,8 +23,9 @@ use std::time::{Duration, Instant};
 use tare_error::{Error, Kind, Result};
 use tare_lifecycle::OwnGroup;
 
-/// The form that is written, and the only one that is read.
-pub(super) const FORM: u32 = 1;
+/// The forms that are read: that of a supervisor under containerd, and that of one with a keeper, which says how it was started
+/// in another way.
+pub(super) const FORMS: [u32; 2] = [1, 2];
 
 /// All of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +55,9 @@ pub(super) struct State {
     /// Who asked for this.
     #[serde(default)]
     pub(super) asked: Option<Asked>,
+    /// Whose pod it is.
+    #[serde(default)]
+    pub(super) keeper: Option<KeeperState>,
 }
 
 /// Events that are still to be told.
@@ -127,7 +132,7 @@ impl Service {
     pub(super) fn save<'a>(&'a self, asked: Asked, handing: &mut Handing<'a>) -> State {
         let now = Instant::now();
         State {
-            form: FORM,
+            form: FORMS[usize::from(self.arguments.own.is_some())],
             program: env!("CARGO_PKG_VERSION").to_owned(),
             address: self.address.clone(),
             listener: handing.hand(self.listener.as_fd()),
@@ -140,6 +145,7 @@ impl Service {
             takes_in: self.strays.come(),
             sandbox: self.sandbox.as_ref().map(|sandbox| sandbox.save(handing)),
             asked: Some(asked),
+            keeper: self.keeper.as_ref().map(Keeper::save),
         }
     }
 
@@ -148,6 +154,7 @@ impl Service {
         let now = Instant::now();
         self.next = state.next;
         self.oom_score = state.oom_score;
+        self.keeper = state.keeper.map(Keeper::restore);
         if state.takes_in {
             self.strays.take_in(&mut self.signals)?;
         }
@@ -246,6 +253,7 @@ impl Process {
         };
         let mut process = Process::new(state.number, state.record.exec_id, state.record.stdio, stage);
         process.own_group = state.record.own_group;
+        process.input_ended = state.record.input_ended;
         process.streams = Streams::restore(state.streams)?;
         process.held = state.held.map(|held| Held {
             asked: held.asked,

@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 use std::error::Error as StdError;
 use std::fmt;
 use tare_error::{Error, Kind};
+use tare_ttrpc::Detail;
+
+/// How the detail of a status is named that is a failure.
+const TYPE: &str = "tare.supervisor.v1.Failure";
 
 /// An error and all below it, outermost first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +55,21 @@ const NAMES: [(Kind, &str); 12] = [
     (Kind::CommandNotExecutable, "commandNotExecutable"),
     (Kind::Internal, "internal"),
 ];
+
+impl Failure {
+    /// As the detail of a status, in JSON.
+    pub(crate) fn detail(&self) -> Option<Detail> {
+        let value = serde_json::to_vec(self).ok()?;
+        let type_url = TYPE.to_owned();
+        Some(Detail { type_url, value })
+    }
+
+    /// From the detail of a status, where it is one.
+    pub fn of_detail(detail: &Detail) -> Option<Failure> {
+        let bytes = (detail.type_url == TYPE).then_some(&detail.value)?;
+        serde_json::from_slice(bytes).ok()
+    }
+}
 
 impl From<&Error> for Failure {
     fn from(error: &Error) -> Failure {
