@@ -117,12 +117,15 @@ fn stdin_that_nobody_reads_stalls_neither_signals_nor_the_end() {
         let (out_read, out_write) = pipe();
         let output = collect(out_read);
         let exit = connection
-            .attach(ID, &Attach {
-                stdin: Some(read.as_fd()),
-                stdout: out_write.as_fd(),
-                stderr: out_write.as_fd(),
-                terminal: false,
-            })
+            .attach(
+                ID,
+                &Attach {
+                    stdin: Some(read.as_fd()),
+                    stdout: out_write.as_fd(),
+                    stderr: out_write.as_fd(),
+                    terminal: false,
+                },
+            )
             .unwrap();
         assert_eq!(exit.code, 7);
         killer.join().unwrap();
@@ -168,12 +171,15 @@ fn a_client_that_does_not_read_stalls_the_container_and_not_the_supervisor() {
         });
         let errors = collect(err_read);
         let exit = connection
-            .attach(ID, &Attach {
-                stdin: None,
-                stdout: out_write.as_fd(),
-                stderr: err_write.as_fd(),
-                terminal: false,
-            })
+            .attach(
+                ID,
+                &Attach {
+                    stdin: None,
+                    stdout: out_write.as_fd(),
+                    stderr: err_write.as_fd(),
+                    terminal: false,
+                },
+            )
             .unwrap();
         drop((out_write, err_write));
         let (stalled_at, most, output) = watcher.join().unwrap();
@@ -203,12 +209,15 @@ fn a_stdout_that_nobody_reads_any_more_ends_the_container() {
         let (read, write) = pipe();
         drop(read);
         let exit = connection
-            .attach(ID, &Attach {
-                stdin: None,
-                stdout: write.as_fd(),
-                stderr: write.as_fd(),
-                terminal: false,
-            })
+            .attach(
+                ID,
+                &Attach {
+                    stdin: None,
+                    stdout: write.as_fd(),
+                    stderr: write.as_fd(),
+                    terminal: false,
+                },
+            )
             .unwrap();
         assert_eq!(exit.signal, Some(9));
         assert!(connection.output_broken());
@@ -222,7 +231,8 @@ fn output_of_a_container_that_ended_before_its_client_attached_is_kept() {
         let bed = Bed::new(world);
         let mut connection = bed.launch();
         connection
-            .create(bed.request(&bed.call(&["sh", "-c", "echo out; echo err >&2"])))            .unwrap();
+            .create(bed.request(&bed.call(&["sh", "-c", "echo out; echo err >&2"])))
+            .unwrap();
         wait_until(|| bed.exit_record().is_some());
         let ran = attach(&mut connection, None);
         assert_eq!(
@@ -238,7 +248,9 @@ fn a_command_that_does_not_exist_is_the_clients_error() {
     test(&[], |world| {
         let bed = Bed::new(world);
         let mut connection = bed.launch();
-        let error = connection.create(bed.request(&bed.call(&["no-such-command"]))).unwrap_err();
+        let error = connection
+            .create(bed.request(&bed.call(&["no-such-command"])))
+            .unwrap_err();
         assert_eq!(error.kind(), Kind::CommandNotFound);
         assert_eq!(error.kind().exit_code(), 127);
         connection.finish(ID).unwrap();
@@ -289,7 +301,9 @@ fn after_a_supervisors_death_the_pods_folder_tells_the_truth() {
     test(&[], |world| {
         let bed = Bed::new(world);
         let mut connection = bed.launch();
-        connection.create(bed.request(&bed.call(&["sleep", "1000"]))).unwrap();
+        connection
+            .create(bed.request(&bed.call(&["sleep", "1000"])))
+            .unwrap();
         let record = bed.pod.supervisor().unwrap().unwrap();
         assert!(bed.pod.supervisor_alive().unwrap());
         kill_process(Pid::from_raw(record.stamp.pid).unwrap(), Signal::KILL).unwrap();
@@ -313,7 +327,9 @@ fn an_end_that_nobody_saw_is_unknown_and_says_why() {
     test(&[], |world| {
         let bed = Bed::new(world);
         let mut connection = bed.launch();
-        connection.create(bed.request(&bed.call(&["sleep", "1000"]))).unwrap();
+        connection
+            .create(bed.request(&bed.call(&["sleep", "1000"])))
+            .unwrap();
         let record = bed.pod.supervisor().unwrap().unwrap();
         let orphan = bed.first().find().unwrap().unwrap();
         kill_process(Pid::from_raw(record.stamp.pid).unwrap(), Signal::KILL).unwrap();
@@ -336,7 +352,9 @@ fn strangers_and_nonsense_are_turned_away_and_the_container_runs_on() {
     test(&[], |world| {
         let bed = Bed::new(world);
         let mut connection = bed.launch();
-        connection.create(bed.request(&bed.call(&["sleep", "1000"]))).unwrap();
+        connection
+            .create(bed.request(&bed.call(&["sleep", "1000"])))
+            .unwrap();
         let path = bed.pod.path().join("sock");
         let nonsense: [&[u8]; 4] = [
             b"GET / HTTP/1.1\r\n\r\n",
@@ -430,7 +448,9 @@ fn a_supervisor_has_left_everything_of_its_starters() {
         let open = File::open("/etc/passwd").unwrap();
         rustix::io::fcntl_setfd(&open, rustix::io::FdFlags::empty()).unwrap();
         let mut connection = bed.launch();
-        connection.create(bed.request(&bed.call(&["sleep", "1000"]))).unwrap();
+        connection
+            .create(bed.request(&bed.call(&["sleep", "1000"])))
+            .unwrap();
         let pid = bed.pod.supervisor().unwrap().unwrap().stamp.pid;
         let proc = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap();
         let link = |name: &str| std::fs::read_link(format!("/proc/{pid}/{name}")).unwrap();

@@ -112,7 +112,8 @@ impl Bed {
 
     /// A clean-up that leaves a trace.
     fn reap(&self) -> Vec<String> {
-        let script = "cp \"$0\"/containers/c1/exit.json \"$0\"/reaped; cat /proc/self/status > \"$0\"/reap-status";
+        let script =
+            "cp \"$0\"/containers/c1/exit.json \"$0\"/reaped; cat /proc/self/status > \"$0\"/reap-status";
         let dir = self.dir.display().to_string();
         ["sh", "-c", script, &dir].map(str::to_owned).to_vec()
     }
@@ -142,7 +143,10 @@ impl Bed {
         assert_eq!(self.exit_record().as_ref(), Some(exit));
         // A machine may refuse us the right to lower our score.
         let log = self.pod.log();
-        let odd: Vec<&str> = log.lines().filter(|line| !line.contains("oom_score_adj")).collect();
+        let odd: Vec<&str> = log
+            .lines()
+            .filter(|line| !line.contains("oom_score_adj"))
+            .collect();
         assert_eq!(odd, Vec::<&str>::new());
         connection.finish(ID).unwrap();
         assert_eq!(self.reaped(), None);
@@ -178,7 +182,11 @@ impl Bed {
         let request = self.request(asked);
         let mut words = starter.iter().map(OsString::from).collect::<Vec<_>>();
         words.extend(["/mnt/bin/examples/foreground".into(), PROGRAM.into()]);
-        words.extend([self.pod.path().into(), self.containers().into(), self.dir.as_path().into()]);
+        words.extend([
+            self.pod.path().into(),
+            self.containers().into(),
+            self.dir.as_path().into(),
+        ]);
         words.extend([if asked.stdin_open { "open" } else { "empty" }.into()]);
         words.extend(request.reap.iter().map(OsString::from));
         let mut command = Command::new(&words[0]);
@@ -248,12 +256,15 @@ pub(crate) fn attach(connection: &mut Connection, input: Option<Vec<u8>>) -> Ran
     let stdout = collect(out_read);
     let stderr = collect(err_read);
     let exit = connection
-        .attach(ID, &Attach {
-            stdin: stdin.as_ref().map(AsFd::as_fd),
-            stdout: out_write.as_fd(),
-            stderr: err_write.as_fd(),
-            terminal: false,
-        })
+        .attach(
+            ID,
+            &Attach {
+                stdin: stdin.as_ref().map(AsFd::as_fd),
+                stdout: out_write.as_fd(),
+                stderr: err_write.as_fd(),
+                terminal: false,
+            },
+        )
         .unwrap();
     drop((out_write, err_write, stdin));
     if let Some(feeder) = feeder {

@@ -20,9 +20,7 @@ impl Earliest {
     /// How long until then; `None` is for ever. Rounded up to a millisecond, so that the time has come when it is over.
     pub(crate) fn left(self) -> Option<Timespec> {
         let left = self.0?.saturating_duration_since(Instant::now());
-        Some(timespec(
-            left + Duration::from_millis(1),
-        ))
+        Some(timespec(left + Duration::from_millis(1)))
     }
 }
 

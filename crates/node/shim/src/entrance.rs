@@ -55,7 +55,9 @@ pub(crate) fn connect(path: &Path) -> Result<UnixStream> {
 /// A socket's address holds 108 bytes; the handle of its directory makes any path short enough.
 fn by_short_name(path: &Path, act: impl FnOnce(&SocketAddrUnix) -> Result<()>) -> Result<()> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(Error::new(Kind::Invalid, "name the socket", path.display()).because("it is no file's path"));
+        return Err(
+            Error::new(Kind::Invalid, "name the socket", path.display()).because("it is no file's path")
+        );
     };
     let folder = std::fs::File::open(folder).op("open the folder of", path.display())?;
     let folder = folder.as_fd().as_raw_fd();

@@ -40,8 +40,8 @@ mod upgrade;
 
 pub use arguments::{Action, Arguments, Own};
 pub(crate) use container::EXIT_RECORD;
-pub(crate) use keeper::KeeperState;
 pub use foreign::{mount_root, unmount_root};
+pub(crate) use keeper::KeeperState;
 
 use std::io::Read;
 use tare_error::{Error, Kind, Result};

@@ -192,7 +192,9 @@ impl Session<'_> {
             .iter()
             .map(|(_, fd, flags)| PollFd::new(fd, *flags))
             .collect();
-        let patience = self.ended.map(|since| (since + SILENCE).saturating_duration_since(Instant::now()));
+        let patience = self
+            .ended
+            .map(|since| (since + SILENCE).saturating_duration_since(Instant::now()));
         match poll(&mut polled, patience.map(timespec).as_ref()) {
             Err(Errno::INTR) => return Ok(Vec::new()),
             other => other.op("wait for", "the container")?,

@@ -215,7 +215,9 @@ impl Connection {
 
     /// Waits until the other side is gone: a connection ends with its supervisor's process.
     fn await_end(&mut self, until: Instant) -> Result<()> {
-        while wait_readable(&self.socket, Some(until)).op("wait for the supervisor of", self.pod.path().display())? {
+        while wait_readable(&self.socket, Some(until))
+            .op("wait for the supervisor of", self.pod.path().display())?
+        {
             if !self.receive()? {
                 return self.collect(until);
             }
@@ -256,15 +258,28 @@ impl Connection {
     }
 
     /// Asks the task service, and waits for the answer.
-    pub(super) fn ask<A: Message + Default>(&mut self, method: TaskMethod, request: &impl Message) -> Result<A> {
+    pub(super) fn ask<A: Message + Default>(
+        &mut self,
+        method: TaskMethod,
+        request: &impl Message,
+    ) -> Result<A> {
         self.call(Service::TaskV3.name(), method.name(), request)
     }
 
-    fn call<A: Message + Default>(&mut self, service: &str, method: &str, request: &impl Message) -> Result<A> {
+    fn call<A: Message + Default>(
+        &mut self,
+        service: &str,
+        method: &str,
+        request: &impl Message,
+    ) -> Result<A> {
         let stream = self.send(service, method, request)?;
         let answer = loop {
             if let Some(at) = self.replies.iter().position(|reply| reply.stream == stream) {
-                break self.replies.swap_remove(at).outcome.map_err(|status| said(status, method))?;
+                break self
+                    .replies
+                    .swap_remove(at)
+                    .outcome
+                    .map_err(|status| said(status, method))?;
             }
             self.flush()?;
             let mut flags = PollFlags::IN;

@@ -69,5 +69,6 @@ fn make(pod: &PodDir, entry: Entry) -> Result<()> {
 
 fn open(pod: &PodDir, entry: Entry, flags: OFlags) -> Result<OwnedFd> {
     let path = pod.file(entry);
-    rustix::fs::open(&path, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty()).op("open", path.display())
+    rustix::fs::open(&path, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())
+        .op("open", path.display())
 }

@@ -39,7 +39,9 @@ pub fn launch(launch: &Launch<'_>) -> Result<Connection> {
     if let Some(living) = launch.pod.living_supervisor()? {
         match entrance::connect(&launch.pod.file(Entry::Socket)) {
             Ok(socket) => return Connection::over(socket, None, launch),
-            Err(e) if matches!(e.kind(), Kind::NotFound | Kind::Unavailable) => await_end(&living, launch.pod)?,
+            Err(e) if matches!(e.kind(), Kind::NotFound | Kind::Unavailable) => {
+                await_end(&living, launch.pod)?
+            }
             Err(e) => return Err(e),
         }
     }
@@ -53,10 +55,12 @@ fn await_end(living: &OwnedFd, pod: &PodDir) -> Result<()> {
     if wait_readable(living, Some(Instant::now() + LEAVING)).op("wait for the supervisor of", subject)? {
         return Ok(());
     }
-    Err(
-        Error::new(Kind::Unavailable, "connect to the supervisor of", pod.path().display())
-            .because("it lives, and takes no calls"),
+    Err(Error::new(
+        Kind::Unavailable,
+        "connect to the supervisor of",
+        pod.path().display(),
     )
+    .because("it lives, and takes no calls"))
 }
 
 /// Starts one. We are connected before it lives: it finds us waiting, or finds that we are gone.
@@ -64,8 +68,7 @@ fn start(launch: &Launch<'_>) -> Result<(UnixStream, Child)> {
     let path = launch.pod.file(Entry::Socket);
     let listener = entrance::listen(&path)?;
     let socket = entrance::connect(&path)?;
-    let (ours, its) =
-        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).op("make", "a pipe")?;
+    let (ours, its) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).op("make", "a pipe")?;
     let mut child = Command::new(launch.program)
         .arg("-pod")
         .arg(launch.pod.path())

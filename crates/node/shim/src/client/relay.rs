@@ -52,7 +52,11 @@ impl<'a> Output<'a> {
 
     /// Moves on, after a poll; whether anything moved.
     pub(super) fn act(&mut self) -> bool {
-        if self.is_empty() { self.read() } else { self.write() }
+        if self.is_empty() {
+            self.read()
+        } else {
+            self.write()
+        }
     }
 
     fn read(&mut self) -> bool {

@@ -33,7 +33,9 @@ pub(super) type Outcome = Result<Option<Vec<u8>>, Status>;
 impl Service {
     /// Does what is asked.
     pub(super) fn call(&mut self, asked: Asked, call: &Call) -> Outcome {
-        if call.service == SUPERVISOR && let Some(outcome) = self.call_own(asked, call) {
+        if call.service == SUPERVISOR
+            && let Some(outcome) = self.call_own(asked, call)
+        {
             return outcome;
         }
         let method = match Name::from_name(&call.service) {

@@ -125,7 +125,11 @@ impl Service {
     }
 
     fn end_what_is_kept(&mut self) {
-        let ids: Vec<String> = self.containers.iter().map(|container| container.id.clone()).collect();
+        let ids: Vec<String> = self
+            .containers
+            .iter()
+            .map(|container| container.id.clone())
+            .collect();
         for id in ids {
             let ended = self.end_container(&id);
             self.note_failure(ended);
@@ -135,7 +139,10 @@ impl Service {
     /// Ends a container, however far it is.
     fn end_container(&mut self, id: &str) -> Result<()> {
         let container = self.container(id)?;
-        if matches!(container.process("").map(|first| &first.stage), Some(Stage::Making { .. })) {
+        if matches!(
+            container.process("").map(|first| &first.stage),
+            Some(Stage::Making { .. })
+        ) {
             return self.abandon(id).map(drop);
         }
         container.end_all()
@@ -150,7 +157,11 @@ impl Service {
             first.is_none_or(|ended| !ended.told)
         };
         let any = self.containers.iter().any(lives);
-        let Some(keeper) = self.keeper.as_mut().filter(|keeper| keeper.connection.is_none() && !any) else {
+        let Some(keeper) = self
+            .keeper
+            .as_mut()
+            .filter(|keeper| keeper.connection.is_none() && !any)
+        else {
             return;
         };
         match &mut keeper.reaper {
@@ -199,7 +210,9 @@ impl Container {
 impl Reaper {
     /// Starts it in a process group of its own, without our streams.
     fn start(argv: &[String]) -> Result<Reaper> {
-        let (program, arguments) = argv.split_first().map_or(("", argv), |(first, rest)| (first, rest));
+        let (program, arguments) = argv
+            .split_first()
+            .map_or(("", argv), |(first, rest)| (first, rest));
         let mut command = Command::new(program);
         command.args(arguments).process_group(0);
         command
