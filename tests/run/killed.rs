@@ -2,7 +2,9 @@
 
 use crate::shell::{NEEDS, assert_nothing_left, ready, run};
 use rustix::process::{Pid, Signal, kill_process};
-use tare_kit::{World, test};
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use tare_kit::{Tare, World, test};
 
 /// Every place in the engine at which the program can be killed (`grep failpoint::pass`).
 const PLACES: &[&str] = &[
@@ -151,6 +153,41 @@ fn a_supervisor_killed_has_a_successor_with_which_all_goes_on() {
 }
 
 #[test]
+fn a_supervisor_becomes_another_program_and_all_goes_on() {
+    test(NEEDS, |world| {
+        ready(world);
+        let mut running = world
+            .tare(["run", "--rm", "-i", "busybox", "sh", "-c"])
+            .args(["echo up; while read line; do echo $line; done; exit 7"])
+            .start();
+        assert_eq!(running.line().as_deref(), Some("up"));
+        let mut stdin = running.stdin.take().expect("its input");
+        let before = supervisor(world);
+        for line in ["one", "two"] {
+            let out = upgrade(world);
+            assert!(out.contains(": runs "), "{out}");
+            assert_eq!(supervisor(world), before);
+            std::io::Write::write_all(&mut stdin, format!("{line}\n").as_bytes()).expect("say something");
+            assert_eq!(running.line().as_deref(), Some(line));
+        }
+        drop(stdin);
+        let (status, _) = running.finish();
+        assert_eq!(status.code(), Some(7));
+        // It has not forgotten whose pod it is either.
+        let mut running = world
+            .tare(["run", "--rm", "busybox", "sh", "-c"])
+            .args(["echo up; sleep 1000"])
+            .start();
+        assert_eq!(running.line().as_deref(), Some("up"));
+        let _ = upgrade(world);
+        running.signal(Signal::KILL);
+        drop(running);
+        wait_until_cleared(world);
+        assert_nothing_left(world);
+    });
+}
+
+#[test]
 fn both_killed_while_it_runs() {
     test(NEEDS, |world| {
         ready(world);
@@ -192,10 +229,27 @@ fn a_reboot() {
     });
 }
 
+/// The folder of the only pod.
+fn pod(world: &World) -> PathBuf {
+    let mut pods = std::fs::read_dir(world.run_root().join("pods")).expect("the pods");
+    pods.next().expect("a pod").expect("its name").path()
+}
+
+/// Has the only supervisor become the program that it is; what is said of that.
+fn upgrade(world: &World) -> String {
+    Tare::program(world.program_path("containerd-shim-tare-v2"))
+        .args([OsStr::new("-pod"), pod(world).as_os_str()])
+        .args([
+            OsStr::new("-containers"),
+            world.run_root().join("containers").as_os_str(),
+        ])
+        .args(["upgrade"])
+        .ok()
+}
+
 /// The process id of the only supervisor.
 fn supervisor(world: &World) -> Pid {
-    let pods = std::fs::read_dir(world.run_root().join("pods")).expect("the pods");
-    let pod = pods.flatten().next().expect("a pod").path();
+    let pod = pod(world);
     let record = std::fs::read_to_string(pod.join("supervisor.json")).expect("its record");
     let pid = record.split("\"pid\":").nth(1).expect("a pid");
     let digits: String = pid.chars().take_while(char::is_ascii_digit).collect();

@@ -189,7 +189,7 @@ fn it_dies_again(bed: &mut Bed) {
 
 #[test]
 fn the_places_are_those_of_the_source() {
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/node/shim/src/task");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/node/shim/src/supervisor");
     let mut count = 0;
     for file in std::fs::read_dir(source).expect("the source").flatten() {
         let text = std::fs::read_to_string(file.path()).unwrap_or_default();

@@ -14,7 +14,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tare_error::{Context, Error, Kind, Report, Result};
-use tare_shim::task::{self, Action, Arguments};
+use tare_shim::supervisor::{self, Action, Arguments};
 
 fn main() -> ExitCode {
     match run(std::env::args_os().skip(1)) {
@@ -37,9 +37,9 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Result<()> {
         Some("mount-root") => {
             let mut arguments = arguments.skip(1);
             let list = value(&mut arguments, "--list")?;
-            task::mount_root(&list, &value(&mut arguments, "--at")?)
+            supervisor::mount_root(&list, &value(&mut arguments, "--at")?)
         }
-        Some("unmount-root") => task::unmount_root(&value(&mut arguments.skip(1), "--at")?),
+        Some("unmount-root") => supervisor::unmount_root(&value(&mut arguments.skip(1), "--at")?),
         _ => as_shim(arguments),
     }
 }
@@ -49,13 +49,15 @@ fn as_shim(arguments: impl Iterator<Item = OsString>) -> Result<()> {
     let arguments = Arguments::parse(arguments)?;
     let done = match arguments.action {
         Action::Serve => {
-            let served = seal().and_then(|()| armed()).and_then(|()| task::run(&arguments));
+            let served = seal()
+                .and_then(|()| armed())
+                .and_then(|()| supervisor::run(&arguments));
             // Whoever started it reads there why it could not come to itself; later nobody does.
             served.inspect_err(|error| {
                 let _ = writeln!(std::io::stdout(), "{}", Report::new(error).with_hint());
             })
         }
-        _ => task::run(&arguments),
+        _ => supervisor::run(&arguments),
     };
     std::io::stdout()
         .write_all(&done?)

@@ -2,6 +2,7 @@
 
 mod attach;
 mod connection;
+mod container;
 mod end;
 mod fifos;
 mod launch;
@@ -9,6 +10,7 @@ mod raw;
 mod relay;
 
 pub use attach::Attach;
-pub use connection::{Connection, CreateRequest, Created};
+pub use connection::Connection;
+pub use container::{CreateRequest, Created};
 pub use end::{Ended, end};
 pub use launch::{Launch, launch};

@@ -9,7 +9,7 @@
 //! successor or a later command must know. *Reap*: to undo what a container needed outside (mounts, records); the engine's
 //! own command does it.
 //!
-//! **Life.** Under containerd: [`task`]. For our own engine the same supervisor is asked by the same calls: [`launch`] →
+//! **Life.** Under containerd: [`supervisor`]. For our own engine the same supervisor is asked by the same calls: [`launch`] →
 //! [`Connection::create`] → [`Connection::attach`] → [`Exit`] → the caller cleans up → [`Connection::finish`] →
 //! [`PodDir::remove`]. Where the keeper vanishes, the supervisor kills the container (if so told) and executes the reap command.
 //! Where the supervisor vanishes, [`launch`] starts a successor. What nobody looks after is ended by [`end`].
@@ -31,8 +31,7 @@ mod pod;
 mod poller;
 mod record;
 mod signals;
-mod supervisor;
-pub mod task;
+pub mod supervisor;
 mod terminal;
 
 pub use client::{Attach, Connection, CreateRequest, Created, Ended, Launch, end, launch};

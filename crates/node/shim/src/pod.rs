@@ -13,7 +13,7 @@
 
 use crate::clock::wait_readable;
 use crate::record::SupervisorRecord;
-use crate::task::KeeperState;
+use crate::supervisor::KeeperState;
 use rustix::fd::OwnedFd;
 use rustix::fs::Mode;
 use rustix::io::Errno;

@@ -1,6 +1,7 @@
 //! The foreground: the client's streams, terminal and signals joined with the container's until its end.
 
-use super::connection::{Connection, kill, wait};
+use super::Connection;
+use super::container::{kill, wait};
 use super::raw::{self, Raw, Size};
 use super::relay::{Input, Output};
 use crate::clock::timespec;

@@ -1,64 +1,28 @@
-//! A connection to a supervisor: calls and their answers, in the words of containerd's task service and of our own.
+//! A connection to a supervisor: calls and their answers, and another one where the supervisor is gone.
 
 use super::Launch;
-use super::fifos::{self, Fifos};
+use super::fifos::Fifos;
 use super::launch;
 use crate::clock::wait_readable;
-use crate::exit::Exit;
 use crate::failure::{self, Failure};
-use crate::own::{Hangup, KEEP, KeepRequest, SUPERVISOR};
-use crate::pod::{Entry, PodDir};
+use crate::own::KeepRequest;
+use crate::pod::PodDir;
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Child;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tare_error::{Context, Error, Kind, Result};
-use tare_spec_containerd::process::Status as Condition;
-use tare_spec_containerd::task::{
-    CreateTaskRequest, CreateTaskResponse, DeleteRequest, DeleteResponse, KillRequest, ShutdownRequest,
-    StartRequest, StartResponse, StateRequest, StateResponse, TaskMethod, WaitRequest, WaitResponse,
-};
-use tare_spec_containerd::{Message, Service, types};
-use tare_spec_oci::Mount;
+use tare_spec_containerd::task::TaskMethod;
+use tare_spec_containerd::{Message, Service};
 use tare_ttrpc::{Client, Reply, Status};
 
-/// How long a supervisor may take to leave after it was told that nothing is left to do.
-const LEAVING: Duration = Duration::from_secs(10);
 /// What one read brings.
 const READ: usize = 8192;
-/// The longest record of an end that is read.
-const LONGEST: usize = 64 * 1024;
-
-/// The container to make.
-#[derive(Clone, Debug)]
-pub struct CreateRequest {
-    /// The container's id.
-    pub id: String,
-    /// The folder with its `config.json`.
-    pub bundle: PathBuf,
-    /// What makes the container's root, in order, e.g. one overlay; empty: `root.path` of the configuration.
-    pub rootfs: Vec<Mount>,
-    /// It has a terminal.
-    pub terminal: bool,
-    /// The container's stdin is the client's, until its end; otherwise it is empty.
-    pub stdin_open: bool,
-    /// What happens to the container when the connection that made it ends without a word.
-    pub on_hangup: Hangup,
-    /// The command that cleans up when no client does: program and arguments.
-    pub reap: Vec<String>,
-}
-
-/// A container whose process runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Created {
-    /// The process id of its first process, in the supervisor's pid namespace.
-    pub pid: u32,
-}
 
 /// A connection to a supervisor.
 #[derive(Debug)]
@@ -68,17 +32,17 @@ pub struct Connection {
     /// Answers to calls that nobody waited for when they came.
     replies: Vec<Reply>,
     child: Option<Child>,
-    pod: PodDir,
+    pub(super) pod: PodDir,
     program: PathBuf,
-    containers: PathBuf,
-    keep: KeepRequest,
+    pub(super) containers: PathBuf,
+    pub(super) keep: KeepRequest,
     pub(super) fifos: Option<Fifos>,
     pub(super) output_broken: bool,
 }
 
 impl Connection {
-    pub(super) fn over(socket: UnixStream, child: Option<Child>, launch: &Launch<'_>) -> Result<Connection> {
-        Ok(Connection {
+    pub(super) fn over(socket: UnixStream, child: Option<Child>, launch: &Launch<'_>) -> Connection {
+        Connection {
             socket,
             client: Client::new(),
             replies: Vec::new(),
@@ -89,132 +53,11 @@ impl Connection {
             keep: KeepRequest::default(),
             fifos: None,
             output_broken: false,
-        })
-    }
-
-    /// Makes the container and starts its process; from now on we are the keeper of the pod. Where this fails, nothing of the
-    /// container is left.
-    ///
-    /// # Errors
-    /// The supervisor's, as if it had happened in this process: `CommandNotFound`, `CommandNotExecutable` ...
-    pub fn create(&mut self, request: CreateRequest) -> Result<Created> {
-        self.keep(KeepRequest {
-            reap: request.reap,
-            kill: request.on_hangup == Hangup::Kill,
-        })?;
-        let id = request.id;
-        self.fifos = Some(Fifos::make(&self.pod, request.terminal, request.stdin_open)?);
-        let create = CreateTaskRequest {
-            id: id.clone(),
-            bundle: request.bundle.to_string_lossy().into_owned(),
-            rootfs: request.rootfs.into_iter().map(mount).collect(),
-            terminal: request.terminal,
-            stdin: fifos::name(&self.pod, Entry::Stdin),
-            stdout: fifos::name(&self.pod, Entry::Stdout),
-            stderr: fifos::name(&self.pod, Entry::Stderr),
-            ..CreateTaskRequest::default()
-        };
-        let _: CreateTaskResponse = self.ask(TaskMethod::Create, &create)?;
-        let start = StartRequest {
-            id: id.clone(),
-            exec_id: String::new(),
-        };
-        let started: Result<StartResponse> = self.ask(TaskMethod::Start, &start);
-        match started {
-            Ok(started) => Ok(Created { pid: started.pid }),
-            Err(error) => Err(match self.delete(&id) {
-                Ok(()) => error,
-                Err(also) => error.also(also),
-            }),
         }
-    }
-
-    /// From now on we are the keeper of the pod.
-    pub(super) fn keep(&mut self, keep: KeepRequest) -> Result<()> {
-        let kept = self.call(SUPERVISOR, KEEP, &keep);
-        self.keep = keep;
-        kept
-    }
-
-    /// Sends a signal to the container's first process.
-    ///
-    /// # Errors
-    /// `NotFound` where it has ended; `Invalid` where there is no such signal.
-    pub fn kill(&mut self, id: &str, signal: i32) -> Result<()> {
-        self.ask(TaskMethod::Kill, &kill(id, signal, false))
-    }
-
-    /// Kills every process of the container.
-    ///
-    /// # Errors
-    /// The supervisor's.
-    pub fn kill_all(&mut self, id: &str) -> Result<()> {
-        self.ask(TaskMethod::Kill, &kill(id, Signal::KILL.as_raw(), true))
-    }
-
-    /// How the container is.
-    ///
-    /// # Errors
-    /// `NotFound` where there is none of this id; `Unavailable` where the supervisor is gone.
-    pub fn state(&mut self, id: &str) -> Result<Condition> {
-        let request = StateRequest {
-            id: id.to_owned(),
-            exec_id: String::new(),
-        };
-        let state: StateResponse = self.ask(TaskMethod::State, &request)?;
-        Ok(state.status())
-    }
-
-    /// Waits until the container has ended; its record.
-    ///
-    /// # Errors
-    /// `Unavailable` where the supervisor dies; `Corrupt` where there is no record.
-    pub fn wait(&mut self, id: &str) -> Result<Exit> {
-        let _: WaitResponse = self.ask(TaskMethod::Wait, &wait(id))?;
-        self.exit(id)
-    }
-
-    /// The record of a container's end, which is written before anybody is told.
-    pub(super) fn exit(&self, id: &str) -> Result<Exit> {
-        let path = self.containers.join(id).join(crate::task::EXIT_RECORD);
-        let bytes = tare_store::read(&path, LONGEST).op("read", path.display())?;
-        serde_json::from_slice(&bytes)
-            .map_err(|e| Error::new(Kind::Corrupt, "read", path.display()).from_source(e))
-    }
-
-    /// Removes a container that has ended, with its record.
-    pub(super) fn delete(&mut self, id: &str) -> Result<()> {
-        let request = DeleteRequest {
-            id: id.to_owned(),
-            exec_id: String::new(),
-        };
-        match self.ask::<DeleteResponse>(TaskMethod::Delete, &request) {
-            Err(e) if e.kind() != Kind::NotFound => Err(e),
-            _ => Ok(()),
-        }
-    }
-
-    /// Says that the caller has cleaned up after the container, and waits until the supervisor has left.
-    ///
-    /// # Errors
-    /// `Conflict` where the container runs; `Unavailable` where the supervisor does not leave in time, or was gone before it
-    /// heard us: then [`end`](super::end()) is what cleans up.
-    pub fn finish(mut self, id: &str) -> Result<()> {
-        self.delete(id)?;
-        let request = ShutdownRequest {
-            id: id.to_owned(),
-            now: false,
-        };
-        match self.ask(TaskMethod::Shutdown, &request) {
-            // It may have seen by itself that nothing is left to do.
-            Err(e) if e.kind() != Kind::Unavailable => return Err(e),
-            Ok(()) | Err(_) => {}
-        }
-        self.await_end(Instant::now() + LEAVING)
     }
 
     /// Waits until the other side is gone: a connection ends with its supervisor's process.
-    fn await_end(&mut self, until: Instant) -> Result<()> {
+    pub(super) fn await_end(&mut self, until: Instant) -> Result<()> {
         while wait_readable(&self.socket, Some(until))
             .op("wait for the supervisor of", self.pod.path().display())?
         {
@@ -266,7 +109,7 @@ impl Connection {
         self.call(Service::TaskV3.name(), method.name(), request)
     }
 
-    fn call<A: Message + Default>(
+    pub(super) fn call<A: Message + Default>(
         &mut self,
         service: &str,
         method: &str,
@@ -382,40 +225,11 @@ impl Drop for Connection {
     }
 }
 
-/// The request for the end of a container.
-pub(super) fn wait(id: &str) -> WaitRequest {
-    WaitRequest {
-        id: id.to_owned(),
-        exec_id: String::new(),
-    }
-}
-
-/// The request that sends a signal.
-pub(super) fn kill(id: &str, signal: i32, all: bool) -> KillRequest {
-    KillRequest {
-        id: id.to_owned(),
-        exec_id: String::new(),
-        signal: signal.unsigned_abs(),
-        all,
-    }
-}
-
 /// A failure of the supervisor's as it was there.
 fn said(status: Status, method: &str) -> Error {
     let whole = status.detail.as_ref().and_then(Failure::of_detail);
     match whole {
         Some(failure) => failure::restore(failure),
         None => status.into_error("call", method),
-    }
-}
-
-/// A mount of the root, as the task service names it.
-fn mount(mount: Mount) -> types::Mount {
-    let target: &Path = mount.destination.strip_prefix("/").unwrap_or(&mount.destination);
-    types::Mount {
-        r#type: mount.kind.unwrap_or_default(),
-        source: mount.source.unwrap_or_default().to_string_lossy().into_owned(),
-        target: target.to_string_lossy().into_owned(),
-        options: mount.options,
     }
 }

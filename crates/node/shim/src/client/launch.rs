@@ -38,7 +38,7 @@ pub struct Launch<'a> {
 pub fn launch(launch: &Launch<'_>) -> Result<Connection> {
     if let Some(living) = launch.pod.living_supervisor()? {
         match entrance::connect(&launch.pod.file(Entry::Socket)) {
-            Ok(socket) => return Connection::over(socket, None, launch),
+            Ok(socket) => return Ok(Connection::over(socket, None, launch)),
             Err(e) if matches!(e.kind(), Kind::NotFound | Kind::Unavailable) => {
                 await_end(&living, launch.pod)?
             }
@@ -46,7 +46,7 @@ pub fn launch(launch: &Launch<'_>) -> Result<Connection> {
         }
     }
     let (socket, child) = start(launch)?;
-    Connection::over(socket, Some(child), launch)
+    Ok(Connection::over(socket, Some(child), launch))
 }
 
 /// One that has given up its address is about to leave.

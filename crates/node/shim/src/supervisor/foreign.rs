@@ -1,0 +1,108 @@
+//! Containers whose runtime is a command: runc, crun, runsc, or any other that has the words of the OCI's command line
+//! (`create start exec kill pause resume update delete`, `--root --log --log-format`).
+//!
+//! ```text
+//! Create -> [mount the root] -> RUNTIME create --bundle --pid-file -> its process comes to us -> Created
+//! Start  -> RUNTIME start             Exec's Start -> RUNTIME exec --process --detach --pid-file -> comes to us
+//! Delete -> RUNTIME delete -> [unmount the root]
+//! ```
+//!
+//! Each command is a short-lived child (an [`Errand`]) whose end the loop hears of like any other; what it leaves becomes this
+//! process's child, as that takes in what its children leave, and from then on it is one process like another: it ends, is
+//! told of, and is measured by its cgroup without a command. The runtime's own last line of log is a failure's reason.
+//! What is known of such a container is plain data ([`Record`]) apart from what runs for it ([`Foreign`]).
+
+mod calls;
+mod console;
+mod end;
+mod errand;
+mod group;
+mod left;
+mod life;
+mod record;
+mod root;
+mod strays;
+
+pub(super) use errand::Errand;
+pub(super) use left::end as end_what_is_left;
+pub(super) use life::{Order, Work};
+pub(super) use record::{Record, Runtime};
+pub use root::{mount_root, unmount_root};
+pub(super) use strays::Strays;
+
+use super::connection::Asked;
+use crate::poller::Interest;
+use crate::supervisor::source::Source;
+use rustix::event::epoll::EventFlags;
+use tare_lifecycle::Pending;
+use tare_spec_containerd::Any;
+use tare_spec_containerd::task::DeleteResponse;
+
+/// A container of a foreign runtime, beside what every container has.
+#[derive(Debug)]
+pub(super) struct Foreign {
+    pub(super) record: Record,
+    /// Commands on their way that are about the container, not about one process's beginning.
+    tasks: Vec<Task>,
+}
+
+/// A command on its way, and what is done when it has ended.
+#[derive(Debug)]
+struct Task {
+    errand: Errand,
+    purpose: Purpose,
+}
+
+/// For whom a command is run, and to what end.
+#[derive(Debug)]
+enum Purpose {
+    Kill(Asked),
+    Pause(Asked),
+    Resume(Asked),
+    Update(Asked),
+    /// Whoever asks again while it goes on hears the same.
+    Delete {
+        asked: Vec<Asked>,
+        answer: DeleteResponse,
+    },
+}
+
+/// What the runtime can do that options name, in its own words; none where they name none, or it does not say.
+pub(super) fn features(options: Option<&Any>) -> Option<Vec<u8>> {
+    let named = super::options::message(options).ok()?.binary_name;
+    if named.is_empty() {
+        return None;
+    }
+    let said = std::process::Command::new(named).arg("features").output().ok()?;
+    let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(&said.stdout).is_ok();
+    (said.status.success() && is_json).then_some(said.stdout)
+}
+
+impl Foreign {
+    /// Of a record.
+    pub(super) fn of(record: Record) -> Foreign {
+        let tasks = Vec::new();
+        Foreign { record, tasks }
+    }
+
+    /// Whether a command about the container is on its way.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.tasks.is_empty()
+    }
+
+    /// What to wait for.
+    pub(super) fn interests<'a>(&'a self, into: &mut Vec<Interest<'a, Source>>) {
+        for task in &self.tasks {
+            let awaited = task.errand.awaited().into_iter();
+            into.extend(awaited.map(|awaited| Interest {
+                source: Source::Errand(task.errand.number, awaited.turn),
+                fd: awaited.fd,
+                flags: EventFlags::IN,
+            }));
+        }
+    }
+
+    fn has(&self, number: u32) -> bool {
+        self.tasks.iter().any(|task| task.errand.number == number)
+    }
+}

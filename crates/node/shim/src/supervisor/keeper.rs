@@ -1,0 +1,231 @@
+//! The keeper of a pod of our own engine's: one of its commands, as long as its connection lives. Under containerd there is none.
+
+use super::connection::Asked;
+use super::container::Container;
+use super::process::{Process, Stage};
+use super::service::Service;
+use crate::own::KeepRequest;
+use crate::pod::Entry;
+use crate::poller::Interest;
+use crate::supervisor::source::Source;
+use rustix::event::epoll::EventFlags;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use serde::{Deserialize, Serialize};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use tare_error::{Context, Result};
+
+/// Whose pod it is.
+#[derive(Debug, Default)]
+pub(super) struct Keeper {
+    /// None where it is gone.
+    connection: Option<u32>,
+    /// The command that cleans up then, when nothing lives any more; taken by its one start.
+    reap: Vec<String>,
+    /// What lives dies with it.
+    kill: bool,
+    reaper: Option<Reaper>,
+}
+
+/// The same as data: for the program that this one becomes, and without a connection for a successor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeeperState {
+    #[serde(default)]
+    connection: Option<u32>,
+    reap: Vec<String>,
+    kill: bool,
+}
+
+/// The command that cleans up.
+#[derive(Debug)]
+struct Reaper {
+    child: Child,
+    handle: OwnedFd,
+}
+
+impl Keeper {
+    /// As data. A reaper that is under way is started again: it may be called twice.
+    pub(super) fn save(&self) -> KeeperState {
+        KeeperState {
+            connection: self.connection,
+            reap: self.reap.clone(),
+            kill: self.kill,
+        }
+    }
+
+    pub(super) fn restore(state: KeeperState) -> Keeper {
+        Keeper {
+            connection: state.connection,
+            reap: state.reap,
+            kill: state.kill,
+            reaper: None,
+        }
+    }
+
+    /// What to wait for.
+    pub(super) fn interest(&self) -> Option<Interest<'_, Source>> {
+        self.reaper.as_ref().map(|reaper| Interest {
+            source: Source::Reaper,
+            fd: reaper.handle.as_fd(),
+            flags: EventFlags::IN,
+        })
+    }
+}
+
+impl Service {
+    /// Whoever asks is the keeper from now on.
+    pub(super) fn keep(&mut self, asked: Asked, request: KeepRequest) -> Result<()> {
+        let state = KeeperState {
+            connection: None,
+            reap: request.reap,
+            kill: request.kill,
+        };
+        self.journal.pod().write(Entry::Keeper, &state)?;
+        self.keeper = Some(Keeper {
+            connection: Some(asked.connection),
+            ..Keeper::restore(state)
+        });
+        Ok(())
+    }
+
+    /// A connection is gone: where it was the keeper's, what belongs to it ends.
+    pub(super) fn hung_up(&mut self, connection: u32) {
+        let Some(keeper) = self.keeper.as_mut() else {
+            return;
+        };
+        if keeper.connection != Some(connection) {
+            return;
+        }
+        keeper.connection = None;
+        if keeper.kill {
+            self.end_what_is_kept();
+        }
+    }
+
+    /// Where there is nobody: the keeper died with the supervisor before us, or before it had come to us.
+    fn miss_keeper(&mut self) {
+        if self.arguments.own.is_none() || self.keeper.is_some() || !self.connections.is_empty() {
+            return;
+        }
+        match self.journal.pod().keeper() {
+            Ok(state) => {
+                let keeper = state.map(Keeper::restore).unwrap_or_default();
+                let kill = keeper.kill;
+                self.keeper = Some(keeper);
+                if kill {
+                    self.end_what_is_kept();
+                }
+            }
+            Err(error) => {
+                self.keeper = Some(Keeper::default());
+                self.note_failure(Err(error));
+            }
+        }
+    }
+
+    fn end_what_is_kept(&mut self) {
+        let ids: Vec<String> = self
+            .containers
+            .iter()
+            .map(|container| container.id.clone())
+            .collect();
+        for id in ids {
+            let ended = self.end_container(&id);
+            self.note_failure(ended);
+        }
+    }
+
+    /// Ends a container, however far it is.
+    fn end_container(&mut self, id: &str) -> Result<()> {
+        let container = self.container(id)?;
+        if matches!(
+            container.process("").map(|first| &first.stage),
+            Some(Stage::Making { .. })
+        ) {
+            return self.abandon(id).map(drop);
+        }
+        container.end_all()
+    }
+
+    /// Where the keeper is gone and nothing lives, cleaning up is started, once. When that has ended without us, what is left
+    /// is on record, and for a successor.
+    pub(super) fn look_after(&mut self) {
+        self.miss_keeper();
+        let lives = |container: &Container| {
+            let first = container.process("").and_then(Process::ended);
+            first.is_none_or(|ended| !ended.told)
+        };
+        let any = self.containers.iter().any(lives);
+        let Some(keeper) = self
+            .keeper
+            .as_mut()
+            .filter(|keeper| keeper.connection.is_none() && !any)
+        else {
+            return;
+        };
+        match &mut keeper.reaper {
+            Some(reaper) => {
+                if !matches!(reaper.child.try_wait(), Ok(None)) {
+                    keeper.reaper = None;
+                    self.begin_to_leave();
+                }
+            }
+            None if !self.containers.is_empty() && !keeper.reap.is_empty() => {
+                let reap = std::mem::take(&mut keeper.reap);
+                let started = self.start_reaper(&reap);
+                self.note_failure(started);
+            }
+            None => self.begin_to_leave(),
+        }
+    }
+
+    /// Starts the command that cleans up. It outlives us, and would hold our own group: we leave that first.
+    fn start_reaper(&mut self, reap: &[String]) -> Result<()> {
+        let left = self.home.leave();
+        self.note_failure(left);
+        let reaper = self.signals.released(|| Reaper::start(reap)).flatten()?;
+        if let Some(keeper) = &mut self.keeper {
+            keeper.reaper = Some(reaper);
+        }
+        Ok(())
+    }
+}
+
+impl Container {
+    /// Kills all of it.
+    fn end_all(&mut self) -> Result<()> {
+        self.killed = true;
+        let kill = Signal::KILL.as_raw();
+        if self.paused && self.held()?.resume().is_ok() {
+            self.paused = false;
+        }
+        match self.process("").and_then(Process::life) {
+            Some(_) => self.held()?.signal_all(kill),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Reaper {
+    /// Starts it in a process group of its own, without our streams.
+    fn start(argv: &[String]) -> Result<Reaper> {
+        let (program, arguments) = argv
+            .split_first()
+            .map_or(("", argv), |(first, rest)| (first, rest));
+        let mut command = Command::new(program);
+        command.args(arguments).process_group(0);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let child = command.spawn().op("execute", program)?;
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let handle = pid.ok_or(rustix::io::Errno::SRCH);
+        let handle = handle.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()));
+        Ok(Reaper {
+            handle: handle.op("open a handle on", child.id())?,
+            child,
+        })
+    }
+}
