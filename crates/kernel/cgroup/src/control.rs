@@ -15,8 +15,8 @@ use tare_error::{Context, Error, Kind, Result};
 const FREEZE_WITHIN: Duration = Duration::from_secs(5);
 /// How long [`Group::remove`] waits for processes that are ending.
 const REMOVE_WITHIN: Duration = Duration::from_secs(5);
-/// How long the kill without `cgroup.kill` goes after processes that are being born.
-const KILL_WITHIN: Duration = Duration::from_secs(5);
+/// How often the kill without `cgroup.kill` goes after processes that are being born.
+const ROUNDS: usize = 16;
 
 impl Group {
     /// Stops every task of the group, and returns when all stand.
@@ -30,11 +30,7 @@ impl Group {
         let done = match (self.v2(), self.v1(Controller::Freezer)) {
             (Some(member), _) if member.dir.has("cgroup.freeze") => freeze_v2(member),
             (_, Some(member)) => freeze_v1(member),
-            _ => {
-                return Err(Error::new(Kind::Unsupported, "freeze", &self.path)
-                    .because("the freezer controller is not available")
-                    .hint("mount it: mount -t cgroup -o freezer freezer /sys/fs/cgroup/freezer"));
-            }
+            _ => return Err(self.no_freezer()),
         };
         if done.op("freeze", &self.path)? {
             return Ok(());
@@ -46,6 +42,35 @@ impl Group {
             Ok(()) => error,
             Err(also) => error.also(also),
         })
+    }
+
+    /// Tells the group to stop, and looks whether all of it stands: for a caller that asks again in a moment, and waits elsewhere.
+    /// One that gives up lets it go by [`Group::thaw`].
+    ///
+    /// # Errors
+    /// As [`Group::freeze`], but for the time.
+    pub fn begin_freeze(&self) -> Result<bool> {
+        let standing = match (self.v2(), self.v1(Controller::Freezer)) {
+            (Some(member), _) if member.dir.has("cgroup.freeze") => member
+                .dir
+                .write("cgroup.freeze", "1")
+                .and_then(|()| member.dir.read_key("cgroup.events", "frozen"))
+                .map(|frozen| frozen == Some(1)),
+            // A fork at the wrong moment keeps it `FREEZING` until it is told again.
+            (_, Some(member)) => member
+                .dir
+                .write("freezer.state", "FROZEN")
+                .and_then(|()| member.dir.read("freezer.state"))
+                .map(|state| state.trim() == "FROZEN"),
+            _ => return Err(self.no_freezer()),
+        };
+        standing.op("freeze", &self.path)
+    }
+
+    fn no_freezer(&self) -> Error {
+        Error::new(Kind::Unsupported, "freeze", &self.path)
+            .because("the freezer controller is not available")
+            .hint("mount it: mount -t cgroup -o freezer freezer /sys/fs/cgroup/freezer")
     }
 
     /// Lets the tasks of the group run again.
@@ -90,7 +115,8 @@ impl Group {
     /// Sends SIGKILL to every process of the group and of groups below, frozen or not, forking or not.
     ///
     /// By `cgroup.kill` (Linux 5.14) where there is a version 2 tree; else the group is frozen, so that nothing is
-    /// born meanwhile, each process is killed by its pidfd, and the group is thawed. Does not wait for the ends.
+    /// born meanwhile, each process is killed by its pidfd, and the group is thawed. Does not wait: neither for the freeze nor
+    /// for the ends.
     ///
     /// # Errors
     /// The kernel's; `Unavailable` where processes were born faster than killed (without any freezer).
@@ -116,37 +142,28 @@ impl Group {
         }
     }
 
-    /// The kill of kernels without `cgroup.kill`.
+    /// The kill of kernels without `cgroup.kill`: as [`crate::OwnGroup::kill`] has it, without waiting. What cannot be frozen,
+    /// because it waits in the kernel, has no children meanwhile either.
     pub(crate) fn kill_each(&self) -> Result<()> {
-        let deadline = Deadline::after(KILL_WITHIN);
-        // Without a freezer, or with a task that will not stop, the rounds below still end it.
-        let _ = self.freeze();
-        let mut all_signalled = self.signal_all();
-        let thawed = self.thaw();
-        // A second look: what was born between the list and the signal (only where nothing was frozen).
-        while matches!(all_signalled, Ok(n) if n > 0) && !deadline.has_passed() {
-            let living = self.processes()?;
-            if living.is_empty() {
-                break;
+        let list = || self.processes();
+        let mut killed = HashSet::new();
+        for _ in 0..ROUNDS {
+            // Without a freezer the rounds below still end it.
+            let _ = self.begin_freeze();
+            let (mut all, mut new) = (0, Ok(1));
+            while all < ROUNDS && matches!(new, Ok(1..)) {
+                new = signal_new(&list, &mut killed);
+                all += 1;
             }
-            deadline
-                .exits(living.iter().map(|pid| pid.as_raw_pid()))
-                .op("wait for the processes of", &self.path)?;
-            all_signalled = self.signal_all();
+            let thawed = self.thaw();
+            new?;
+            thawed?;
+            if signal_new(&list, &mut killed)? == 0 {
+                return Ok(());
+            }
         }
-        all_signalled?;
-        thawed?;
-        match self.processes()?.len() {
-            0 => Ok(()),
-            n => Err(Error::new(Kind::Unavailable, "kill", &self.path)
-                .because(format!("{n} processes are still there after 5 seconds"))
-                .hint("a task may wait for a disk or a network file system that does not answer")),
-        }
-    }
-
-    /// Kills what is listed; how many there were.
-    fn signal_all(&self) -> Result<usize> {
-        signal_new(&|| self.processes(), &mut HashSet::new())
+        Err(Error::new(Kind::Unavailable, "kill", &self.path)
+            .because("processes came faster than they were killed"))
     }
 
     /// Removes the group and the groups below it, in every hierarchy. What is gone already is fine.
