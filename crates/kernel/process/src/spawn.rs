@@ -1,6 +1,7 @@
 //! A child with the namespaces and the fds it is meant to have, and no others.
 
 use crate::handover::close_all_but;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, Result};
@@ -212,6 +213,12 @@ impl Child {
                 Err(e) => return Err(e),
             }
         }
+    }
+
+    /// Whether it has ended, so that waiting for it takes no time.
+    pub fn has_ended(&self) -> bool {
+        let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        matches!(poll(&mut fds, Some(&Timespec::default())), Ok(1..))
     }
 
     /// Ends it with `SIGKILL` and reaps it.

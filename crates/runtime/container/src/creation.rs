@@ -298,6 +298,19 @@ impl Creation {
         }
     }
 
+    /// Ends its processes, and waits for none of them: one may be held up in the kernel, by a mount's source that does not answer.
+    pub fn give_up(&self) {
+        for process in self.child.iter().chain(&self.opener) {
+            let _ = process.signal(rustix::process::Signal::KILL);
+        }
+    }
+
+    /// Whether its processes have ended, so that dropping this waits for nothing.
+    pub fn is_over(&self) -> bool {
+        let mut processes = self.child.iter().chain(&self.opener);
+        processes.all(tare_process::Child::has_ended)
+    }
+
     fn wait_readable(&self) -> Result<()> {
         let mut fds = [PollFd::new(&self.channel, PollFlags::IN)];
         match rustix::event::poll(&mut fds, None) {

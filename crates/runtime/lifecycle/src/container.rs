@@ -206,6 +206,42 @@ impl Container {
         }
     }
 
+    /// As [`Container::pause`], for a caller that waits elsewhere: whether every process stands already. If not, it is asked by
+    /// [`Container::is_pausing`] in a moment, and given up by [`Container::resume`].
+    ///
+    /// # Errors
+    /// As [`Container::pause`].
+    pub fn begin_pause(&self) -> Result<bool> {
+        match self.condition()? {
+            Condition::Running | Condition::Created => self.needed_group("pause")?.begin_freeze(),
+            other => Err(Error::new(Kind::Conflict, "pause container", &self.id)
+                .because(format!("container not running: it is {other}"))),
+        }
+    }
+
+    /// Whether every process stands by now; they are told once more.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn is_pausing(&self) -> Result<bool> {
+        self.needed_group("pause")?.begin_freeze()
+    }
+
+    /// Kills every process of its cgroup, and waits for none of them; whether there is none any more.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn kill_rest(&self) -> Result<bool> {
+        let Some(group) = self.group()? else {
+            return Ok(true);
+        };
+        if group.is_empty()? {
+            return Ok(true);
+        }
+        group.kill()?;
+        group.is_empty()
+    }
+
     /// Lets frozen processes go on.
     ///
     /// # Errors

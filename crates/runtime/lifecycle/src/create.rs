@@ -207,6 +207,22 @@ impl Making {
         }
     }
 
+    /// Ends its process and its hook, and waits for neither: they may be held up in the kernel.
+    pub fn give_up(&self) {
+        if let Some(creation) = &self.creation {
+            creation.give_up();
+        }
+        if let Some(hooks) = &self.hooks {
+            hooks.give_up();
+        }
+    }
+
+    /// Whether they have ended, so that dropping it waits for nothing.
+    pub fn is_over(&mut self) -> bool {
+        self.creation.as_ref().is_none_or(Creation::is_over)
+            && self.hooks.as_mut().is_none_or(hooks::Run::is_over)
+    }
+
     /// Its first process.
     pub fn pid(&self) -> Option<Pid> {
         self.creation.as_ref().map(Creation::pid)

@@ -19,10 +19,7 @@ const AT_ONCE: Timespec = Timespec {
 };
 
 /// How long a killed process may take to end.
-const ENDING: Timespec = Timespec {
-    tv_sec: 10,
-    tv_nsec: 0,
-};
+const ENDING: Duration = Duration::from_secs(10);
 
 impl Container {
     /// Deletes it. One that runs is deleted only with `force`; one that waits to be started is ended.
@@ -31,13 +28,21 @@ impl Container {
     ///
     /// # Errors
     /// `Conflict` where it runs; those of its poststop hooks, after everything is gone.
-    pub fn delete(mut self, force: bool) -> Result<()> {
+    pub fn delete(self, force: bool) -> Result<()> {
+        self.delete_within(force, ENDING)
+    }
+
+    /// As [`Container::delete`], where a killed process has this long to end.
+    ///
+    /// # Errors
+    /// As [`Container::delete`]; `Conflict` where one has not ended by then.
+    pub fn delete_within(mut self, force: bool, time: Duration) -> Result<()> {
         let process = self.first_process()?;
         if !force && (process.is_some() || !self.record.whole) {
             self.may_be_deleted()?;
         }
         if let Some(process) = process {
-            self.end(&process)?;
+            self.end(&process, time)?;
         }
         let unit = self.unit()?;
         let group = match self.held.take() {
@@ -61,7 +66,7 @@ impl Container {
             stopped => stopped?,
         }
         if let Some(group) = &group {
-            group::remove(group)?;
+            group::remove_within(group, time)?;
         }
         self.remove_classes()?;
         let told = self.record.hooks.as_ref().map_or(Ok(()), |hooks| {
@@ -106,7 +111,7 @@ impl Container {
 
 impl Container {
     /// Kills its first process and waits until that is gone.
-    fn end(&self, process: &OwnedFd) -> Result<()> {
+    fn end(&self, process: &OwnedFd, time: Duration) -> Result<()> {
         match tare_signal::send(process, Signal::KILL.as_raw()) {
             Err(Errno::SRCH) => return Ok(()),
             done => done.op("end container", &self.id)?,
@@ -118,11 +123,14 @@ impl Container {
         if let Some(group) = self.group()? {
             group.kill()?;
         }
-        if is_gone_within(process, &ENDING).op("wait for the end of", &self.id)? {
+        let patience = Timespec::try_from(time).unwrap_or(AT_ONCE);
+        if is_gone_within(process, &patience).op("wait for the end of", &self.id)? {
             return Ok(());
         }
         Err(Error::new(Kind::Conflict, "end container", &self.id)
-            .because("its process was killed, and is still not gone after 10 seconds")
+            .because(format!(
+                "its process was killed, and is still not gone after {time:?}"
+            ))
             .hint("it waits for a device or a file system; delete it again when that is back"))
     }
 }

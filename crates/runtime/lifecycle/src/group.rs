@@ -107,6 +107,11 @@ pub(crate) fn remove(group: &Group) -> Result<()> {
     group.remove_within(REMOVING)
 }
 
+/// The same within this time at most.
+pub(crate) fn remove_within(group: &Group, time: Duration) -> Result<()> {
+    group.remove_within(REMOVING.min(time))
+}
+
 /// Everything is denied but what the configuration and every container has.
 fn rules(asked: &[DeviceRule]) -> Vec<DeviceRule> {
     let nothing = DeviceRule::default();

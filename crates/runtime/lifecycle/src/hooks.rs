@@ -96,6 +96,21 @@ impl Run {
     }
 }
 
+impl Run {
+    /// Ends the one that runs, and does not wait for that.
+    pub(crate) fn give_up(&self) {
+        if let Some(current) = &self.current {
+            let _ = kill_process_group(Pid::from_child(&current.child), Signal::KILL);
+        }
+    }
+
+    /// Whether none runs any more.
+    pub(crate) fn is_over(&mut self) -> bool {
+        let current = self.current.as_mut();
+        current.is_none_or(|current| !matches!(current.child.try_wait(), Ok(None)))
+    }
+}
+
 impl Pending for Run {
     fn awaited(&self) -> Vec<Awaited<'_>> {
         let current = self.current.iter();
