@@ -18,6 +18,9 @@ use tare_cgroup::Group;
 use tare_error::{Error, Kind, Report, Result};
 use tare_lifecycle::{Condition, ContainerId, OwnGroup};
 
+/// How long what was half made may take to end.
+const UNMADE: Duration = Duration::from_millis(100);
+
 const UNSEEN: &str = "its supervisor died before it, and nobody saw its end";
 
 impl Service {
@@ -105,7 +108,8 @@ impl Service {
             held => held?,
         };
         if !held.record().whole {
-            return held.delete(true).map(|()| None);
+            // Whoever asks for the successor waits for this; what is held up is tried again with the next who comes.
+            return held.delete_within(true, UNMADE).map(|()| None);
         }
         Ok(Some(Kept {
             condition: held.condition()?,

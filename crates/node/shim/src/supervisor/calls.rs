@@ -79,7 +79,7 @@ impl Service {
             TaskMethod::Pids => self.pids(&call.message()?).map(encoded),
             TaskMethod::Stats => self.stats(&call.message()?).map(encoded),
             TaskMethod::Connect => self.connect(&call.message()?).map(encoded),
-            TaskMethod::Pause => self.pause(&call.message()?).map(empty),
+            TaskMethod::Pause => return self.pause(asked, &call.message()?).map_err(refused),
             TaskMethod::Resume => self.resume(&call.message()?).map(empty),
             TaskMethod::Kill => self.kill(&call.message()?).map(empty),
             TaskMethod::Exec => self.exec(call.message()?).map(empty),
@@ -237,7 +237,10 @@ impl Service {
     }
 
     /// The answer comes when what was said is written down, where that is ours to do.
-    fn delete(&mut self, asked: Asked, request: &DeleteRequest) -> Result<Option<Vec<u8>>> {
+    pub(super) fn delete(&mut self, asked: Asked, request: &DeleteRequest) -> Result<Option<Vec<u8>>> {
+        if self.waits_for_rest(asked, request)? {
+            return Ok(None);
+        }
         let (answer, writing) = self.remove(request)?;
         let waits = writing.iter().any(Writing::is_waited_for);
         let answer = encoded(answer);
@@ -270,7 +273,10 @@ impl Service {
             // One that waits to be started is ended first.
             Stage::Created(_) => {}
             Stage::Making { .. } => return self.abandon(&request.id).map(|answer| (answer, Vec::new())),
-            _ => return Err(running(&request.id)),
+            _ => {
+                let killed = self.container(&request.id)?.held_up(&request.exec_id);
+                return Err(killed.unwrap_or_else(|| running(&request.id)));
+            }
         }
         let home = self.containers_home.clone();
         let container = self.container(&request.id)?;
@@ -318,23 +324,28 @@ impl Service {
         let container = at.map(|at| self.containers.swap_remove(at));
         for process in container.into_iter().flat_map(|container| container.processes) {
             if let Stage::Making { making, asked } = process.stage {
-                // Its process, or its hook, ends with it.
-                drop(making);
                 let told = Status::new(Code::Cancelled, "it was deleted while it was created");
                 self.answer(asked, Err(told));
+                // Its process, or its hook, ends with it.
+                self.give_up_making(id, making)?;
             }
         }
-        match self.containers_home.container(&ContainerId::parse(id)?) {
-            Ok(left) => left.delete(true)?,
-            Err(e) if e.kind() == Kind::NotFound => {}
-            Err(e) => return Err(e),
-        }
-        self.forget_unmade(id)?;
+        self.end_unmade(id)?;
         Ok(DeleteResponse {
             pid: 0,
             exit_status: delete::KILLED,
             exited_at: Some(SystemTime::now().into()),
         })
+    }
+
+    /// Removes what was made of a container that is not whole.
+    pub(super) fn end_unmade(&mut self, id: &str) -> Result<()> {
+        match self.containers_home.container(&ContainerId::parse(id)?) {
+            Ok(left) => left.delete(true)?,
+            Err(e) if e.kind() == Kind::NotFound => {}
+            Err(e) => return Err(e),
+        }
+        self.forget_unmade(id)
     }
 
     /// Every process of the container. One that has ended and is not deleted has its first one still: containerd, started
@@ -388,17 +399,25 @@ impl Service {
         })
     }
 
-    fn pause(&mut self, request: &PauseRequest) -> Result<()> {
-        let container = self.container(&request.id)?;
-        container.held()?.pause()?;
-        container.paused = true;
+    /// The answer comes when every process stands.
+    fn pause(&mut self, asked: Asked, request: &PauseRequest) -> Result<Option<Vec<u8>>> {
+        if self.container(&request.id)?.held()?.begin_pause()? {
+            return self.paused(&request.id).map(Some);
+        }
+        self.wait_for_pause(asked, request);
+        Ok(None)
+    }
+
+    pub(super) fn paused(&mut self, id: &str) -> Result<Vec<u8>> {
+        self.container(id)?.paused = true;
         self.publisher.publish(&TaskPaused {
-            container_id: request.id.clone(),
+            container_id: id.to_owned(),
         });
-        Ok(())
+        Ok(Vec::new())
     }
 
     fn resume(&mut self, request: &ResumeRequest) -> Result<()> {
+        self.pause_no_longer(&request.id);
         let container = self.container(&request.id)?;
         container.held()?.resume()?;
         container.paused = false;

@@ -56,6 +56,10 @@ impl Service {
 
     /// From now on it only tells what is still to be told.
     pub(super) fn begin_to_leave(&mut self) {
+        // Leaving would wait for it.
+        if !self.given_up.is_empty() {
+            return;
+        }
         self.leave_by.get_or_insert_with(|| Instant::now() + TELLING);
     }
 

@@ -98,6 +98,8 @@ pub(super) fn service(arguments: &Arguments, listener: OwnedFd, signals: Signals
         connections: Vec::new(),
         containers: Vec::new(),
         leaving: Vec::new(),
+        held_up: Vec::new(),
+        given_up: Vec::new(),
         strays: Strays::default(),
         upgrade: None,
         sandbox: None,

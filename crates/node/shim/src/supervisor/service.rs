@@ -4,6 +4,7 @@ use super::arguments::Arguments;
 use super::connection::{Asked, Connection};
 use super::container::{Container, LOOK_AGAIN};
 use super::foreign::Strays;
+use super::held_up::{GivenUp, HeldUp};
 use super::home::Home;
 use super::journal::Journal;
 use super::keeper::Keeper;
@@ -54,6 +55,10 @@ pub(super) struct Service {
     pub(super) containers: Vec<Container>,
     /// Who writes down what was said of what is deleted.
     pub(super) leaving: Vec<Leaving>,
+    /// Answers that wait for processes to stand or to end.
+    pub(super) held_up: Vec<HeldUp>,
+    /// What was given up while it was made, and is not gone yet.
+    pub(super) given_up: Vec<GivenUp>,
     /// What foreign runtimes leave to us.
     pub(super) strays: Strays,
     /// Another program, which it is about to become.
@@ -224,6 +229,7 @@ impl Service {
         }
         self.release(now);
         self.see_off(now);
+        self.look_at_held_up(now);
         self.tell_ends(now);
         for container in &mut self.containers {
             let looked = container.look_at_logs(now);
@@ -243,7 +249,8 @@ impl Service {
         self.look_after();
         self.publisher.advance();
         self.advance_upgrade(now);
-        if !self.containers.is_empty() || !self.connections.is_empty() {
+        let given_up = !self.given_up.is_empty();
+        if given_up || !self.containers.is_empty() || !self.connections.is_empty() {
             self.alone_since = now;
         }
     }
@@ -332,6 +339,7 @@ impl Service {
         if !self.leaving.is_empty() {
             earliest.add(Some(now + LOOK_AGAIN));
         }
+        earliest.add(self.held_up_deadline(now));
         earliest.add(self.publisher.deadline());
         earliest.add(self.strays.deadline());
         earliest.add(self.leave_by);

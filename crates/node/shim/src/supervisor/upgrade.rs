@@ -126,7 +126,11 @@ impl Service {
             let foreign = container.foreign.as_ref();
             foreign.is_some_and(|foreign| foreign.is_busy()) || container.processes.iter().any(moves)
         };
-        !self.containers.iter().any(is_busy) && self.publisher.is_at_rest() && self.leave_by.is_none()
+        let waits = !self.held_up.is_empty() || !self.given_up.is_empty();
+        !waits
+            && !self.containers.iter().any(is_busy)
+            && self.publisher.is_at_rest()
+            && self.leave_by.is_none()
     }
 
     /// Executes the program; why that failed.
