@@ -5,6 +5,7 @@ mod bed;
 mod client;
 mod execs;
 mod faults;
+mod hung;
 mod idle;
 mod logs;
 #[path = "../drivers/machine.rs"]

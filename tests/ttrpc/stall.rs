@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Requests by their numbers.
-const LOOKUP: u32 = 1;
+pub(crate) const LOOKUP: u32 = 1;
 const GETATTR: u32 = 3;
 const OPEN: u32 = 14;
 pub(crate) const WRITE: u32 = 16;
