@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 use tare_kit::World;
-use tare_shim::{Attach, Connection, CreateRequest, Ended, Exit, Hangup, Launch, PodDir, end, launch};
+use tare_shim::{
+    Attach, Connection, CreateRequest, Ended, ExecRequest, Exit, Hangup, Launch, PodDir, end, launch,
+};
 use tare_spec_oci::Spec;
 
 /// The program under test, where the kit shows this build: an ordinary user may pass there.
@@ -94,6 +96,28 @@ impl Bed {
             on_hangup: asked.on_hangup,
             reap: self.reap(),
         }
+    }
+
+    /// A process to be executed in the container.
+    pub(crate) fn exec(&self, exec_id: &str, args: &[&str]) -> ExecRequest {
+        ExecRequest {
+            id: ID.into(),
+            exec_id: exec_id.into(),
+            process: spec(args).process.unwrap(),
+            stdin_open: false,
+            timeout: None,
+            most_output: None,
+        }
+    }
+
+    /// How many executed processes the supervisor has on record.
+    pub(crate) fn executed(&self) -> usize {
+        let text = std::fs::read(self.pod.path().join("containers/c1.json")).unwrap();
+        let record: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        let folders = std::fs::read_dir(self.pod.path().join("execs"));
+        let processes = record["processes"].as_array().unwrap().len() - 1;
+        assert!(folders.is_ok_and(|mut all| all.next().is_none()) || processes > 0);
+        processes
     }
 
     /// The record of the container's end.

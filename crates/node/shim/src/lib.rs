@@ -34,7 +34,9 @@ mod signals;
 pub mod supervisor;
 mod terminal;
 
-pub use client::{Attach, Connection, CreateRequest, Created, Ended, Launch, end, launch};
+pub use client::{
+    Attach, Connection, CreateRequest, Created, Ended, ExecRequest, Executed, Launch, end, launch,
+};
 pub use exit::{Exit, Oom};
 pub use failure::{Failure, restore};
 pub use own::Hangup;

@@ -6,6 +6,7 @@
 //!   keeper.json             what the engine wants when its command is gone
 //!   sock                    0600; further clients (peer credentials are checked)
 //!   stdin stdout stderr     the engine's FIFOs; stdout and stderr are open read-write in the container
+//!   execs/ID/               the same FIFOs of a process that is executed
 //!   containers/ID.json      what a successor must know of a container
 //!   streams/ID/             a folder for each log that is kept (tare-logs)
 //!   log                     what the supervisor found odd, at most 16 KiB
@@ -29,6 +30,8 @@ const LONGEST: u64 = 64 * 1024;
 
 /// The folder with a record of each container.
 const CONTAINERS: &str = "containers";
+/// The folder with a folder for each process that is executed.
+const EXECS: &str = "execs";
 /// The folder with what is kept of streams.
 const STREAMS: &str = "streams";
 
@@ -154,6 +157,25 @@ impl PodDir {
         }
     }
 
+    /// Where the FIFOs of a process that is executed are, made where that is not there.
+    pub(crate) fn make_exec(&self, id: &str) -> Result<PathBuf> {
+        let path = self.exec(id);
+        let mut private = std::fs::DirBuilder::new();
+        let made = std::os::unix::fs::DirBuilderExt::mode(&mut private, 0o700)
+            .recursive(true)
+            .create(&path);
+        made.op("make folder", path.display()).map(|()| path)
+    }
+
+    /// Removes them.
+    pub(crate) fn remove_exec(&self, id: &str) -> Result<()> {
+        tare_store::remove_tree(&self.exec(id))
+    }
+
+    fn exec(&self, id: &str) -> PathBuf {
+        self.path.join(EXECS).join(id)
+    }
+
     /// Where the logs of containers are kept, each in a folder of its own.
     pub(crate) fn streams(&self) -> PathBuf {
         self.path.join(STREAMS)
@@ -171,6 +193,7 @@ impl PodDir {
             std::fs::remove_dir(&containers).op("remove", containers.display())?;
         }
         tare_logs::Folder::at(self.streams()).remove()?;
+        tare_store::remove_tree(&self.path.join(EXECS))?;
         if self.path.is_dir() {
             tare_store::sweep_temporaries(&self.path, Duration::ZERO)?;
         }

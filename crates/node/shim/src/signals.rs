@@ -54,6 +54,14 @@ impl Signals {
             .map(Signals::of)
     }
 
+    /// What a client hears that passes none on: of its terminal.
+    pub(crate) fn of_terminal() -> Result<Signals> {
+        let numbers = [Signal::WINCH, Signal::CONT].map(Signal::as_raw);
+        Reception::open(&numbers)
+            .op("open", "the signals of the terminal")
+            .map(Signals::of)
+    }
+
     /// What a supervisor notes and otherwise ignores.
     pub(crate) fn of_supervisor() -> Result<Signals> {
         tare_signal::unblock_all().op("unblock", "all signals")?;

@@ -2,6 +2,7 @@
 
 use super::Connection;
 use super::container::{kill, wait};
+use super::fifos::Fifos;
 use super::raw::{self, Raw, Size};
 use super::relay::{Input, Output};
 use crate::clock::timespec;
@@ -13,7 +14,8 @@ use rustix::io::Errno;
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 use tare_error::{Context, Error, Kind, Result};
-use tare_spec_containerd::task::{CloseIoRequest, ResizePtyRequest, TaskMethod};
+use tare_spec_containerd::Message;
+use tare_spec_containerd::task::{CloseIoRequest, ResizePtyRequest, TaskMethod, WaitResponse};
 
 /// How often `INT` or `TERM` is passed on before the container is killed instead.
 const PATIENCE: u32 = 3;
@@ -47,37 +49,15 @@ impl Connection {
     /// # Errors
     /// `Conflict` where no container was made on this connection; `Unavailable` where no successor can be started.
     pub fn attach(&mut self, id: &str, attach: &Attach<'_>) -> Result<Exit> {
-        let signals = Signals::proxied()?;
-        let raw = match attach.stdin.filter(|_| attach.terminal) {
-            Some(terminal) => Some(Raw::enter(terminal)?),
-            None => None,
-        };
         let Some(fifos) = self.fifos.take() else {
             return Err(Error::new(Kind::Conflict, "attach to", id).because("it was not made here"));
         };
-        let input = match attach.stdin {
-            Some(stdin) => Some(Input::new(stdin, fifos.stdin()?)),
-            None => None,
-        };
-        let mut session = Session {
-            id,
-            signals,
-            raw,
-            terminal: attach.terminal.then_some(attach.stdout),
-            input,
-            stdout: Output::new(fifos.stdout, attach.stdout),
-            stderr: fifos.stderr.map(|stderr| Output::new(stderr, attach.stderr)),
-            input_ended: false,
-            waits: 0,
-            ended: None,
-            size: None,
-            asked_to_end: 0,
-            killed: false,
-            successors: 0,
-        };
-        let exit = session.run(self);
+        let signals = Signals::proxied()?;
+        let mut session = Session::join((id, ""), fifos, signals, attach, None)?;
+        let ended = session.run(self);
         self.output_broken = session.stdout.broken;
-        exit
+        ended?;
+        self.exit(id)
     }
 
     /// Whether an [`Connection::attach`] ended because nobody read `stdout` any more.
@@ -87,23 +67,29 @@ impl Connection {
 }
 
 /// One attached foreground.
-struct Session<'a> {
+pub(super) struct Session<'a> {
     id: &'a str,
+    /// What is executed in it; empty for its first process.
+    exec_id: &'a str,
+    /// When it is killed.
+    pub(super) until: Option<Instant>,
     signals: Signals,
     raw: Option<Raw>,
     terminal: Option<BorrowedFd<'a>>,
     input: Option<Input<'a>>,
-    stdout: Output<'a>,
-    stderr: Option<Output<'a>>,
+    pub(super) stdout: Output<'a>,
+    pub(super) stderr: Option<Output<'a>>,
     /// Nothing more comes from the client's stdin.
     input_ended: bool,
     /// The call that is answered at the container's end.
     waits: u32,
     /// Since when it has ended, or its streams were heard of after that.
     ended: Option<Instant>,
+    /// As a shell has it, once it has ended.
+    code: u8,
     size: Option<Size>,
     asked_to_end: u32,
-    killed: bool,
+    pub(super) killed: bool,
     successors: u32,
 }
 
@@ -117,13 +103,56 @@ enum Watched {
     Stderr,
 }
 
-impl Session<'_> {
-    fn run(&mut self, connection: &mut Connection) -> Result<Exit> {
+impl<'a> Session<'a> {
+    /// Joins what the client has with a process's FIFOs; of each output no more than `room` bytes.
+    pub(super) fn join(
+        (id, exec_id): (&'a str, &'a str),
+        fifos: Fifos,
+        signals: Signals,
+        attach: &Attach<'a>,
+        room: Option<usize>,
+    ) -> Result<Session<'a>> {
+        let raw = match attach.stdin.filter(|_| attach.terminal) {
+            Some(terminal) => Some(Raw::enter(terminal)?),
+            None => None,
+        };
+        let input = match attach.stdin {
+            Some(stdin) => Some(Input::new(stdin, fifos.stdin()?)),
+            None => None,
+        };
+        Ok(Session {
+            id,
+            exec_id,
+            until: None,
+            signals,
+            raw,
+            terminal: attach.terminal.then_some(attach.stdout),
+            input,
+            stdout: Output::new(fifos.stdout, attach.stdout, room),
+            stderr: fifos
+                .stderr
+                .map(|stderr| Output::new(stderr, attach.stderr, room)),
+            input_ended: false,
+            waits: 0,
+            ended: None,
+            code: 0,
+            size: None,
+            asked_to_end: 0,
+            killed: false,
+            successors: 0,
+        })
+    }
+
+    /// Joins the streams until the process has ended, and everything it wrote is written; its exit code.
+    pub(super) fn run(&mut self, connection: &mut Connection) -> Result<u8> {
         self.begin(connection)?;
         loop {
             self.hear(connection);
             if self.is_over() {
-                return connection.exit(self.id);
+                return Ok(self.code);
+            }
+            if self.until.is_some_and(|until| until <= Instant::now()) {
+                self.kill(connection)?;
             }
             connection.flush()?;
             for watched in self.wait(connection)? {
@@ -134,7 +163,7 @@ impl Session<'_> {
 
     /// Asks for the container's end, and gives its terminal our size.
     fn begin(&mut self, connection: &mut Connection) -> Result<()> {
-        self.waits = connection.request(TaskMethod::Wait, &wait(self.id))?;
+        self.waits = connection.request(TaskMethod::Wait, &wait(self.id, self.exec_id))?;
         self.look_again();
         if self.input_ended {
             self.end_input(connection)?;
@@ -146,8 +175,15 @@ impl Session<'_> {
     /// Takes the answers that have come. Those to signals and sizes say nothing: one that came too late finds an end.
     fn hear(&mut self, connection: &mut Connection) {
         let replies = connection.take_replies();
-        // One without a container says so, and there is nothing to wait for either.
-        if replies.iter().any(|reply| reply.stream == self.waits) {
+        if let Some(reply) = replies.into_iter().find(|reply| reply.stream == self.waits) {
+            // One without a container says so, and there is nothing to wait for either.
+            let answer = reply
+                .outcome
+                .ok()
+                .and_then(|bytes| WaitResponse::decode(bytes.as_slice()).ok());
+            self.code = answer.map_or(u8::MAX, |answer| {
+                u8::try_from(answer.exit_status).unwrap_or(u8::MAX)
+            });
             self.ended.get_or_insert_with(Instant::now);
             self.look_again();
         }
@@ -193,9 +229,11 @@ impl Session<'_> {
             .iter()
             .map(|(_, fd, flags)| PollFd::new(fd, *flags))
             .collect();
-        let patience = self
-            .ended
-            .map(|since| (since + SILENCE).saturating_duration_since(Instant::now()));
+        let until = match self.ended {
+            Some(since) => Some(since + SILENCE),
+            None => self.until.filter(|_| !self.killed),
+        };
+        let patience = until.map(|until| until.saturating_duration_since(Instant::now()));
         match poll(&mut polled, patience.map(timespec).as_ref()) {
             Err(Errno::INTR) => return Ok(Vec::new()),
             other => other.op("wait for", "the container")?,
@@ -250,7 +288,7 @@ impl Session<'_> {
     fn end_input(&self, connection: &mut Connection) -> Result<()> {
         let request = CloseIoRequest {
             id: self.id.to_owned(),
-            exec_id: String::new(),
+            exec_id: self.exec_id.to_owned(),
             stdin: true,
         };
         connection.request(TaskMethod::CloseIO, &request).map(drop)
@@ -272,7 +310,7 @@ impl Session<'_> {
             if self.asked_to_end >= PATIENCE {
                 self.kill(connection)?;
             } else {
-                connection.request(TaskMethod::Kill, &kill(self.id, signal, false))?;
+                connection.request(TaskMethod::Kill, &kill(self.id, self.exec_id, signal, false))?;
             }
         }
         Ok(())
@@ -283,10 +321,9 @@ impl Session<'_> {
             return Ok(());
         }
         self.killed = true;
-        let signal = Signal::KILL.as_raw();
-        connection
-            .request(TaskMethod::Kill, &kill(self.id, signal, true))
-            .map(drop)
+        let all = self.exec_id.is_empty();
+        let request = kill(self.id, self.exec_id, Signal::KILL.as_raw(), all);
+        connection.request(TaskMethod::Kill, &request).map(drop)
     }
 
     fn resize(&mut self, connection: &mut Connection) -> Result<()> {
@@ -297,7 +334,7 @@ impl Session<'_> {
         self.size = Some(size);
         let request = ResizePtyRequest {
             id: self.id.to_owned(),
-            exec_id: String::new(),
+            exec_id: self.exec_id.to_owned(),
             width: u32::from(size.columns),
             height: u32::from(size.rows),
         };

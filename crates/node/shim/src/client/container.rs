@@ -60,15 +60,19 @@ impl Connection {
             kill: request.on_hangup == Hangup::Kill,
         })?;
         let id = request.id;
-        self.fifos = Some(Fifos::make(&self.pod, request.terminal, request.stdin_open)?);
+        self.fifos = Some(Fifos::make(
+            self.pod.path(),
+            request.terminal,
+            request.stdin_open,
+        )?);
         let create = CreateTaskRequest {
             id: id.clone(),
             bundle: request.bundle.to_string_lossy().into_owned(),
             rootfs: request.rootfs.into_iter().map(mount).collect(),
             terminal: request.terminal,
-            stdin: fifos::name(&self.pod, Entry::Stdin),
-            stdout: fifos::name(&self.pod, Entry::Stdout),
-            stderr: fifos::name(&self.pod, Entry::Stderr),
+            stdin: fifos::name(self.pod.path(), Entry::Stdin),
+            stdout: fifos::name(self.pod.path(), Entry::Stdout),
+            stderr: fifos::name(self.pod.path(), Entry::Stderr),
             ..CreateTaskRequest::default()
         };
         let _: CreateTaskResponse = self.ask(TaskMethod::Create, &create)?;
@@ -79,7 +83,7 @@ impl Connection {
         let started: Result<StartResponse> = self.ask(TaskMethod::Start, &start);
         match started {
             Ok(started) => Ok(Created { pid: started.pid }),
-            Err(error) => Err(match self.delete(&id) {
+            Err(error) => Err(match self.delete(&id, "") {
                 Ok(()) => error,
                 Err(also) => error.also(also),
             }),
@@ -98,7 +102,7 @@ impl Connection {
     /// # Errors
     /// `NotFound` where it has ended; `Invalid` where there is no such signal.
     pub fn kill(&mut self, id: &str, signal: i32) -> Result<()> {
-        self.ask(TaskMethod::Kill, &kill(id, signal, false))
+        self.ask(TaskMethod::Kill, &kill(id, "", signal, false))
     }
 
     /// Kills every process of the container.
@@ -106,7 +110,7 @@ impl Connection {
     /// # Errors
     /// The supervisor's.
     pub fn kill_all(&mut self, id: &str) -> Result<()> {
-        self.ask(TaskMethod::Kill, &kill(id, Signal::KILL.as_raw(), true))
+        self.ask(TaskMethod::Kill, &kill(id, "", Signal::KILL.as_raw(), true))
     }
 
     /// How the container is.
@@ -127,7 +131,7 @@ impl Connection {
     /// # Errors
     /// `Unavailable` where the supervisor dies; `Corrupt` where there is no record.
     pub fn wait(&mut self, id: &str) -> Result<Exit> {
-        let _: WaitResponse = self.ask(TaskMethod::Wait, &wait(id))?;
+        let _: WaitResponse = self.ask(TaskMethod::Wait, &wait(id, ""))?;
         self.exit(id)
     }
 
@@ -139,11 +143,11 @@ impl Connection {
             .map_err(|e| Error::new(Kind::Corrupt, "read", path.display()).from_source(e))
     }
 
-    /// Removes a container that has ended, with its record.
-    pub(super) fn delete(&mut self, id: &str) -> Result<()> {
+    /// Removes a container that has ended, with its record, or what was executed in it.
+    pub(super) fn delete(&mut self, id: &str, exec_id: &str) -> Result<()> {
         let request = DeleteRequest {
             id: id.to_owned(),
-            exec_id: String::new(),
+            exec_id: exec_id.to_owned(),
         };
         match self.ask::<DeleteResponse>(TaskMethod::Delete, &request) {
             Err(e) if e.kind() != Kind::NotFound => Err(e),
@@ -157,7 +161,7 @@ impl Connection {
     /// `Conflict` where the container runs; `Unavailable` where the supervisor does not leave in time, or was gone before it
     /// heard us: then [`end`](super::end()) is what cleans up.
     pub fn finish(mut self, id: &str) -> Result<()> {
-        self.delete(id)?;
+        self.delete(id, "")?;
         let request = ShutdownRequest {
             id: id.to_owned(),
             now: false,
@@ -172,18 +176,18 @@ impl Connection {
 }
 
 /// The request for the end of a container.
-pub(super) fn wait(id: &str) -> WaitRequest {
+pub(super) fn wait(id: &str, exec_id: &str) -> WaitRequest {
     WaitRequest {
         id: id.to_owned(),
-        exec_id: String::new(),
+        exec_id: exec_id.to_owned(),
     }
 }
 
 /// The request that sends a signal.
-pub(super) fn kill(id: &str, signal: i32, all: bool) -> KillRequest {
+pub(super) fn kill(id: &str, exec_id: &str, signal: i32, all: bool) -> KillRequest {
     KillRequest {
         id: id.to_owned(),
-        exec_id: String::new(),
+        exec_id: exec_id.to_owned(),
         signal: signal.unsigned_abs(),
         all,
     }

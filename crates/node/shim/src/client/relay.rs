@@ -23,11 +23,18 @@ pub(super) struct Output<'a> {
     pub(super) ended: bool,
     /// Nobody reads the other end any more; what comes is thrown away.
     pub(super) broken: bool,
+    /// How many bytes more are wanted.
+    room: Option<usize>,
+    /// More came than was wanted, and was thrown away.
+    pub(super) cut: bool,
 }
 
 impl<'a> Output<'a> {
-    pub(super) fn new(from: OwnedFd, to: BorrowedFd<'a>) -> Output<'a> {
+    /// Joins the two; beyond `room` bytes what comes is thrown away.
+    pub(super) fn new(from: OwnedFd, to: BorrowedFd<'a>, room: Option<usize>) -> Output<'a> {
         Output {
+            room,
+            cut: false,
             from,
             to,
             pending: Vec::new(),
@@ -68,9 +75,17 @@ impl<'a> Output<'a> {
             Err(Errno::AGAIN | Errno::INTR) => return false,
             Ok(0) | Err(_) => self.ended = true,
             Ok(_) if self.broken => self.pending.clear(),
-            Ok(_) => {}
+            Ok(read) => self.measure(read),
         }
         true
+    }
+
+    /// Takes what is wanted of what was read.
+    fn measure(&mut self, read: usize) {
+        let Some(room) = &mut self.room else { return };
+        self.cut |= read > *room;
+        self.pending.truncate(*room);
+        *room -= self.pending.len();
     }
 
     fn write(&mut self) -> bool {
@@ -162,7 +177,7 @@ mod tests {
     fn a_slow_reader_lets_no_buffer_grow() {
         let (from, source) = rustix::pipe::pipe().unwrap();
         let (read, write) = rustix::pipe::pipe().unwrap();
-        let mut output = Output::new(from, write.as_fd());
+        let mut output = Output::new(from, write.as_fd(), None);
         let mut page = [0; WRITE];
         let mut came = 0;
         rustix::io::write(&source, &[1; 60_000]).unwrap();
@@ -179,11 +194,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_more_than_wanted_is_thrown_away_and_said() {
+        let (from, source) = rustix::pipe::pipe().unwrap();
+        let (read, write) = rustix::pipe::pipe().unwrap();
+        let mut output = Output::new(from, write.as_fd(), Some(7));
+        for (bytes, cut) in [("hello", false), ("you", true), ("all", true)] {
+            rustix::io::write(&source, bytes.as_bytes()).unwrap();
+            assert!(output.act());
+            while !output.is_empty() {
+                assert!(output.act());
+            }
+            assert_eq!(output.cut, cut);
+        }
+        let mut room = [0; 16];
+        assert_eq!(rustix::io::read(&read, &mut room).unwrap(), 7);
+        assert_eq!(&room[..7], b"helloyo");
+    }
+
+    #[test]
     fn a_broken_output_takes_everything_and_keeps_nothing() {
         let (from, source) = rustix::pipe::pipe().unwrap();
         let (read, write) = rustix::pipe::pipe().unwrap();
         drop(read);
-        let mut output = Output::new(from, write.as_fd());
+        let mut output = Output::new(from, write.as_fd(), None);
         for _ in 0..3 {
             rustix::io::write(&source, b"hello").unwrap();
             while !output.is_empty() || rustix::io::ioctl_fionread(&output.from).unwrap() > 0 {

@@ -82,7 +82,7 @@ impl Service {
             TaskMethod::Pause => return self.pause(asked, &call.message()?).map_err(refused),
             TaskMethod::Resume => self.resume(&call.message()?).map(empty),
             TaskMethod::Kill => self.kill(&call.message()?).map(empty),
-            TaskMethod::Exec => self.exec(call.message()?).map(empty),
+            TaskMethod::Exec => self.exec(asked, call.message()?).map(empty),
             TaskMethod::ResizePty => self.resize(&call.message()?).map(empty),
             TaskMethod::CloseIO => self.close_input(&call.message()?).map(empty),
             TaskMethod::Update => self.update(&call.message()?).map(empty),
@@ -168,7 +168,7 @@ impl Service {
         })
     }
 
-    fn exec(&mut self, request: ExecProcessRequest) -> Result<()> {
+    fn exec(&mut self, asked: Asked, request: ExecProcessRequest) -> Result<()> {
         let number = self.number();
         let spec = request.spec.unwrap_or_default();
         let mut command: Command = serde_json::from_slice(&spec.value)
@@ -195,6 +195,9 @@ impl Service {
         };
         let stage = Stage::Added(Box::new(command));
         container.add(number, request.exec_id.clone(), wanted, stage)?;
+        if let Some(process) = container.processes.last_mut() {
+            process.owner = Some(asked.connection);
+        }
         self.publisher.publish(&TaskExecAdded {
             container_id: request.id,
             exec_id: request.exec_id,
@@ -251,7 +254,7 @@ impl Service {
         Ok((!waits).then_some(answer))
     }
 
-    fn remove(&mut self, request: &DeleteRequest) -> Result<(DeleteResponse, Vec<Writing>)> {
+    pub(super) fn remove(&mut self, request: &DeleteRequest) -> Result<(DeleteResponse, Vec<Writing>)> {
         let running = |id: &str| {
             Error::new(Kind::Conflict, "delete", id)
                 .because("cannot delete a running process")
@@ -288,7 +291,10 @@ impl Service {
             container.processes.retain(|process| process.number != number);
             let removed = container.remove_groups(own_group);
             let recorded = tare_failpoint::pass("exec-deleted").and_then(|()| container.write_record());
-            let recorded = removed.and(recorded);
+            let mut recorded = removed.and(recorded);
+            if self.arguments.own.is_some() {
+                recorded = recorded.and(self.journal.pod().remove_exec(&request.exec_id));
+            }
             self.note_failure(recorded);
             return Ok((answer, writing));
         }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use tare_error::{Context, Result};
+use tare_spec_containerd::task::DeleteRequest;
 
 /// Whose pod it is.
 #[derive(Debug, Default)]
@@ -124,6 +125,38 @@ impl Service {
         }
     }
 
+    /// Deletes what was executed and has ended, where whoever asked for it is gone: nobody else would.
+    fn bury_executed(&mut self) {
+        if self.arguments.own.is_none() {
+            return;
+        }
+        let connections = &self.connections;
+        let is_over = |process: &&Process| {
+            let owned = process
+                .owner
+                .is_some_and(|owner| connections.iter().any(|c| c.number == owner));
+            let done = match process.stage {
+                Stage::Added(_) => true,
+                Stage::Ended(ended) => ended.told && process.ending.is_none() && process.held.is_none(),
+                _ => false,
+            };
+            !process.is_first() && !owned && done && process.waiters.is_empty()
+        };
+        let of = |container: &Container| -> Vec<DeleteRequest> {
+            let over = container.processes.iter().filter(is_over);
+            over.map(|process| DeleteRequest {
+                id: container.id.clone(),
+                exec_id: process.exec_id.clone(),
+            })
+            .collect()
+        };
+        let over: Vec<DeleteRequest> = self.containers.iter().flat_map(of).collect();
+        for request in over {
+            let removed = self.remove(&request).map(drop);
+            self.note_failure(removed);
+        }
+    }
+
     fn end_what_is_kept(&mut self) {
         let ids: Vec<String> = self
             .containers
@@ -152,6 +185,7 @@ impl Service {
     /// is on record, and for a successor.
     pub(super) fn look_after(&mut self) {
         self.miss_keeper();
+        self.bury_executed();
         let lives = |container: &Container| {
             let first = container.process("").and_then(Process::ended);
             first.is_none_or(|ended| !ended.told)

@@ -34,6 +34,8 @@ pub(super) struct Process {
     pub(super) own_group: Option<OwnGroup>,
     /// Who wants to know its end.
     pub(super) waiters: Vec<Asked>,
+    /// The connection that deletes it, under our own engine.
+    pub(super) owner: Option<u32>,
 }
 
 /// Where in its life a process is.
@@ -96,6 +98,7 @@ impl Process {
             stage,
             own_group: None,
             waiters: Vec::new(),
+            owner: None,
         }
     }
 

@@ -1,0 +1,108 @@
+//! Executing a process in a container that runs.
+
+use super::attach::Session;
+use super::fifos::{self, Fifos};
+use super::{Attach, Connection};
+use crate::pod::Entry;
+use crate::signals::Signals;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tare_error::{Error, Kind, Result};
+use tare_spec_containerd::task::{ExecProcessRequest, StartRequest, StartResponse, TaskMethod};
+use tare_spec_containerd::{Any, typeurl};
+use tare_spec_oci::Process;
+
+/// A process to be executed.
+#[derive(Clone, Debug)]
+pub struct ExecRequest {
+    /// The container's id.
+    pub id: String,
+    /// Its own, which no other of the container has.
+    pub exec_id: String,
+    /// What it is; `terminal` says whether it has one.
+    pub process: Process,
+    /// Its stdin is the client's, until its end; otherwise it is empty.
+    pub stdin_open: bool,
+    /// How long it may take; then it is killed, with all that it has started.
+    pub timeout: Option<Duration>,
+    /// How many bytes of each output are wanted; what comes after them is thrown away.
+    pub most_output: Option<usize>,
+}
+
+/// How such a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Executed {
+    /// The exit code as a shell has it; 255 where nobody knows.
+    pub code: u8,
+    /// It was killed for its time, or as nobody read its output.
+    pub killed: bool,
+    /// It wrote more than was wanted.
+    pub cut: bool,
+}
+
+impl Connection {
+    /// Executes a process and joins its streams with the client's until its end. Signals are not passed on; who dies leaves the
+    /// process behind.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such container, `Conflict` where it does not run; `CommandNotFound`, `CommandNotExecutable`
+    /// and the like of its program.
+    pub fn exec(&mut self, request: &ExecRequest, attach: &Attach<'_>) -> Result<Executed> {
+        let folder = self.pod.make_exec(&request.exec_id)?;
+        let fifos = Fifos::make(&folder, request.process.terminal, request.stdin_open)?;
+        self.start_exec(request, Some(&folder))?;
+        let names = (request.id.as_str(), request.exec_id.as_str());
+        let mut session = Session::join(names, fifos, Signals::of_terminal()?, attach, request.most_output)?;
+        session.until = request.timeout.map(|timeout| Instant::now() + timeout);
+        let code = session.run(self)?;
+        let outputs = std::iter::once(&session.stdout).chain(&session.stderr);
+        let executed = Executed {
+            code,
+            killed: session.killed,
+            cut: outputs.into_iter().any(|output| output.cut),
+        };
+        drop(session);
+        self.delete(&request.id, &request.exec_id)?;
+        Ok(executed)
+    }
+
+    /// Executes a process that nobody waits for and whose streams lead nowhere; its process id.
+    ///
+    /// # Errors
+    /// As [`Connection::exec`].
+    pub fn exec_detached(&mut self, request: &ExecRequest) -> Result<u32> {
+        self.start_exec(request, None)
+    }
+
+    fn start_exec(&mut self, request: &ExecRequest, folder: Option<&Path>) -> Result<u32> {
+        let name = |entry| {
+            folder
+                .map(|folder| fifos::name(folder, entry))
+                .unwrap_or_default()
+        };
+        let process = serde_json::to_vec(&request.process)
+            .map_err(|e| Error::new(Kind::Internal, "describe", &request.exec_id).from_source(e))?;
+        let exec = ExecProcessRequest {
+            id: request.id.clone(),
+            exec_id: request.exec_id.clone(),
+            terminal: request.process.terminal,
+            stdin: name(Entry::Stdin),
+            stdout: name(Entry::Stdout),
+            stderr: name(Entry::Stderr),
+            spec: Some(Any::json(typeurl::PROCESS, process)),
+        };
+        let start = StartRequest {
+            id: request.id.clone(),
+            exec_id: request.exec_id.clone(),
+        };
+        let added: Result<()> = self.ask(TaskMethod::Exec, &exec);
+        let started: Result<StartResponse> = added.and_then(|()| self.ask(TaskMethod::Start, &start));
+        match started {
+            Ok(started) => Ok(started.pid),
+            Err(error) => Err(match self.delete(&request.id, &request.exec_id) {
+                Ok(()) => error,
+                Err(also) => error.also(also),
+            }),
+        }
+    }
+}
