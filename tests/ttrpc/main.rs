@@ -3,6 +3,7 @@
 
 mod bed;
 mod client;
+mod clock;
 mod execs;
 mod faults;
 mod hung;

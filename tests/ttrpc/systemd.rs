@@ -169,7 +169,7 @@ fn ends_with(talk: &mut Talk, codes: &[u32]) {
 }
 
 /// No group, no folder; no unit.
-fn nothing_is_left() {
+pub(crate) fn nothing_is_left() {
     let is_there = |group: &str| Path::new("/sys/fs/cgroup").join(&group[1..]).exists();
     until("the end of its group", || !is_there(GROUP));
     assert!(!is_there(WITHOUT));

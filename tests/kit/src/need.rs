@@ -37,6 +37,8 @@ pub enum Need {
     Systemd,
     /// The same with a systemd that knows cgroup version 1, and its hierarchies: for [`crate::test_under_systemd_v1`].
     SystemdV1,
+    /// A clock that may be set: no machine's but the virtual one's, where `TARE_KIT_IN=machine` has every test run.
+    Clock,
     /// qemu, and the machine that it is to boot: for [`crate::test_in_machine`].
     Vm,
     /// The supervisor of an earlier commit beside the programs of this build: `packaging/earlier` makes it, in the soak.
@@ -102,6 +104,7 @@ impl Need {
             Need::Vm => no_program("qemu-system-x86_64")
                 .or_else(|| no_program("mke2fs"))
                 .or_else(|| Fixture::named(machine::FIXTURE).missing()),
+            Need::Clock => Some("it is everybody's here; TARE_KIT_IN=machine has another".to_owned()),
             Need::Earlier => no_earlier(),
             Need::Program(name) => no_program(name),
             Need::Fixture(name) => Fixture::named(name).missing(),
