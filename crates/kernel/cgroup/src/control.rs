@@ -8,6 +8,7 @@ use rustix::fd::AsFd;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::time::Duration;
 use tare_error::{Context, Error, Kind, Result};
 
@@ -142,28 +143,11 @@ impl Group {
         }
     }
 
-    /// The kill of kernels without `cgroup.kill`: as [`crate::OwnGroup::kill`] has it, without waiting. What cannot be frozen,
-    /// because it waits in the kernel, has no children meanwhile either.
+    /// The kill of kernels without `cgroup.kill`.
     pub(crate) fn kill_each(&self) -> Result<()> {
-        let list = || self.processes();
-        let mut killed = HashSet::new();
-        for _ in 0..ROUNDS {
-            // Without a freezer the rounds below still end it.
-            let _ = self.begin_freeze();
-            let (mut all, mut new) = (0, Ok(1));
-            while all < ROUNDS && matches!(new, Ok(1..)) {
-                new = signal_new(&list, &mut killed);
-                all += 1;
-            }
-            let thawed = self.thaw();
-            new?;
-            thawed?;
-            if signal_new(&list, &mut killed)? == 0 {
-                return Ok(());
-            }
-        }
-        Err(Error::new(Kind::Unavailable, "kill", &self.path)
-            .because("processes came faster than they were killed"))
+        // Without a freezer the rounds end it all the same.
+        let stop = || drop(self.begin_freeze());
+        kill_stopped(&self.path, &|| self.processes(), &stop, &|| self.thaw())
     }
 
     /// Removes the group and the groups below it, in every hierarchy. What is gone already is fine.
@@ -235,8 +219,37 @@ impl Group {
     }
 }
 
+/// Kills everybody who is listed, while they are told to stop; waits neither for that nor for their ends.
+///
+/// What is killed makes no children any more (a fork with a fatal signal pending fails), and those that it has made run nothing
+/// while they are told to stop, so that a second look finds them. What cannot stop, because it waits in the kernel, makes none
+/// meanwhile either.
+pub(crate) fn kill_stopped(
+    subject: &dyn Display,
+    list: &dyn Fn() -> Result<Vec<Pid>>,
+    stop: &dyn Fn(),
+    go_on: &dyn Fn() -> Result<()>,
+) -> Result<()> {
+    let mut killed = HashSet::new();
+    for _ in 0..ROUNDS {
+        stop();
+        let (mut all, mut new) = (0, Ok(1));
+        while all < ROUNDS && matches!(new, Ok(1..)) {
+            new = signal_new(list, &mut killed);
+            all += 1;
+        }
+        let going = go_on();
+        new?;
+        going?;
+        if signal_new(list, &mut killed)? == 0 {
+            return Ok(());
+        }
+    }
+    Err(Error::new(Kind::Unavailable, "kill", subject).because("processes came faster than they were killed"))
+}
+
 /// Kills what is listed and was not killed before, and only what is still listed once its pidfd is held; how many there were.
-pub(crate) fn signal_new(list: &dyn Fn() -> Result<Vec<Pid>>, killed: &mut HashSet<Pid>) -> Result<usize> {
+fn signal_new(list: &dyn Fn() -> Result<Vec<Pid>>, killed: &mut HashSet<Pid>) -> Result<usize> {
     let held: Vec<_> = list()?
         .into_iter()
         .filter(|pid| !killed.contains(pid))
@@ -258,7 +271,7 @@ pub(crate) fn signal_new(list: &dyn Fn() -> Result<Vec<Pid>>, killed: &mut HashS
     Ok(held.len())
 }
 
-fn allow_missing(done: rustix::io::Result<()>) -> rustix::io::Result<()> {
+pub(crate) fn allow_missing(done: rustix::io::Result<()>) -> rustix::io::Result<()> {
     match done {
         Err(e) if is_gone(e) => Ok(()),
         done => done,

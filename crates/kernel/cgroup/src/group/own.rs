@@ -7,16 +7,15 @@
 //! ```
 
 use super::{Group, Member, is_gone, processes_below};
-use crate::control::signal_new;
+use crate::control::{allow_missing, kill_stopped};
 use crate::dir::Dir;
 use crate::host::{Controller, Version};
 use rustix::fs::{AtFlags, CWD};
 use rustix::io::Errno;
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use tare_error::{Context, Error, Kind, Result};
+use tare_error::{Context, Error, Result};
 
 /// What the names of such groups begin with; no file of the kernel's does (`cgroup.`, `memory.`, `tasks`, ...).
 const PREFIX: &str = "tare-exec-";
@@ -24,8 +23,6 @@ const PREFIX: &str = "tare-exec-";
 const ID_MOST: usize = 200;
 /// How many names are tried: one may be taken by what an earlier process of this name has left, or by the container.
 const NAMES: u32 = 8;
-/// How often it is looked for processes that came meanwhile.
-const ROUNDS: usize = 16;
 /// The longest `/proc/PID/cgroup`.
 const GROUPS_LONGEST: usize = 256 << 10;
 
@@ -142,9 +139,7 @@ impl Group {
 impl OwnGroup {
     /// Kills every process in it, frozen or not, and never waits: they end when they are let.
     ///
-    /// By `cgroup.kill` (Linux 5.14), else each by its pidfd while the group is told to freeze. What is killed makes no
-    /// children any more (a fork with a fatal signal pending fails), and those that it has made run nothing while they are
-    /// frozen, so that a second look finds them.
+    /// By `cgroup.kill` (Linux 5.14), else each by its pidfd while the group is told to freeze.
     ///
     /// # Errors
     /// The kernel's; `Unavailable` where processes came faster than they were killed. A group that is gone has none.
@@ -161,7 +156,7 @@ impl OwnGroup {
     }
 
     fn kill_each(&self, dir: &Dir) -> Result<()> {
-        let (file, stop, go) = match dir.has("freezer.state") {
+        let (file, stopped, going) = match dir.has("freezer.state") {
             true => ("freezer.state", "FROZEN", "THAWED"),
             false => ("cgroup.freeze", "1", "0"),
         };
@@ -169,23 +164,11 @@ impl OwnGroup {
             let found = processes_below(dir).op("list the processes of", self.0.display())?;
             Ok(found.into_iter().filter_map(Pid::from_raw).collect())
         };
-        let mut killed = HashSet::new();
-        for _ in 0..ROUNDS {
-            // Whether it takes effect at once or not: it does before whoever is in a program can go on.
-            let _ = dir.write(file, stop);
-            let (mut all, mut new) = (0, Ok(1));
-            while all < ROUNDS && matches!(new, Ok(1..)) {
-                new = signal_new(&list, &mut killed);
-                all += 1;
-            }
-            let _ = dir.write(file, go);
-            new?;
-            if signal_new(&list, &mut killed)? == 0 {
-                return Ok(());
-            }
-        }
-        Err(Error::new(Kind::Unavailable, "kill", self.0.display())
-            .because("processes came faster than they were killed"))
+        let stop = || {
+            let _ = dir.write(file, stopped);
+        };
+        let go_on = || allow_missing(dir.write(file, going)).op("thaw", self.0.display());
+        kill_stopped(&self.0.display(), &list, &stop, &go_on)
     }
 
     /// Removes it, where nobody is in it any more; whether it is gone. It is tried once.
