@@ -58,6 +58,8 @@ struct Current {
     child: Child,
     handle: OwnedFd,
     until: Option<Instant>,
+    /// It was killed, as it took longer; it may be held up in the kernel.
+    overdue: bool,
     said: File,
 }
 
@@ -100,7 +102,7 @@ impl Run {
     /// Ends the one that runs, and does not wait for that.
     pub(crate) fn give_up(&self) {
         if let Some(current) = &self.current {
-            let _ = kill_process_group(Pid::from_child(&current.child), Signal::KILL);
+            let _ = current.signal();
         }
     }
 
@@ -164,6 +166,7 @@ impl Turn {
             child,
             handle,
             until: limit.and_then(|limit| Instant::now().checked_add(limit)),
+            overdue: false,
             said,
         })
     }
@@ -198,32 +201,39 @@ impl Turn {
 }
 
 impl Current {
-    /// Whether it has ended well; one whose time is over is ended.
+    /// Whether it has ended well; one whose time is over is killed, and has ended when its handle says so.
     fn has_ended(&mut self) -> Result<bool> {
         let status = self.child.try_wait().op("wait for", &self.turn.subject)?;
         match status {
+            Some(_) if self.overdue => {
+                let seconds = self.turn.hook.timeout.unwrap_or_default();
+                let why = format!("it took longer than its timeout of {seconds} s");
+                Err(self.turn.failed(why))
+            }
             Some(status) if status.success() => Ok(true),
             Some(status) => {
                 let why = format!("{}{}", end(status), self.quoted());
                 Err(self.turn.failed(why))
             }
             None if self.until.is_some_and(|until| until <= Instant::now()) => {
-                self.kill().op("end", &self.turn.subject)?;
-                let seconds = self.turn.hook.timeout.unwrap_or_default();
-                Err(self
-                    .turn
-                    .failed(format!("it took longer than its timeout of {seconds} s")))
+                self.signal().op("end", &self.turn.subject)?;
+                (self.overdue, self.until) = (true, None);
+                Ok(false)
             }
             None => Ok(false),
         }
     }
 
-    /// Ends it with all that it started; it has gone by itself where the group is not there.
-    fn kill(&mut self) -> std::io::Result<()> {
+    /// Kills it with all that it started; it has gone by itself where the group is not there.
+    fn signal(&self) -> rustix::io::Result<()> {
         match kill_process_group(Pid::from_child(&self.child), Signal::KILL) {
-            Ok(()) | Err(Errno::SRCH) => {}
-            Err(e) => return Err(e.into()),
+            Err(Errno::SRCH) => Ok(()),
+            done => done,
         }
+    }
+
+    fn kill(&mut self) -> std::io::Result<()> {
+        self.signal()?;
         self.child.wait().map(drop)
     }
 
