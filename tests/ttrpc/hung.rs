@@ -270,6 +270,35 @@ fn a_creation_is_given_up(bed: &mut Bed) {
     ends(bed, &answer, &mut talk, true);
 }
 
+/// A hook of the host's that hangs on it: its time is over, and it is still there.
+fn a_hook_is_overdue(bed: &mut Bed) {
+    let stalled = Stalled::mount(&bed.root, "/run/stalled", stall::CREATE);
+    let answer = bed.start("c", TRAP, "no");
+    let hook = r#".hooks.createRuntime = [{path: "/bin/sh", args: ["sh", "-c", "echo x > /run/stalled/x"], timeout: 1}]"#;
+    bed.configure("c", hook);
+    let mut other = neighbour(bed, &answer);
+    let mut talk = Talk::over("c", bed.connect(&answer));
+    let creating = std::thread::spawn(move || {
+        talk.create([""; 3], false);
+        talk
+    });
+    reached(&stalled);
+    let killed =
+        "until grep -q '^SigPnd:.*1..$' $(grep -l '^State:.D' /proc/[0-9]*/status); do sleep 0.05; done";
+    bed.run(killed, "c", &[]);
+    let since = Instant::now();
+    assert_undisturbed(&mut other);
+    assert!(since.elapsed() < AT_ONCE, "{:?}", since.elapsed());
+    drop(stalled);
+    let mut talk = creating.join().expect("an answer");
+    assert!(
+        talk.lines[0].contains("it took longer than its timeout of 1 s"),
+        "{:?}",
+        talk.lines
+    );
+    ends(bed, &answer, &mut talk, true);
+}
+
 /// The supervisor is killed (-9) meanwhile: its successor is there at once, answers for the others, and ends what hangs when it can.
 fn a_successor_comes_at_once(bed: &mut Bed, at: u32, more: &str) {
     let stalled = Stalled::mount(&bed.root, "/run/stalled", at);
@@ -346,6 +375,7 @@ tests! {
     one_that_the_first_leaves
     a_pause_fails_and_nobody_waits_for_it
     a_creation_is_given_up
+    a_hook_is_overdue
     a_successor_of_one_that_kept_it
     a_successor_of_one_that_made_it
 }
