@@ -21,6 +21,7 @@ mod storm;
 mod stubborn;
 mod successor;
 mod systemd;
+mod terminals;
 mod upgrade;
 
 use tare_kit::Need;

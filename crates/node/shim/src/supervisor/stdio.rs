@@ -53,6 +53,9 @@ pub(super) struct Streams {
     /// The output that a terminal's relay writes to, until somebody reads it.
     unread: Option<PathBuf>,
     relay: Option<Relay>,
+    /// The reading end of an ended terminal's input: containerd takes a broken input for the end of the output as well, and reads
+    /// no more. So it stays until the process is deleted.
+    spent: Option<OwnedFd>,
     /// The program that reads the outputs.
     logger: Option<Logger>,
     /// What is kept of the outputs, and written by children of ours.
@@ -222,18 +225,27 @@ impl Streams {
             if !relay.drain()? {
                 return Ok(false);
             }
-            self.relay = None;
+            self.spend_relay();
         }
         let now = Instant::now();
         self.logger.take_if(|logger| logger.has_ended(now));
         Ok(self.outputs.is_empty() && self.logger.is_none())
     }
 
-    /// Closes everything; what is kept is written on.
+    fn spend_relay(&mut self) {
+        if let Some(relay) = self.relay.take() {
+            self.spent = relay.into_input();
+        }
+    }
+
+    /// Closes everything but what only its deletion does; what is kept is written on.
     pub(super) fn close(&mut self) {
+        self.spend_relay();
         let logs = std::mem::take(&mut self.logs);
+        let spent = self.spent.take();
         *self = Streams {
             logs,
+            spent,
             ..Streams::default()
         };
     }

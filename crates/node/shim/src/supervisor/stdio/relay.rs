@@ -76,6 +76,11 @@ impl Relay {
         })
     }
 
+    /// The reading end of the client's input, where that has not ended; the terminal hangs up.
+    pub(super) fn into_input(self) -> Option<OwnedFd> {
+        self.input
+    }
+
     /// Writes there from now on.
     pub(super) fn write_to(&mut self, output: OwnedFd) {
         self.output = Some(output);

@@ -105,6 +105,8 @@ impl Streams {
                 .collect::<Result<_>>()?,
             unread: state.unread,
             relay: state.relay.map(Relay::restore).transpose()?,
+            // An older program would not know of it, and keep it for ever: it is not handed over.
+            spent: None,
             logger: state.logger.map(Logger::restore).transpose()?,
             logs: restored(state.logs)?,
         })
