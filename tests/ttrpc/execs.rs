@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tare_kit::{Need, World, test, test_under_systemd};
-use tare_spec_containerd::{Any, BootstrapAnswer, task, typeurl};
+use tare_spec_containerd::{Any, BootstrapAnswer, runc, task, types, typeurl};
 
 /// What goes on after the first process of an exec, in a session of its own and without a parent.
 macro_rules! daemon {
@@ -479,6 +479,58 @@ fn without_a_group_of_its_own_an_exec_is_in_its_containers() {
             let printed = place.printed("f", LOOK);
             assert_eq!(printed, "0::/\n/sys/fs/cgroup/tare-exec-threaded\nsame\n");
         });
+    });
+}
+
+/// A scope's groups below it are ours: systemd has delegated them, and lets them be.
+#[test]
+fn an_exec_has_a_group_below_a_scope() {
+    test_under_systemd(&[], |world| {
+        systemd::bundle(world, TRAP, None);
+        let path = "/run/b/c/config.json";
+        let mut config: Value = serde_json::from_slice(&fs::read(path).expect("a file")).expect("JSON");
+        config["linux"]["cgroupsPath"] = json!("system.slice:shim:c");
+        fs::write(path, config.to_string()).expect("write the configuration");
+        let mut talk = systemd::started_by(world, "starter", &[]);
+        let request = task::CreateTaskRequest {
+            id: "c".into(),
+            bundle: "/run/b/c".into(),
+            rootfs: vec![types::Mount {
+                r#type: "bind".into(),
+                source: "/".into(),
+                options: vec!["bind".into(), "ro".into()],
+                ..Default::default()
+            }],
+            options: Some(Any::pack(&runc::Options {
+                systemd_cgroup: true,
+                ..Default::default()
+            })),
+            ..Default::default()
+        };
+        let _: task::CreateTaskResponse = talk.get("Create", &request);
+        talk.start("");
+        talk.lines.clear();
+        let group = PathBuf::from("/sys/fs/cgroup/system.slice/shim-c.scope");
+        let mut place = Place {
+            talk: &mut talk,
+            group: group.clone(),
+        };
+        place.begin("d", concat!(daemon!(), "sleep 1001 & wait"));
+        place.until("tare-exec-d", 4);
+        for word in ["daemon-reload", "daemon-reexec"] {
+            systemd::ok("systemctl", &[word]);
+        }
+        place.until("tare-exec-d", 4);
+        place.talk.kill("d", 9);
+        place.talk.wait("d");
+        place.until("tare-exec-d", 0);
+        place.talk.delete("d");
+        place.said();
+        killed(&mut place);
+        left(&mut place);
+        systemd::ends(&mut talk);
+        assert!(!group.exists());
+        systemd::ok("systemctl", &["stop", "starter"]);
     });
 }
 
