@@ -194,6 +194,9 @@ fn a_pause_fails_and_nobody_waits_for_it(bed: &mut Bed) {
     let freezing =
         "until [ $(cat /sys/fs/cgroup/freezer/shim/c/freezer.state) = FREEZING ]; do sleep 0.01; done";
     bed.run(freezing, "c", &[]);
+    let mut seen = Talk::over("c", bed.connect(&answer));
+    seen.state("");
+    assert_eq!(seen.lines, ["state: c Pausing 0 false pid true"]);
     assert_undisturbed(&mut other);
     assert!(since.elapsed() < AT_ONCE, "{:?}", since.elapsed());
     let mut talk = pausing.join().expect("an answer");

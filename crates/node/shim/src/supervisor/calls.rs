@@ -139,11 +139,13 @@ impl Service {
     }
 
     fn state(&mut self, request: &StateRequest) -> Result<StateResponse> {
+        let pausing = self.is_being_paused(&request.id);
         let container = self.container(&request.id)?;
         let (bundle, paused) = (container.bundle.display().to_string(), container.paused);
         let process = self.process(&request.id, &request.exec_id)?;
         let status = match process.status() {
             Condition::Running if paused => Condition::Paused,
+            Condition::Running if pausing => Condition::Pausing,
             other => other,
         };
         let ended = process.ended().filter(|ended| ended.told);

@@ -88,6 +88,11 @@ impl Service {
         });
     }
 
+    pub(super) fn is_being_paused(&self, id: &str) -> bool {
+        let mut waiting = self.held_up.iter();
+        waiting.any(|held_up| matches!(&held_up.what, What::Pause(request) if request.id == id))
+    }
+
     /// Whoever waits for a container to stand waits no longer: somebody else wants it to go on.
     pub(super) fn pause_no_longer(&mut self, id: &str) {
         for held_up in &mut self.held_up {
