@@ -3,6 +3,7 @@
 mod shell;
 
 mod defaults;
+mod detached;
 mod ends;
 mod files;
 mod input;

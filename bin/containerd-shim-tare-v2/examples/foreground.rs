@@ -70,6 +70,7 @@ impl Run<'_> {
             rootfs: Vec::new(),
             terminal,
             stdin_open: self.stdin_open,
+            log: None,
             on_hangup: Hangup::Kill,
             reap: self.reap.to_vec(),
         };

@@ -160,7 +160,7 @@ fn a_client_that_does_not_read_stalls_the_container_and_not_the_supervisor() {
             let mut written = 0;
             loop {
                 let now = bytes_written(pid);
-                assert_eq!(guest.state(ID).unwrap(), Condition::Running);
+                assert_eq!(guest.state(ID).unwrap().0, Condition::Running);
                 if now == written && now > 64 * 1024 {
                     break;
                 }
@@ -372,7 +372,7 @@ fn strangers_and_nonsense_are_turned_away_and_the_container_runs_on() {
             // Perhaps a refusal, then the end.
             let _ = std::io::Read::read_to_end(&mut stream, &mut rest);
         }
-        assert_eq!(connection.state(ID).unwrap(), Condition::Running);
+        assert_eq!(connection.state(ID).unwrap().0, Condition::Running);
         let mode = std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions());
         assert_eq!(mode & 0o777, 0o600);
         connection.kill_all(ID).unwrap();
@@ -606,7 +606,7 @@ fn a_container_that_is_kept_outlives_its_client() {
         let mut guest = bed.launch();
         let supervisor = bed.pod.living_supervisor().unwrap().unwrap();
         drop(connection);
-        assert_eq!(guest.state(ID).unwrap(), Condition::Running);
+        assert_eq!(guest.state(ID).unwrap().0, Condition::Running);
         guest.kill(ID, 9).unwrap();
         wait_for_end(&supervisor);
         wait_until(|| bed.reap_status().contains("SigBlk"));

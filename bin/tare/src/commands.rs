@@ -68,6 +68,7 @@ fn of_verb(verb: &Verb) -> Command {
     match verb.operands {
         Operands::None => command,
         Operands::One(name, doc) => command.arg(operands(name, doc).num_args(1)),
+        Operands::Two(names, doc) => command.arg(operands("", doc).value_names(names).num_args(2)),
         Operands::Many(name, doc) => command.arg(operands(name, doc).num_args(1..)),
         Operands::Command(name, doc) => command.arg(operands(name, doc).num_args(1..).trailing_var_arg(true)),
     }

@@ -3,12 +3,13 @@
 use crate::low::Low;
 use crate::session::Session;
 use std::path::Path;
+use tare_engine::container::Execute;
 use tare_engine::container::request::{
     CapabilityChange, CgroupMode, CpuSet, Cpus, DeviceRequest, FilesRequest, Hostname, IdOrName, IpcMode,
     LifeRequest, MountRequest, Name, NamespacesRequest, NetworkMode, PidMode, PidsLimit, ProcessRequest,
     PullPolicy, ResourcesRequest, RunRequest, SecurityOption, SecurityRequest, SelectionRequest, SwapLimit,
     Sysctl, Ulimit, UserMode, UserRequest, UtsMode, Variable, parse_environment_file, parse_label,
-    parse_size,
+    parse_seconds, parse_signal, parse_size,
 };
 use tare_error::{Context, Result};
 
@@ -23,7 +24,7 @@ pub(crate) fn run_request(low: &Low<'_>, session: &Session) -> Result<RunRequest
         image: operands.next().unwrap_or_default(),
         command: operands.collect(),
         name: low.parsed("name", Name::parse)?,
-        life: life(low),
+        life: life(low)?,
         selection: selection(low, session)?,
         process: process(low, session)?,
         security: security(low, &directory)?,
@@ -36,13 +37,37 @@ pub(crate) fn run_request(low: &Low<'_>, session: &Session) -> Result<RunRequest
     })
 }
 
-fn life(low: &Low<'_>) -> LifeRequest {
-    LifeRequest {
+fn life(low: &Low<'_>) -> Result<LifeRequest> {
+    Ok(LifeRequest {
         remove: low.switch("rm"),
+        detached: low.switch("detach"),
+        stop_signal: low.parsed("stop-signal", parse_signal)?,
+        stop_timeout: low.parsed("stop-timeout", parse_seconds)?,
         interactive: low.switch("interactive"),
         terminal: low.switch("tty"),
         size: None,
-    }
+    })
+}
+
+/// Reads everything `tare exec` was told but the container.
+///
+/// # Errors
+/// As [`run_request`]'s.
+pub(crate) fn execute(low: &Low<'_>, session: &Session) -> Result<Execute> {
+    let environment = environment(low, session)?;
+    Ok(Execute {
+        command: low.operands()?.into_iter().skip(1).map(str::to_owned).collect(),
+        process: ProcessRequest {
+            environment,
+            directory: low.text("workdir")?.map(str::to_owned),
+            user: low.parsed("user", UserRequest::parse)?,
+            ..ProcessRequest::default()
+        },
+        privileged: low.switch("privileged"),
+        interactive: low.switch("interactive"),
+        terminal: low.switch("tty"),
+        size: None,
+    })
 }
 
 /// The platform of an image; it may come from the environment, as docker's does.
@@ -63,7 +88,7 @@ fn selection(low: &Low<'_>, session: &Session) -> Result<SelectionRequest> {
     })
 }
 
-fn process(low: &Low<'_>, session: &Session) -> Result<ProcessRequest> {
+fn environment(low: &Low<'_>, session: &Session) -> Result<Vec<Variable>> {
     let own = |name: &str| session.environment.text(name);
     let mut environment = Vec::new();
     for file in low.texts("env-file")? {
@@ -75,6 +100,11 @@ fn process(low: &Low<'_>, session: &Session) -> Result<ProcessRequest> {
         )?);
     }
     environment.extend(low.all_parsed("env", |text| Variable::parse(text, own))?);
+    Ok(environment)
+}
+
+fn process(low: &Low<'_>, session: &Session) -> Result<ProcessRequest> {
+    let environment = environment(low, session)?;
     let entrypoint = low.text("entrypoint")?;
     Ok(ProcessRequest {
         entrypoint: entrypoint.map(|e| {

@@ -3,6 +3,7 @@
 
 mod everywhere;
 mod images;
+mod life;
 mod run;
 
 use clap::ValueHint;
@@ -56,6 +57,7 @@ pub(crate) fn table() -> impl Iterator<Item = &'static Opt> {
         .iter()
         .chain(images::OPTIONS)
         .chain(run::OPTIONS)
+        .chain(life::OPTIONS)
 }
 
 /// The options of one verb, without those of all.

@@ -2,18 +2,28 @@
 
 mod completion;
 mod doctor;
+mod exec;
 mod images;
 mod info;
 mod inspect;
+mod kill;
 mod load;
+mod logs;
 mod man;
+mod pause;
 mod ps;
 mod pull;
 mod reap;
+mod rename;
+mod restart;
 mod rm;
 mod rmi;
 mod run;
+mod start;
+mod stop;
+mod unpause;
 mod version;
+mod wait;
 
 use crate::low::Low;
 use crate::output;
@@ -45,6 +55,8 @@ pub(crate) enum Operands {
     None,
     /// Exactly one.
     One(&'static str, &'static str),
+    /// Exactly two.
+    Two([&'static str; 2], &'static str),
     /// One or more.
     Many(&'static str, &'static str),
     /// One, and from it on everything belongs to the command it names, options included.
@@ -57,7 +69,17 @@ pub(crate) const HEADINGS: &[&str] = &["Containers", "Images", "About"];
 /// Every verb, in the order of the help.
 pub(crate) const VERBS: &[Verb] = &[
     run::VERB,
+    exec::VERB,
+    logs::VERB,
     ps::VERB,
+    start::VERB,
+    stop::VERB,
+    restart::VERB,
+    kill::VERB,
+    pause::VERB,
+    unpause::VERB,
+    wait::VERB,
+    rename::VERB,
     rm::VERB,
     inspect::VERB,
     pull::VERB,

@@ -93,6 +93,7 @@ impl Bed {
             rootfs: Vec::new(),
             terminal: asked.spec.process.as_ref().is_some_and(|p| p.terminal),
             stdin_open: asked.stdin_open,
+            log: None,
             on_hangup: asked.on_hangup,
             reap: self.reap(),
         }

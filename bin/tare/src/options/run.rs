@@ -4,6 +4,8 @@ use super::{Opt, Value, opt};
 use tare_engine::container::request::{CgroupMode, IpcMode, PidMode, UtsMode};
 
 const RUN: &[&str] = &["run"];
+/// What starts a process.
+const EITHER: &[&str] = &["run", "exec"];
 const LIFE: &str = "Container";
 const PROCESS: &str = "Process";
 const FILES: &str = "Files";
@@ -13,19 +15,22 @@ const NAMESPACES: &str = "Namespaces";
 
 pub(super) const OPTIONS: &[Opt] = &[
     opt("rm", Value::Switch, RUN, "remove the container when it ends").heading(LIFE),
-    opt("interactive", Value::Switch, RUN, "keep standard input open").short('i').heading(LIFE),
-    opt("tty", Value::Switch, RUN, "give it a terminal").short('t').heading(LIFE),
+    opt("detach", Value::Switch, RUN, "let it live on, keep what it writes, and print its id").short('d').heading(LIFE),
+    opt("stop-signal", Value::Text("SIGNAL"), RUN, "what asks it to end").default("the image's, else TERM").heading(LIFE),
+    opt("stop-timeout", Value::Text("SECONDS"), RUN, "kill it when it then takes longer; -1 is never").default("10").heading(LIFE),
+    opt("interactive", Value::Switch, EITHER, "keep standard input open").short('i').heading(LIFE),
+    opt("tty", Value::Switch, EITHER, "give it a terminal").short('t').heading(LIFE),
     opt("name", Value::Text("NAME"), RUN, "name it").default("the first 12 digits of its id").heading(LIFE),
     opt("label", Value::Text("KEY=VALUE"), RUN, "attach a label").short('l').many().heading(LIFE),
     opt("annotation", Value::Text("KEY=VALUE"), RUN, "attach an annotation to its specification").many().heading(LIFE),
     opt("entrypoint", Value::Text("COMMAND"), RUN, "run COMMAND in place of the image's entry point").heading(PROCESS),
-    opt("env", Value::Text("NAME=VALUE"), RUN, "set an environment variable; NAME alone takes it from here")
+    opt("env", Value::Text("NAME=VALUE"), EITHER, "set an environment variable; NAME alone takes it from here")
         .short('e')
         .many()
         .heading(PROCESS),
-    opt("env-file", Value::Path("FILE"), RUN, "read environment variables from FILE").many().heading(PROCESS),
-    opt("workdir", Value::Text("DIR"), RUN, "start in DIR").short('w').default("the image's, else /").heading(PROCESS),
-    opt("user", Value::Text("USER[:GROUP]"), RUN, "run as this user, by name or id")
+    opt("env-file", Value::Path("FILE"), EITHER, "read environment variables from FILE").many().heading(PROCESS),
+    opt("workdir", Value::Text("DIR"), EITHER, "start in DIR").short('w').default("the image's, else /").heading(PROCESS),
+    opt("user", Value::Text("USER[:GROUP]"), EITHER, "run as this user, by name or id")
         .short('u')
         .default("the image's, else root")
         .heading(PROCESS),
@@ -54,7 +59,7 @@ pub(super) const OPTIONS: &[Opt] = &[
     )
     .many()
     .heading(SECURITY),
-    opt("privileged", Value::Switch, RUN, "give it every capability and device, and no filter").heading(SECURITY),
+    opt("privileged", Value::Switch, EITHER, "give it every capability and device, and no filter").heading(SECURITY),
     opt("memory", Value::Text("SIZE"), RUN, "limit memory, as in 64m").short('m').heading(LIMITS),
     opt("memory-swap", Value::Text("SIZE"), RUN, "limit memory and swap together; -1 is no limit")
         .default("twice --memory")

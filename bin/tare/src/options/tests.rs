@@ -75,6 +75,7 @@ fn the_parser_takes_every_option_by_each_of_its_names() {
     for verb in VERBS {
         let operand: &[&str] = match verb.operands {
             crate::verbs::Operands::None => &[],
+            crate::verbs::Operands::Two(..) => &["x", "y"],
             _ => &["x"],
         };
         for option in of_verb(verb.name).chain(of_all()) {

@@ -1,4 +1,4 @@
-//! `tare rm`: containers that have ended go.
+//! `tare rm`: containers go.
 
 use super::{Operands, Verb};
 use crate::low::Low;
@@ -9,7 +9,7 @@ use tare_error::Result;
 
 pub(super) const VERB: Verb = Verb {
     name: "rm",
-    about: "remove containers that have ended",
+    about: "remove containers",
     operands: Operands::Many("CONTAINER", "a name, an id, or the beginning of one"),
     heading: "Containers",
     needs_engine: true,
@@ -17,10 +17,10 @@ pub(super) const VERB: Verb = Verb {
 };
 
 fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
-    let names = low.operands()?;
+    let (names, force) = (low.operands()?, low.switch("force"));
     let engine = session.engine()?;
     super::each(&names, |name| {
-        engine.remove_container(name)?;
+        engine.remove_container(name, force)?;
         output::say(&format!("{name}\n"));
         Ok(())
     })

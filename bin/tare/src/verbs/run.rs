@@ -1,4 +1,4 @@
-//! `tare run`: makes a container of an image, runs it in the foreground, and ends as it ended.
+//! `tare run`: makes a container of an image, runs it in the foreground, and ends as it ended; or lets it live on.
 
 use super::{Operands, Verb};
 use crate::low::Low;
@@ -43,6 +43,12 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
         .iter()
         .for_each(|text| output::warn(text));
     container.start()?;
+    if request.life.detached {
+        let (id, warnings) = (container.id().to_string(), container.take_warnings());
+        container.leave();
+        warnings.iter().for_each(|text| output::warn(text));
+        return Ok(output::say(&format!("{id}\n")));
+    }
     let ended = join(&mut container, &request);
     container
         .take_warnings()

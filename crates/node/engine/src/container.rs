@@ -18,12 +18,16 @@ pub mod draft;
 
 mod place;
 
+mod again;
 mod builtin;
 mod create;
 mod list;
 mod reap;
 mod reconcile;
 mod run;
+mod running;
 
+pub use again::Changes;
 pub use create::{Container, Programs};
 pub use list::{Listed, Status};
+pub use running::Execute;

@@ -21,11 +21,7 @@ pub struct Moment {
 impl Moment {
     /// Now.
     pub fn now() -> Moment {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Moment {
-            seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
-            nanoseconds: since.subsec_nanos(),
-        }
+        Moment::from(SystemTime::now())
     }
 
     /// Reads `2016-10-06T00:17:09.669794202Z`, with any number of digits after the point up to nine, and any offset.
@@ -42,6 +38,17 @@ impl Moment {
         let seconds = days(year, month, day) * DAY + hour * 3600 + minute * 60 + second - offset;
         let nanoseconds = nanoseconds(fraction)?;
         valid.then_some(Moment { seconds, nanoseconds })
+    }
+}
+
+impl From<SystemTime> for Moment {
+    /// One before 1970 becomes that.
+    fn from(time: SystemTime) -> Moment {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Moment {
+            seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+            nanoseconds: since.subsec_nanos(),
+        }
     }
 }
 

@@ -15,4 +15,4 @@ pub use connection::Connection;
 pub use container::{CreateRequest, Created};
 pub use end::{Ended, end};
 pub use exec::{ExecRequest, Executed};
-pub use launch::{Launch, launch};
+pub use launch::{Launch, find, launch};

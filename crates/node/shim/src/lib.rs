@@ -35,7 +35,7 @@ pub mod supervisor;
 mod terminal;
 
 pub use client::{
-    Attach, Connection, CreateRequest, Created, Ended, ExecRequest, Executed, Launch, end, launch,
+    Attach, Connection, CreateRequest, Created, Ended, ExecRequest, Executed, Launch, end, find, launch,
 };
 pub use exit::{Exit, Oom};
 pub use failure::{Failure, restore};

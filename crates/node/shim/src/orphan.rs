@@ -12,6 +12,19 @@ use tare_error::{Context, Error, Kind, Result};
 const ENDING: Duration = Duration::from_secs(10);
 
 impl PodDir {
+    /// Waits until a supervisor that is on its way out is gone; ten seconds at most.
+    ///
+    /// # Errors
+    /// `Unavailable` where it does not end; else the kernel's.
+    pub fn await_end(&self) -> Result<()> {
+        let ending = self.supervisor()?;
+        let handle = ending.as_ref().map_or(Ok(None), |ending| ending.stamp.find())?;
+        match (ending, handle) {
+            (Some(ending), Some(handle)) => wait_for_end(&handle, ending.stamp.pid),
+            _ => Ok(()),
+        }
+    }
+
     /// Removes the groups of a supervisor that ended without its own leave (`kill -9`, no memory); both of them, where it
     /// lived in a scope. What the directory has of containers is a successor's to take over first.
     ///
@@ -27,11 +40,7 @@ impl PodDir {
             );
         }
         let ending = self.supervisor()?;
-        if let Some(ending) = &ending
-            && let Some(handle) = ending.stamp.find()?
-        {
-            wait_for_end(&handle, ending.stamp.pid)?;
-        }
+        self.await_end()?;
         if let Some(name) = self.path().file_name() {
             let own = GroupPath::parse(SUPERVISORS)?.join(&name.to_string_lossy())?;
             remove_group(&own)?;

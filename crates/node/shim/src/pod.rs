@@ -138,6 +138,14 @@ impl PodDir {
         Ok(self.living_supervisor()?.is_some())
     }
 
+    /// Whether what lives here is to live on without its keeper.
+    ///
+    /// # Errors
+    /// As [`PodDir::supervisor`].
+    pub fn outlives_its_keeper(&self) -> Result<bool> {
+        Ok(self.keeper()?.is_some_and(|keeper| !keeper.kill))
+    }
+
     /// What the last keeper wanted.
     pub(crate) fn keeper(&self) -> Result<Option<KeeperState>> {
         self.read(Entry::Keeper)

@@ -4,7 +4,7 @@ use super::draft::{Draft, Input, Warning};
 use super::facts::ImageFacts;
 use super::look::{self, ImageView};
 use super::place::{Pod, make_folder};
-use super::request::RunRequest;
+use super::request::{LifeRequest, RunRequest};
 use crate::Engine;
 use crate::image::Image;
 use crate::records::containers::{self, ContainerRecord};
@@ -30,6 +30,8 @@ pub struct Container<'e> {
     pub(super) id: Id,
     pub(super) name: String,
     pub(super) remove: bool,
+    /// It was there before it is started here, and stays where that fails.
+    pub(super) known: bool,
     pub(super) pod: Option<Pod>,
     pub(super) call: Option<Box<CreateRequest>>,
     /// Its program, for people.
@@ -57,6 +59,7 @@ impl Engine {
             engine: self,
             name,
             remove: request.life.remove,
+            known: false,
             pod: Some(pod),
             call: None,
             command: draft.process.args.first().cloned().unwrap_or_default(),
@@ -106,6 +109,40 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// What is asked of a supervisor to start a container whose folder and top are there.
+    pub(super) fn call(&self, id: &str, life: &LifeRequest) -> Result<CreateRequest> {
+        let mut reap = self.programs().reaper.clone();
+        reap.push(id.to_owned());
+        let log = self.log_of(id);
+        Ok(CreateRequest {
+            id: id.to_owned(),
+            bundle: self.container_folder(id),
+            rootfs: self.snapshots().mounts(id)?,
+            terminal: life.terminal,
+            stdin_open: life.interactive,
+            log: life.detached.then(|| format!("json-file://{}", encoded(&log))),
+            on_hangup: match life.detached {
+                true => Hangup::Keep,
+                false => Hangup::Kill,
+            },
+            reap,
+        })
+    }
+}
+
+/// A path as a part of an address.
+fn encoded(path: &Path) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-".contains(byte);
+    let bytes = path.as_os_str().as_encoded_bytes().iter();
+    bytes
+        .map(|byte| match plain(byte) {
+            true => char::from(*byte).to_string(),
+            false => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
 impl Container<'_> {
     /// Its id.
     pub fn id(&self) -> &Id {
@@ -153,17 +190,7 @@ impl Container<'_> {
             .map_err(|e| Error::new(Kind::Internal, "write", folder.display()).from_source(e))?;
         write(&folder, "config.json", 0o600, &text)?;
         tare_failpoint::pass("create-bundle")?;
-        let mut reap = engine.programs().reaper.clone();
-        reap.push(id.to_owned());
-        self.call = Some(Box::new(CreateRequest {
-            id: id.to_owned(),
-            rootfs: engine.snapshots().mounts(id)?,
-            terminal: request.life.terminal,
-            stdin_open: request.life.interactive,
-            on_hangup: Hangup::Kill,
-            reap,
-            bundle: folder,
-        }));
+        self.call = Some(Box::new(engine.call(id, &request.life)?));
         Ok(())
     }
 
@@ -176,6 +203,9 @@ impl Container<'_> {
             reference: request.image.clone(),
             command: draft.process.args.join(" "),
             remove: self.remove,
+            interactive: request.life.interactive,
+            stop_signal: request.life.stop_signal.or_else(|| of_image(image)),
+            stop_timeout: request.life.stop_timeout,
             created: seconds(SystemTime::now()),
             end: None,
         };
@@ -191,6 +221,12 @@ impl Container<'_> {
             added => added,
         }
     }
+}
+
+/// The signal that ends it, as its image says; one that does not exist is none.
+fn of_image(image: &Image) -> Option<i32> {
+    let named = image_facts(image, None).stop_signal?;
+    tare_signal::number(&named).filter(|number| *number > 0)
 }
 
 fn write(folder: &Path, name: &str, mode: u32, content: &[u8]) -> Result<()> {

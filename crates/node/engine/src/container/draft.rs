@@ -20,7 +20,7 @@ mod resources;
 mod seccomp;
 mod security;
 mod sysctls;
-mod user;
+pub(super) mod user;
 
 use super::facts::{Found, HostFacts, ImageFacts};
 use super::request::RunRequest;

@@ -1,7 +1,7 @@
 //! Containers for people: which there are, and how each is now.
 
 use crate::Engine;
-use crate::records::containers::{self, ContainerRecord};
+use crate::records::containers::{self, ContainerRecord, EndRecord};
 use std::fmt;
 use tare_error::{Error, Kind, Result};
 use tare_shim::PodDir;
@@ -51,15 +51,18 @@ impl Engine {
     }
 
     fn listed(&self, record: ContainerRecord) -> Result<Listed> {
+        // One that was started again has an end of before on record.
+        let runs = match PodDir::open(self.pod_folder(&record.id)) {
+            Ok(pod) => pod.supervisor_alive()?,
+            Err(_) => false,
+        };
         let status = match &record.end {
-            Some(end) => match &end.unknown {
-                Some(why) => Status::Unknown(why.clone()),
-                None => Status::Exited(end.code),
-            },
-            None => match PodDir::open(self.pod_folder(&record.id)) {
-                Ok(pod) if pod.supervisor_alive()? => Status::Running,
-                _ => Status::Created,
-            },
+            _ if runs => Status::Running,
+            Some(EndRecord {
+                unknown: Some(why), ..
+            }) => Status::Unknown(why.clone()),
+            Some(end) => Status::Exited(end.code),
+            None => Status::Created,
         };
         Ok(Listed { record, status })
     }

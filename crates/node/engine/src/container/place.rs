@@ -2,7 +2,7 @@
 
 use crate::Engine;
 use std::path::PathBuf;
-use tare_error::{Context, Result};
+use tare_error::{Context, Kind, Result};
 use tare_shim::{Connection, Ended, Launch, PodDir};
 use tare_store::{Id, Lock};
 
@@ -11,6 +11,9 @@ const LOCK: &str = "engine.lock";
 
 /// What the name of a pod folder that is being made begins with.
 pub(super) const UNBORN: &str = ".new-";
+
+/// How many supervisors of a container may die while it is looked for one.
+const ATTEMPTS: usize = 5;
 
 /// The pod folder of a container, held against other commands.
 #[derive(Debug)]
@@ -33,6 +36,11 @@ impl Engine {
         self.roots().run().join("pods")
     }
 
+    /// `<data>/containers/<id>/<id>-json.log`: what a detached container has written, in docker's form and under its name.
+    pub(super) fn log_of(&self, id: &str) -> PathBuf {
+        self.container_folder(id).join(format!("{id}-json.log"))
+    }
+
     /// `<run>/containers`: what the runtime library keeps of them.
     fn runtime_folders(&self) -> PathBuf {
         self.roots().run().join("containers")
@@ -41,6 +49,38 @@ impl Engine {
     /// Connects to the supervisor of a pod, or starts one.
     pub(super) fn launch(&self, pod: &Pod) -> Result<Connection> {
         tare_shim::launch(&self.launch_of(pod, &self.runtime_folders()))
+    }
+
+    /// Connects to the supervisor of a container that runs. Where one was just killed, its successor is started first.
+    pub(super) fn find_supervisor(&self, id: &str) -> Result<Option<Connection>> {
+        for _ in 0..ATTEMPTS {
+            let Ok(pod) = PodDir::open(self.pod_folder(id)) else {
+                return Ok(None);
+            };
+            let found = tare_shim::find(&Launch {
+                program: &self.programs().supervisor,
+                pod: &pod,
+                containers: &self.runtime_folders(),
+            })?;
+            if let Some(mut connection) = found {
+                // One that is dying takes connections still.
+                match connection.state(id) {
+                    Err(e) if e.kind() == Kind::Unavailable => {}
+                    _ => return Ok(Some(connection)),
+                }
+            }
+            if !pod.outlives_its_keeper()? || !pod.has_containers()? {
+                return Ok(None);
+            }
+            pod.await_end()?;
+            self.reconcile_one(id)?;
+        }
+        Ok(None)
+    }
+
+    /// Connects to the supervisor of a pod that is held, where one lives.
+    pub(super) fn find(&self, pod: &Pod) -> Result<Option<Connection>> {
+        tare_shim::find(&self.launch_of(pod, &self.runtime_folders()))
     }
 
     /// Ends a container that nobody looks after; its record is still there then.

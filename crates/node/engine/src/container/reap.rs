@@ -4,7 +4,7 @@ use super::place::Pod;
 use crate::Engine;
 use crate::records::containers::{self, EndRecord};
 use tare_error::{Error, Kind, Result};
-use tare_shim::Exit;
+use tare_shim::{Condition, Exit};
 use tare_store::Id;
 
 impl Engine {
@@ -13,11 +13,18 @@ impl Engine {
     /// # Errors
     /// `Invalid` for what is no id; `Conflict` while its supervisor lives; else the system's.
     pub fn reap(&self, id: &str) -> Result<()> {
-        let id = Id::parse(id)?;
-        match Pod::await_turn(self, id.as_str())? {
-            Some(pod) => self.clear_away(pod, id.as_str()).map(drop),
-            None => Ok(()),
+        self.settled(Id::parse(id)?.as_str())
+    }
+
+    /// The same as [`Engine::clear_away`], but for a container that lives: it was started again meanwhile.
+    fn clear_ended_away(&self, pod: Pod, id: &str) -> Result<()> {
+        if let Some(mut connection) = self.find(&pod)? {
+            let state = connection.state(id);
+            if matches!(state, Ok((condition, _)) if condition != Condition::Stopped) {
+                return Ok(());
+            }
         }
+        self.clear_away(pod, id).map(drop)
     }
 
     /// Ends what is left of a container nobody looks after, settles its records and files, removes its pod folder.
@@ -68,13 +75,30 @@ impl Engine {
         tare_failpoint::pass("remove-recorded")
     }
 
-    /// Removes a container that does not run, by its name, id or the beginning of its id; says which.
+    /// Removes a container, by its name, id or the beginning of its id; says which. One that runs only with `force`: it is
+    /// killed.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` while it runs.
-    pub fn remove_container(&self, typed: &str) -> Result<String> {
+    pub fn remove_container(&self, typed: &str, force: bool) -> Result<String> {
         let id = self.find_container(typed)?.id;
-        let busy = || Error::new(Kind::Conflict, "remove container", typed).because("it is running");
+        if force && let Some(mut connection) = self.find_supervisor(&id)? {
+            let killed = connection.kill_all(&id).and_then(|()| connection.wait(&id));
+            match killed {
+                // It has ended, or the rest of it has, in the meantime.
+                Err(e) if !matches!(e.kind(), Kind::NotFound | Kind::Unavailable) => return Err(e),
+                _ => {}
+            }
+            drop(connection);
+            self.settled(&id)?;
+        }
+        let busy = || {
+            Error::new(Kind::Conflict, "remove container", typed)
+                .because("it is running")
+                .hint(format!(
+                    "`tare stop {typed}` stops it, `tare rm -f {typed}` kills it"
+                ))
+        };
         if self.pod_folder(&id).is_dir() {
             let pod = Pod::take(self, &id)?.ok_or_else(busy)?;
             if pod.dir.supervisor_alive()? {
@@ -87,6 +111,14 @@ impl Engine {
             self.remove_everything(&id)?;
         }
         Ok(id)
+    }
+
+    /// Waits until a container that has ended is settled: by whoever keeps it, or by us.
+    pub(super) fn settled(&self, id: &str) -> Result<()> {
+        match Pod::await_turn(self, id)? {
+            Some(pod) => self.clear_ended_away(pod, id),
+            None => Ok(()),
+        }
     }
 }
 

@@ -10,7 +10,8 @@ use crate::records::containers::{self, ContainerRecord, EndRecord};
 use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
-use tare_error::{Context, Result};
+use tare_error::{Context, Kind, Result};
+use tare_shim::Condition;
 use tare_store::Durability;
 
 /// In the run folder, once everything that outlived a boot was looked at.
@@ -50,14 +51,28 @@ impl Engine {
         Ok(told)
     }
 
-    fn reconcile_one(&self, id: &str) -> Result<()> {
+    pub(super) fn reconcile_one(&self, id: &str) -> Result<()> {
         let Some(pod) = Pod::take(self, id)? else {
             return Ok(());
         };
         if pod.dir.supervisor_alive()? {
             return Ok(());
         }
+        if pod.dir.outlives_its_keeper()? && pod.dir.has_containers()? && self.is_taken_over(&pod, id)? {
+            return Ok(());
+        }
         self.clear_away(pod, id).map(drop)
+    }
+
+    /// Starts a successor of a supervisor that was killed under a container that is to live; whether it does.
+    fn is_taken_over(&self, pod: &Pod, id: &str) -> Result<bool> {
+        self.records().close();
+        let mut successor = self.launch(pod)?;
+        match successor.state(id) {
+            Ok((Condition::Running | Condition::Paused, _)) => Ok(true),
+            Err(e) if e.kind() != Kind::NotFound => Err(e),
+            _ => Ok(false),
+        }
     }
 
     /// A pod folder whose maker died before it had its name: nothing else exists of that container.

@@ -65,6 +65,12 @@ pub struct RunRequest {
 pub struct LifeRequest {
     /// Remove everything of it when it ends.
     pub remove: bool,
+    /// It lives on without whoever has started it, and what it writes is kept in its log.
+    pub detached: bool,
+    /// The signal that asks it to end, by number; absent: the image's, else `TERM`.
+    pub stop_signal: Option<i32>,
+    /// How many seconds it may take to end when it is asked to; -1: as many as it wants; absent: ten.
+    pub stop_timeout: Option<i64>,
     /// Keep its standard input open.
     pub interactive: bool,
     /// Give it a terminal.
@@ -192,6 +198,30 @@ pub fn parse_label(text: &str) -> Result<(String, String)> {
         return Err(invalid("label", text, "the part before = is empty"));
     }
     Ok((key.to_owned(), value.to_owned()))
+}
+
+/// Reads a signal by name or number.
+///
+/// # Errors
+/// `Invalid` for what is none.
+pub fn parse_signal(text: &str) -> Result<i32> {
+    let found = tare_signal::number(text).filter(|number| *number > 0);
+    found.ok_or_else(|| invalid("signal", text, "there is no such signal").hint("kill -l lists them"))
+}
+
+/// Reads a number of seconds; -1 is no limit.
+///
+/// # Errors
+/// `Invalid` for what is none.
+pub fn parse_seconds(text: &str) -> Result<i64> {
+    let seconds = text.parse::<i64>().ok().filter(|seconds| *seconds >= -1);
+    seconds.ok_or_else(|| {
+        invalid(
+            "seconds",
+            text,
+            "it is a whole number of seconds, or -1 for no limit",
+        )
+    })
 }
 
 /// "read WHAT TEXT: WHY", the shape of every complaint about a word a person typed.

@@ -30,6 +30,13 @@ impl Container<'_> {
         tare_failpoint::pass("start-created")
     }
 
+    /// Lets a container that was started live on without us.
+    pub fn leave(mut self) {
+        // The folder's lock goes with us, and the folder stays.
+        self.connection = None;
+        self.pod = None;
+    }
+
     /// Joins the streams until the container has ended and every byte it wrote is written.
     ///
     /// # Errors
@@ -87,7 +94,10 @@ impl Container<'_> {
         }
         let connection = self.connection.take();
         let left = connection.map_or(Ok(()), |connection| connection.finish(self.id.as_str()));
-        let removed = left.and_then(|()| self.engine.remove_everything(self.id.as_str()));
+        let removed = left.and_then(|()| match self.known {
+            true => Ok(()),
+            false => self.engine.remove_everything(self.id.as_str()),
+        });
         let removed = removed.and_then(|()| self.pod.take().map_or(Ok(()), super::place::Pod::remove));
         match removed {
             Ok(()) => error,

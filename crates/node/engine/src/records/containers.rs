@@ -32,6 +32,13 @@ pub(super) const TABLES: &str = "
     CREATE INDEX container_labels_key ON container_labels (key, value);
 ";
 
+/// What became of them later.
+pub(super) const LIFE: &str = "
+    ALTER TABLE containers ADD COLUMN interactive INTEGER NOT NULL DEFAULT 0; -- 1: its input stays open
+    ALTER TABLE containers ADD COLUMN stop_signal INTEGER;                    -- number; absent: TERM
+    ALTER TABLE containers ADD COLUMN stop_timeout INTEGER;                   -- seconds; absent: ten
+";
+
 /// One container as recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerRecord {
@@ -47,6 +54,12 @@ pub struct ContainerRecord {
     pub command: String,
     /// Whether nothing of it stays when it has ended.
     pub remove: bool,
+    /// Whether its input stays open.
+    pub interactive: bool,
+    /// What asks it to end, where that is not `TERM`.
+    pub stop_signal: Option<i32>,
+    /// How many seconds it may take to end, where that are not ten; -1: as many as it wants.
+    pub stop_timeout: Option<i64>,
     /// Seconds since 1970 at which it was asked for.
     pub created: i64,
     /// How it ended, where that is recorded.
@@ -89,8 +102,9 @@ pub fn add(tx: &Transaction<'_>, container: &ContainerRecord, labels: &[(String,
         );
     }
     tx.execute(
-        "INSERT INTO containers (id, name, image, reference, command, remove, created)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO containers
+             (id, name, image, reference, command, remove, created, interactive, stop_signal, stop_timeout)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
             id,
             name,
@@ -98,7 +112,10 @@ pub fn add(tx: &Transaction<'_>, container: &ContainerRecord, labels: &[(String,
             container.reference,
             container.command,
             container.remove,
-            container.created
+            container.created,
+            container.interactive,
+            container.stop_signal,
+            container.stop_timeout,
         ],
     )
     .query("record container", id)?;
@@ -112,17 +129,32 @@ pub fn add(tx: &Transaction<'_>, container: &ContainerRecord, labels: &[(String,
     Ok(())
 }
 
-/// Records how a container ended; the first record stays.
+/// Records how a container ended, in place of an earlier end: it may have been started again.
 ///
 /// # Errors
 /// SQLite's.
 pub fn end(tx: &Transaction<'_>, id: &str, end: &EndRecord) -> Result<()> {
     tx.execute(
-        "UPDATE containers SET ended = ?2, code = ?3, oom_limit = ?4, unknown = ?5 WHERE id = ?1 AND ended IS NULL",
+        "UPDATE containers SET ended = ?2, code = ?3, oom_limit = ?4, unknown = ?5 WHERE id = ?1 AND coalesce(ended, 0) <= ?2",
         params![id, end.at, end.code, end.oom_limit, end.unknown],
     )
     .query("record end of", id)
     .map(drop)
+}
+
+/// Gives a container another name.
+///
+/// # Errors
+/// `AlreadyExists` where another has it; else SQLite's.
+pub fn rename(tx: &Transaction<'_>, id: &str, name: &str) -> Result<()> {
+    if let Some(holder) = by_name(tx, name)?.filter(|holder| holder != id) {
+        return Err(
+            Error::new(Kind::AlreadyExists, "use name", name).because(format!("container {holder} has it"))
+        );
+    }
+    tx.execute("UPDATE containers SET name = ?2 WHERE id = ?1", [id, name])
+        .query("rename", id)
+        .map(drop)
 }
 
 /// Removes a container's records; `false` where there are none.
@@ -183,7 +215,8 @@ pub fn of_image(tx: &Transaction<'_>, image: &str) -> Result<Vec<ContainerRecord
 }
 
 const COLUMNS: &str =
-    "SELECT id, name, image, reference, command, remove, created, ended, code, oom_limit, unknown
+    "SELECT id, name, image, reference, command, remove, created, ended, code, oom_limit, unknown,
+        interactive, stop_signal, stop_timeout
     FROM containers";
 
 fn read(row: &Row<'_>) -> tare_database::sql::Result<ContainerRecord> {
@@ -205,6 +238,9 @@ fn read(row: &Row<'_>) -> tare_database::sql::Result<ContainerRecord> {
         command: row.get(4)?,
         remove: row.get(5)?,
         created: row.get(6)?,
+        interactive: row.get(11)?,
+        stop_signal: row.get(12)?,
+        stop_timeout: row.get(13)?,
         end,
     })
 }

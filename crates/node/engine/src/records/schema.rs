@@ -12,4 +12,8 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "containers",
         sql: super::containers::TABLES,
     },
+    Migration {
+        name: "containers that are kept",
+        sql: super::containers::LIFE,
+    },
 ];

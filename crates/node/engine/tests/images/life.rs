@@ -186,6 +186,9 @@ fn an_image_goes_with_its_last_name_and_not_under_a_container() {
             reference: two.clone(),
             command: "sh".into(),
             remove: false,
+            interactive: false,
+            stop_signal: None,
+            stop_timeout: None,
             created: 1,
             end: None,
         };

@@ -15,7 +15,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Child;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tare_error::{Context, Error, Kind, Result};
 use tare_spec_containerd::task::TaskMethod;
 use tare_spec_containerd::{Message, Service};
@@ -106,7 +106,17 @@ impl Connection {
         method: TaskMethod,
         request: &impl Message,
     ) -> Result<A> {
-        self.call(Service::TaskV3.name(), method.name(), request)
+        self.ask_within(method, request, None)
+    }
+
+    /// The same, for a time: the supervisor says then that it is over.
+    pub(super) fn ask_within<A: Message + Default>(
+        &mut self,
+        method: TaskMethod,
+        request: &impl Message,
+        time: Option<Duration>,
+    ) -> Result<A> {
+        self.call(Service::TaskV3.name(), method.name(), request, time)
     }
 
     pub(super) fn call<A: Message + Default>(
@@ -114,8 +124,9 @@ impl Connection {
         service: &str,
         method: &str,
         request: &impl Message,
+        time: Option<Duration>,
     ) -> Result<A> {
-        let stream = self.send(service, method, request)?;
+        let stream = self.send(service, method, request, time)?;
         let answer = loop {
             if let Some(at) = self.replies.iter().position(|reply| reply.stream == stream) {
                 break self
@@ -144,13 +155,19 @@ impl Connection {
 
     /// Asks the task service without waiting; the call's number.
     pub(super) fn request(&mut self, method: TaskMethod, request: &impl Message) -> Result<u32> {
-        self.send(Service::TaskV3.name(), method.name(), request)
+        self.send(Service::TaskV3.name(), method.name(), request, None)
     }
 
-    fn send(&mut self, service: &str, method: &str, request: &impl Message) -> Result<u32> {
+    fn send(
+        &mut self,
+        service: &str,
+        method: &str,
+        request: &impl Message,
+        time: Option<Duration>,
+    ) -> Result<u32> {
         let payload = request.encode_to_vec();
         self.client
-            .call(service, method, &payload, None, Instant::now())
+            .call(service, method, &payload, time, Instant::now())
             .map_err(|status| said(status, method))
     }
 

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use tare_error::{Context, Error, Kind, Result};
 use tare_spec_containerd::process::Status as Condition;
 use tare_spec_containerd::task::{
-    CreateTaskRequest, CreateTaskResponse, DeleteRequest, DeleteResponse, KillRequest, ShutdownRequest,
-    StartRequest, StartResponse, StateRequest, StateResponse, TaskMethod, WaitRequest, WaitResponse,
+    CreateTaskRequest, CreateTaskResponse, DeleteRequest, DeleteResponse, KillRequest, PauseRequest,
+    ResumeRequest, ShutdownRequest, StartRequest, StartResponse, StateRequest, StateResponse, TaskMethod,
+    WaitRequest, WaitResponse,
 };
 use tare_spec_containerd::types;
 use tare_spec_oci::Mount;
@@ -35,6 +36,8 @@ pub struct CreateRequest {
     pub terminal: bool,
     /// The container's stdin is the client's, until its end; otherwise it is empty.
     pub stdin_open: bool,
+    /// Where its outputs are kept (`docs/design/logs.md`), in place of a client that reads them.
+    pub log: Option<String>,
     /// What happens to the container when the connection that made it ends without a word.
     pub on_hangup: Hangup,
     /// The command that cleans up when no client does: program and arguments.
@@ -60,19 +63,25 @@ impl Connection {
             kill: request.on_hangup == Hangup::Kill,
         })?;
         let id = request.id;
-        self.fifos = Some(Fifos::make(
-            self.pod.path(),
-            request.terminal,
-            request.stdin_open,
-        )?);
+        let folder = self.pod.path();
+        match &request.log {
+            Some(_) if request.stdin_open => Fifos::make_stdin(folder)?,
+            Some(_) => {}
+            None => self.fifos = Some(Fifos::make(folder, request.terminal, request.stdin_open)?),
+        }
+        let log = request.log.as_ref();
+        let output = |entry| log.cloned().unwrap_or_else(|| fifos::name(folder, entry));
         let create = CreateTaskRequest {
             id: id.clone(),
             bundle: request.bundle.to_string_lossy().into_owned(),
             rootfs: request.rootfs.into_iter().map(mount).collect(),
             terminal: request.terminal,
-            stdin: fifos::name(self.pod.path(), Entry::Stdin),
-            stdout: fifos::name(self.pod.path(), Entry::Stdout),
-            stderr: fifos::name(self.pod.path(), Entry::Stderr),
+            stdin: fifos::name(folder, Entry::Stdin),
+            stdout: output(Entry::Stdout),
+            stderr: match request.terminal {
+                true => String::new(),
+                false => output(Entry::Stderr),
+            },
             ..CreateTaskRequest::default()
         };
         let _: CreateTaskResponse = self.ask(TaskMethod::Create, &create)?;
@@ -92,7 +101,7 @@ impl Connection {
 
     /// From now on we are the keeper of the pod.
     pub(super) fn keep(&mut self, keep: KeepRequest) -> Result<()> {
-        let kept = self.call(SUPERVISOR, KEEP, &keep);
+        let kept = self.call(SUPERVISOR, KEEP, &keep, None);
         self.keep = keep;
         kept
     }
@@ -113,17 +122,35 @@ impl Connection {
         self.ask(TaskMethod::Kill, &kill(id, "", Signal::KILL.as_raw(), true))
     }
 
-    /// How the container is.
+    /// How the container is, and its first process's id.
     ///
     /// # Errors
     /// `NotFound` where there is none of this id; `Unavailable` where the supervisor is gone.
-    pub fn state(&mut self, id: &str) -> Result<Condition> {
+    pub fn state(&mut self, id: &str) -> Result<(Condition, u32)> {
         let request = StateRequest {
             id: id.to_owned(),
             exec_id: String::new(),
         };
         let state: StateResponse = self.ask(TaskMethod::State, &request)?;
-        Ok(state.status())
+        Ok((state.status(), state.pid))
+    }
+
+    /// Stops every process of the container where it is.
+    ///
+    /// # Errors
+    /// The supervisor's.
+    pub fn pause(&mut self, id: &str) -> Result<()> {
+        let id = id.to_owned();
+        self.ask(TaskMethod::Pause, &PauseRequest { id })
+    }
+
+    /// Lets a container go on that is paused.
+    ///
+    /// # Errors
+    /// The supervisor's.
+    pub fn resume(&mut self, id: &str) -> Result<()> {
+        let id = id.to_owned();
+        self.ask(TaskMethod::Resume, &ResumeRequest { id })
     }
 
     /// Waits until the container has ended; its record.
@@ -133,6 +160,20 @@ impl Connection {
     pub fn wait(&mut self, id: &str) -> Result<Exit> {
         let _: WaitResponse = self.ask(TaskMethod::Wait, &wait(id, ""))?;
         self.exit(id)
+    }
+
+    /// The same, for a time; none where it runs still.
+    ///
+    /// # Errors
+    /// As [`Connection::wait`].
+    pub fn wait_for(&mut self, id: &str, time: Duration) -> Result<Option<Exit>> {
+        let asked = Instant::now();
+        let answer = self.ask_within::<WaitResponse>(TaskMethod::Wait, &wait(id, ""), Some(time));
+        match answer {
+            Ok(_) => self.exit(id).map(Some),
+            Err(e) if e.kind() == Kind::Unavailable && asked.elapsed() >= time => Ok(None),
+            Err(e) => Err(e),
+        }
     }
 
     /// The record of a container's end, which is written before anybody is told.

@@ -35,7 +35,7 @@ pub fn end(of: &Launch<'_>, id: &str) -> Result<Ended> {
     let exit = match connection.state(id) {
         Err(e) if e.kind() == Kind::NotFound => None,
         Err(e) => return Err(e),
-        Ok(Condition::Created) => None,
+        Ok((Condition::Created, _)) => None,
         Ok(_) => match connection.kill_all(id) {
             Err(e) if e.kind() != Kind::NotFound => return Err(e),
             _ => Some(connection.wait(id)?),

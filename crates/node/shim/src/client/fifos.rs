@@ -29,6 +29,11 @@ impl Fifos {
         Fifos::open(folder)
     }
 
+    /// Makes that of the input alone.
+    pub(super) fn make_stdin(folder: &Path) -> Result<()> {
+        make(folder, Entry::Stdin)
+    }
+
     /// Opens the ends to read from of what was made before.
     fn open(folder: &Path) -> Result<Fifos> {
         let reader = OFlags::RDONLY | OFlags::NONBLOCK;

@@ -49,6 +49,21 @@ pub fn launch(launch: &Launch<'_>) -> Result<Connection> {
     Ok(Connection::over(socket, Some(child), launch))
 }
 
+/// Connects to the supervisor of a pod, where one lives: to ask about what somebody else keeps.
+///
+/// # Errors
+/// The kernel's.
+pub fn find(launch: &Launch<'_>) -> Result<Option<Connection>> {
+    if !launch.pod.supervisor_alive()? {
+        return Ok(None);
+    }
+    match entrance::connect(&launch.pod.file(Entry::Socket)) {
+        Ok(socket) => Ok(Some(Connection::over(socket, None, launch))),
+        Err(e) if matches!(e.kind(), Kind::NotFound | Kind::Unavailable) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
 /// One that has given up its address is about to leave.
 fn await_end(living: &OwnedFd, pod: &PodDir) -> Result<()> {
     let subject = pod.path().display();

@@ -35,7 +35,7 @@ pub(crate) struct KeeperState {
     #[serde(default)]
     connection: Option<u32>,
     reap: Vec<String>,
-    kill: bool,
+    pub(crate) kill: bool,
 }
 
 /// The command that cleans up.
@@ -99,9 +99,8 @@ impl Service {
             return;
         }
         keeper.connection = None;
-        if keeper.kill {
-            self.end_what_is_kept();
-        }
+        let kill = keeper.kill;
+        self.end_what_is_kept(kill);
     }
 
     /// Where there is nobody: the keeper died with the supervisor before us, or before it had come to us.
@@ -114,9 +113,7 @@ impl Service {
                 let keeper = state.map(Keeper::restore).unwrap_or_default();
                 let kill = keeper.kill;
                 self.keeper = Some(keeper);
-                if kill {
-                    self.end_what_is_kept();
-                }
+                self.end_what_is_kept(kill);
             }
             Err(error) => {
                 self.keeper = Some(Keeper::default());
@@ -157,10 +154,15 @@ impl Service {
         }
     }
 
-    fn end_what_is_kept(&mut self) {
-        let ids: Vec<String> = self
-            .containers
-            .iter()
+    /// Ends what belongs to a keeper that is gone: everything, or what nobody has started, and nobody will.
+    fn end_what_is_kept(&mut self, all: bool) {
+        let runs = |container: &&Container| {
+            let first = container.process("").map(|first| &first.stage);
+            matches!(first, Some(Stage::Running(_) | Stage::Ended(_)))
+        };
+        let containers = self.containers.iter();
+        let ids: Vec<String> = containers
+            .filter(|container| all || !runs(container))
             .map(|container| container.id.clone())
             .collect();
         for id in ids {
@@ -198,6 +200,9 @@ impl Service {
         else {
             return;
         };
+        if self.containers.is_empty() {
+            return self.begin_to_leave();
+        }
         match &mut keeper.reaper {
             Some(reaper) => {
                 if !matches!(reaper.child.try_wait(), Ok(None)) {
@@ -205,12 +210,12 @@ impl Service {
                     self.begin_to_leave();
                 }
             }
-            None if !self.containers.is_empty() && !keeper.reap.is_empty() => {
+            None if keeper.reap.is_empty() => self.begin_to_leave(),
+            None => {
                 let reap = std::mem::take(&mut keeper.reap);
                 let started = self.start_reaper(&reap);
                 self.note_failure(started);
             }
-            None => self.begin_to_leave(),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::{Draft, Input};
 use crate::container::request::{IdOrName, UserRequest};
 use tare_error::{Error, Kind, Result};
+use tare_spec_oci::User;
 
 /// A line of `/etc/passwd` (passwd(5)).
 struct Account<'a> {
@@ -29,53 +30,79 @@ pub(super) fn contribute(input: &Input<'_>, draft: &mut Draft) -> Result<()> {
             group: None,
         },
     };
-    let (passwd, group) = (&input.found.passwd, &input.found.group);
-    let account = match &asked.user {
-        IdOrName::Id(id) => accounts(passwd).find(|a| a.uid == *id),
-        IdOrName::Name(name) => Some(
-            accounts(passwd)
-                .find(|a| a.name == name)
-                .ok_or_else(|| unknown("user", name))?,
-        ),
+    let files = Accounts {
+        passwd: &input.found.passwd,
+        group: &input.found.group,
+        ids: input.host.ids,
     };
-    let uid = match &asked.user {
-        IdOrName::Id(id) => *id,
-        IdOrName::Name(_) => account.as_ref().map_or(0, |a| a.uid),
+    let user = files.find(&asked, &input.request.process.groups)?;
+    draft.process.user = User {
+        umask: draft.process.user.umask,
+        ..user
     };
-    let gid = match &asked.group {
-        Some(wanted) => group_id(group, wanted)?,
-        None => account.as_ref().map_or(0, |a| a.gid),
-    };
-    // Supplementary groups are always written, the first group among them: without it a process could give it up and
-    // reach files that deny it (CVE-2022-36109).
-    let mut further = vec![gid];
-    if let (None, Some(account)) = (&asked.group, &account) {
-        let member = |g: &Group<'_>| g.members.split(',').any(|m| m == account.name);
-        further.extend(groups(group).filter(member).map(|g| g.gid));
-    }
-    for wanted in &input.request.process.groups {
-        further.push(group_id(group, wanted)?);
-    }
-    further.sort_unstable();
-    further.dedup();
-    for id in further.iter().chain([&uid]) {
-        if u64::from(*id) >= input.host.ids {
-            return Err(Error::new(Kind::Unsupported, "run as", id)
-                .because(format!(
-                    "this user namespace has only the ids 0 to {}",
-                    input.host.ids - 1
-                ))
-                .hint("/etc/subuid and /etc/subgid give a user more of them"));
-        }
-    }
-    draft.process.user.uid = uid;
-    draft.process.user.gid = gid;
-    draft.process.user.additional_gids = further;
     Ok(())
 }
 
+/// Where names are looked up, and how many ids there are.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::container) struct Accounts<'a> {
+    pub(in crate::container) passwd: &'a [u8],
+    pub(in crate::container) group: &'a [u8],
+    pub(in crate::container) ids: u64,
+}
+
+impl Accounts<'_> {
+    /// Who that is, with `further` groups.
+    pub(in crate::container) fn find(&self, asked: &UserRequest, further: &[IdOrName]) -> Result<User> {
+        let account = match &asked.user {
+            IdOrName::Id(id) => accounts(self.passwd).find(|a| a.uid == *id),
+            IdOrName::Name(name) => Some(
+                accounts(self.passwd)
+                    .find(|a| a.name == name)
+                    .ok_or_else(|| unknown("user", name))?,
+            ),
+        };
+        let uid = match &asked.user {
+            IdOrName::Id(id) => *id,
+            IdOrName::Name(_) => account.as_ref().map_or(0, |a| a.uid),
+        };
+        let gid = match &asked.group {
+            Some(wanted) => group_id(self.group, wanted)?,
+            None => account.as_ref().map_or(0, |a| a.gid),
+        };
+        // Supplementary groups are always written, the first group among them: without it a process could give it up and
+        // reach files that deny it (CVE-2022-36109).
+        let mut all = vec![gid];
+        if let (None, Some(account)) = (&asked.group, &account) {
+            let member = |g: &Group<'_>| g.members.split(',').any(|m| m == account.name);
+            all.extend(groups(self.group).filter(member).map(|g| g.gid));
+        }
+        for wanted in further {
+            all.push(group_id(self.group, wanted)?);
+        }
+        all.sort_unstable();
+        all.dedup();
+        for id in all.iter().chain([&uid]) {
+            if u64::from(*id) >= self.ids {
+                return Err(Error::new(Kind::Unsupported, "run as", id)
+                    .because(format!(
+                        "this user namespace has only the ids 0 to {}",
+                        self.ids - 1
+                    ))
+                    .hint("/etc/subuid and /etc/subgid give a user more of them"));
+            }
+        }
+        Ok(User {
+            uid,
+            gid,
+            additional_gids: all,
+            ..User::default()
+        })
+    }
+}
+
 /// The home folder of `uid`, or `/`.
-pub(super) fn home(passwd: &[u8], uid: u32) -> String {
+pub(in crate::container) fn home(passwd: &[u8], uid: u32) -> String {
     accounts(passwd)
         .find(|a| a.uid == uid)
         .map(|a| a.home)

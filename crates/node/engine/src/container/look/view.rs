@@ -45,6 +45,19 @@ impl ImageView {
         })
     }
 
+    /// The tree that a process sees.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such process any more.
+    pub fn of_process(pid: u32) -> Result<ImageView> {
+        let path = format!("/proc/{pid}/root");
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(&path, flags, Mode::empty()).op("look into", &path)?;
+        Ok(ImageView {
+            root: Root::from_fd(fd),
+        })
+    }
+
     /// The content of a regular file up to 4 MiB; empty where it is not there.
     ///
     /// # Errors

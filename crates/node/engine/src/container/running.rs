@@ -1,0 +1,269 @@
+//! What is asked of a container that runs, by any command: to end, to stand still, to tell its end, to take a further process in.
+
+use super::draft::user::{Accounts, home};
+use super::look::{ImageView, host_facts};
+use super::request::{Capability, ProcessRequest, RunRequest, UserRequest, Variable};
+use crate::Engine;
+use crate::records::containers::ContainerRecord;
+use std::time::Duration;
+use tare_error::{Context, Error, Kind, Result};
+use tare_shim::{Attach, Condition, Connection, ExecRequest, Executed};
+use tare_spec_oci::{Capabilities, Process, Spec};
+use tare_store::Id;
+
+/// How long a container may take to end that is asked to, where nobody says.
+const PATIENCE: i64 = 10;
+/// `SIGTERM`.
+const TERM: i32 = 15;
+
+/// What `exec` is asked.
+#[derive(Clone, Debug, Default)]
+pub struct Execute {
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Environment, folder, user.
+    pub process: ProcessRequest,
+    /// With every capability there is.
+    pub privileged: bool,
+    /// Its input is ours.
+    pub interactive: bool,
+    /// It has a terminal.
+    pub terminal: bool,
+    /// The terminal's size in lines and columns, where ours is one.
+    pub size: Option<(u16, u16)>,
+}
+
+impl Engine {
+    /// Sends a signal to a container's first process.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such container, `Conflict` where it does not run.
+    pub fn kill_container(&self, typed: &str, signal: i32) -> Result<()> {
+        let (record, mut connection) = self.running("kill container", typed)?;
+        connection.kill(&record.id, signal)?;
+        if signal == rustix::process::Signal::KILL.as_raw() {
+            connection.wait(&record.id)?;
+            drop(connection);
+            self.settled(&record.id)?;
+        }
+        Ok(())
+    }
+
+    /// Asks a container to end, and kills it when it takes longer than `timeout` seconds (-1: never). One that does not run is
+    /// as it should be.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such container; the supervisor's.
+    pub fn stop_container(&self, typed: &str, signal: Option<i32>, timeout: Option<i64>) -> Result<()> {
+        let record = self.find_container(typed)?;
+        let Some(mut connection) = self.find_supervisor(&record.id)? else {
+            return Ok(());
+        };
+        let signal = signal.or(record.stop_signal).unwrap_or(TERM);
+        let seconds = timeout.or(record.stop_timeout).unwrap_or(PATIENCE);
+        if let Ok((Condition::Paused, _)) = connection.state(&record.id) {
+            // One that stands still hears nothing.
+            connection.resume(&record.id)?;
+        }
+        match connection.kill(&record.id, signal) {
+            Err(e) if e.kind() != Kind::NotFound => return Err(e),
+            _ => {}
+        }
+        let patience = u64::try_from(seconds).ok().map(Duration::from_secs);
+        let ended = match patience {
+            Some(patience) => connection.wait_for(&record.id, patience.max(Duration::from_millis(1)))?,
+            None => Some(connection.wait(&record.id)?),
+        };
+        if ended.is_none() {
+            connection.kill_all(&record.id)?;
+            connection.wait(&record.id)?;
+        }
+        drop(connection);
+        self.settled(&record.id)
+    }
+
+    /// Waits for a container's end; its exit code. One that has ended has it already.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such container; `Conflict` for one that was never started.
+    pub fn wait_container(&self, typed: &str) -> Result<u8> {
+        let record = self.find_container(typed)?;
+        if let Some(mut connection) = self.find_supervisor(&record.id)? {
+            return connection.wait(&record.id).map(|exit| exit.code);
+        }
+        match self.find_container(&record.id)?.end {
+            Some(end) => Ok(end.code),
+            None => {
+                Err(Error::new(Kind::Conflict, "wait for container", typed).because("it was not started"))
+            }
+        }
+    }
+
+    /// Has every process of a container stand still, or go on.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such container, `Conflict` where it does not run or is so already.
+    pub fn freeze_container(&self, typed: &str, still: bool) -> Result<()> {
+        let operation = if still {
+            "pause container"
+        } else {
+            "unpause container"
+        };
+        let (record, mut connection) = self.running(operation, typed)?;
+        let (condition, _) = connection.state(&record.id)?;
+        let refused = |why: &str| Err(Error::new(Kind::Conflict, operation, typed).because(why.to_owned()));
+        match (condition, still) {
+            (Condition::Paused, true) => refused("it is paused already"),
+            (Condition::Paused, false) => connection.resume(&record.id),
+            (_, false) => refused("it is not paused"),
+            (_, true) => connection.pause(&record.id),
+        }
+    }
+
+    /// Executes a process in a container that runs; how it ended, or nothing where nobody waits for it (`attach` is none).
+    ///
+    /// # Errors
+    /// `Conflict` where the container does not run; `CommandNotFound`, `CommandNotExecutable`; those of the look-ups.
+    pub fn execute(
+        &self,
+        typed: &str,
+        asked: &Execute,
+        attach: Option<&Attach<'_>>,
+    ) -> Result<Option<Executed>> {
+        let (record, mut connection) = self.running("exec in container", typed)?;
+        let (condition, pid) = connection.state(&record.id)?;
+        if condition == Condition::Paused {
+            return Err(Error::new(Kind::Conflict, "exec in container", typed)
+                .because("it is paused")
+                .hint(format!("`tare unpause {typed}` lets it go on")));
+        }
+        let request = ExecRequest {
+            process: self.executed(&record, asked, pid)?,
+            id: record.id,
+            exec_id: Id::random()?.to_string(),
+            stdin_open: asked.interactive,
+            timeout: None,
+            most_output: None,
+        };
+        self.records().close();
+        match attach {
+            Some(attach) => connection.exec(&request, attach).map(Some),
+            None => connection.exec_detached(&request).map(|_| None),
+        }
+    }
+
+    /// The process: the container's own, changed by what was asked.
+    fn executed(&self, record: &ContainerRecord, asked: &Execute, pid: u32) -> Result<Process> {
+        let mut process = self.spec_of(&record.id)?.process.unwrap_or_default();
+        process.args.clone_from(&asked.command);
+        process.terminal = asked.terminal;
+        process.console_size = asked.size.map(|(lines, columns)| tare_spec_oci::ConsoleSize {
+            height: u32::from(lines),
+            width: u32::from(columns),
+        });
+        if let Some(directory) = &asked.process.directory {
+            process.cwd = directory.into();
+        }
+        if let Some(user) = &asked.process.user {
+            self.become_user(&mut process, user, pid)?;
+        }
+        if asked.privileged {
+            process.capabilities = Some(every_capability(&host_facts(
+                &RunRequest::new(""),
+                self.config().rootless,
+            )?));
+        }
+        if asked.terminal {
+            set(&mut process.env, "TERM", "xterm");
+        }
+        for variable in &asked.process.environment {
+            match variable {
+                Variable::Set(name, value) => set(&mut process.env, name, value),
+                Variable::Unset(name) => process.env.retain(|known| name_of(known) != name),
+            }
+        }
+        Ok(process)
+    }
+
+    /// Another user, by the files that the container has now, and what follows from that.
+    fn become_user(&self, process: &mut Process, user: &UserRequest, pid: u32) -> Result<()> {
+        let view = ImageView::of_process(pid)?;
+        let (passwd, group) = (view.read("/etc/passwd")?, view.read("/etc/group")?);
+        let host = host_facts(&RunRequest::new(""), self.config().rootless)?;
+        let accounts = Accounts {
+            passwd: &passwd,
+            group: &group,
+            ids: host.ids,
+        };
+        let umask = process.user.umask;
+        process.user = accounts.find(user, &[])?;
+        process.user.umask = umask;
+        set(&mut process.env, "HOME", &home(&passwd, process.user.uid));
+        if let Some(capabilities) = &mut process.capabilities {
+            // Another user than root starts without effective capabilities, as after execve(2).
+            let in_force = match process.user.uid {
+                0 => capabilities.bounding.clone(),
+                _ => Vec::new(),
+            };
+            capabilities.effective.clone_from(&in_force);
+            capabilities.permitted = in_force;
+        }
+        Ok(())
+    }
+
+    /// A container's specification, as it was made.
+    pub(super) fn spec_of(&self, id: &str) -> Result<Spec> {
+        let path = self.container_folder(id).join("config.json");
+        let text = std::fs::read(&path).op("read", path.display())?;
+        serde_json::from_slice(&text)
+            .map_err(|e| Error::new(Kind::Corrupt, "read", path.display()).from_source(e))
+    }
+
+    /// A container that runs, and its supervisor.
+    fn running(&self, operation: &'static str, typed: &str) -> Result<(ContainerRecord, Connection)> {
+        let record = self.find_container(typed)?;
+        match self.find_supervisor(&record.id)? {
+            Some(connection) => Ok((record, connection)),
+            None => Err(Error::new(Kind::Conflict, operation, typed)
+                .because("it is not running")
+                .hint(format!("`tare start {typed}` starts it"))),
+        }
+    }
+}
+
+fn every_capability(host: &super::facts::HostFacts) -> Capabilities {
+    let all = Capability::of_set(host.bounding & Capability::ALL);
+    let names: Vec<String> = all.map(|capability| capability.to_string()).collect();
+    Capabilities {
+        bounding: names.clone(),
+        effective: names.clone(),
+        permitted: names,
+        ..Capabilities::default()
+    }
+}
+
+fn name_of(variable: &str) -> &str {
+    variable.split_once('=').map_or(variable, |(name, _)| name)
+}
+
+/// Sets a variable, in place of one of the same name.
+fn set(environment: &mut Vec<String>, name: &str, value: &str) {
+    let line = format!("{name}={value}");
+    match environment.iter_mut().find(|known| name_of(known) == name) {
+        Some(known) => *known = line,
+        None => environment.push(line),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_is_set_in_place() {
+        let mut environment = vec!["A=1".to_owned(), "B=2".to_owned()];
+        set(&mut environment, "A", "x=y");
+        set(&mut environment, "C", "");
+        assert_eq!(environment, ["A=x=y", "B=2", "C="]);
+    }
+}
