@@ -71,6 +71,18 @@ impl Place<'_> {
         }
     }
 
+    /// The kernel freezes a group a moment after it was told to.
+    fn await_frozen(&self, own: &str, frozen: bool) {
+        let began = std::time::Instant::now();
+        while began.elapsed() < std::time::Duration::from_secs(5) {
+            if self.is_frozen(own) == frozen {
+                return;
+            }
+            std::thread::yield_now();
+        }
+        panic!("{own} is not as it should be: frozen is {}", !frozen);
+    }
+
     fn begin(&mut self, exec: &str, script: &str) {
         self.talk.exec(exec, script);
         self.talk.start(exec);
@@ -158,11 +170,11 @@ fn paused(place: &mut Place<'_>) {
         place
             .talk
             .done("pause", "Pause", &task::PauseRequest { id: "c".into() });
-        assert!(place.is_frozen("tare-exec-e"));
+        place.await_frozen("tare-exec-e", true);
         place
             .talk
             .done("resume", "Resume", &task::ResumeRequest { id: "c".into() });
-        assert!(!place.is_frozen("tare-exec-e"));
+        place.await_frozen("tare-exec-e", false);
     }
     place
         .talk

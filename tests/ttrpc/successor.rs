@@ -164,8 +164,9 @@ fn what_ended_unseen_is_unknown(bed: &mut Bed) {
     ends(bed, &answer, &mut talk, true);
 }
 
-/// Has other processes get these numbers; `$!` is the next one after `ns_last_pid`, unless somebody else forks at that moment.
-const USE_AGAIN: &str = "for pid in $PIDS; do
+/// Has other processes get these numbers, later: a process is known by its number and the hundredth of a second in which it began
+/// (`/proc/PID/stat`), and nobody but this test uses a number twice in one. `$!` is the next one after `ns_last_pid`, unless somebody else forks at that moment.
+const USE_AGAIN: &str = "sleep 0.1; for pid in $PIDS; do
   while [ -e /proc/$pid ]; do sleep 0.02; done
   until echo $((pid - 1)) > /proc/sys/kernel/ns_last_pid; sleep 100000 </dev/null >/dev/null 2>&1 & [ $! = $pid ]; do kill $!; done
 done";
