@@ -110,3 +110,36 @@ fn files_keep_their_owners_from_one_command_to_the_next() {
         assert_eq!(tare(world, &["ps", "-aq"]).ok(), "");
     });
 }
+
+#[test]
+fn a_container_lives_on_is_entered_and_stopped_by_other_commands() {
+    test(NEEDS, |world| {
+        ready(world);
+        let script = "echo up; trap 'exit 3' TERM; while :; do sleep 0.05; done";
+        let words = ["run", "-d", "--name", "web", "busybox", "sh", "-c", script];
+        let _ = tare(world, &words).ok();
+        while tare(world, &["logs", "web"]).ok() != "up\n" {}
+        let own = tare(
+            world,
+            &["exec", "web", "sh", "-c", "id -u; readlink /proc/1/ns/user"],
+        )
+        .ok();
+        assert!(own.starts_with("0\n"), "{own}");
+        let map = "cat /proc/self/uid_map | tr -s ' '; readlink /proc/self/ns/user";
+        let inside = tare(world, &["exec", "web", "sh", "-c", map]).ok();
+        assert!(inside.contains(" 0 1500 1\n"), "{inside}");
+        assert_eq!(
+            inside.lines().next_back(),
+            own.lines().next_back(),
+            "one user namespace"
+        );
+        let other = tare(world, &["exec", "-u", "nobody", "web", "id", "-u"]).ok();
+        assert_eq!(other, "65534\n");
+        let _ = tare(world, &["stop", "web"]).ok();
+        assert_eq!(tare(world, &["wait", "web"]).ok(), "3\n");
+        let _ = tare(world, &["start", "web"]).ok();
+        let _ = tare(world, &["pause", "web"]).run();
+        let _ = tare(world, &["rm", "-f", "web"]).ok();
+        assert_eq!(tare(world, &["ps", "-aq"]).ok(), "");
+    });
+}

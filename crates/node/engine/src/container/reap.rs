@@ -83,9 +83,8 @@ impl Engine {
     pub fn remove_container(&self, typed: &str, force: bool) -> Result<String> {
         let id = self.find_container(typed)?.id;
         if force && let Some(mut connection) = self.find_supervisor(&id)? {
-            let killed = connection.kill_all(&id).and_then(|()| connection.wait(&id));
-            match killed {
-                // It has ended, or the rest of it has, in the meantime.
+            match connection.end(&id) {
+                // All of it is gone in the meantime.
                 Err(e) if !matches!(e.kind(), Kind::NotFound | Kind::Unavailable) => return Err(e),
                 _ => {}
             }

@@ -1,10 +1,12 @@
 //! What is asked of a container that runs, by any command: to end, to stand still, to tell its end, to take a further process in.
 
 use super::draft::user::{Accounts, home};
+use super::facts::FileKind;
 use super::look::{ImageView, host_facts};
 use super::request::{Capability, ProcessRequest, RunRequest, UserRequest, Variable};
 use crate::Engine;
 use crate::records::containers::ContainerRecord;
+use std::path::Path;
 use std::time::Duration;
 use tare_error::{Context, Error, Kind, Result};
 use tare_shim::{Attach, Condition, Connection, ExecRequest, Executed};
@@ -75,8 +77,7 @@ impl Engine {
             None => Some(connection.wait(&record.id)?),
         };
         if ended.is_none() {
-            connection.kill_all(&record.id)?;
-            connection.wait(&record.id)?;
+            connection.end(&record.id)?;
         }
         drop(connection);
         self.settled(&record.id)
@@ -165,7 +166,7 @@ impl Engine {
             process.cwd = directory.into();
         }
         if let Some(user) = &asked.process.user {
-            self.become_user(&mut process, user, pid)?;
+            self.become_user(&mut process, user, (&record.id, pid))?;
         }
         if asked.privileged {
             process.capabilities = Some(every_capability(&host_facts(
@@ -186,9 +187,8 @@ impl Engine {
     }
 
     /// Another user, by the files that the container has now, and what follows from that.
-    fn become_user(&self, process: &mut Process, user: &UserRequest, pid: u32) -> Result<()> {
-        let view = ImageView::of_process(pid)?;
-        let (passwd, group) = (view.read("/etc/passwd")?, view.read("/etc/group")?);
+    fn become_user(&self, process: &mut Process, user: &UserRequest, (id, pid): (&str, u32)) -> Result<()> {
+        let [passwd, group] = self.accounts_of(id, pid)?;
         let host = host_facts(&RunRequest::new(""), self.config().rootless)?;
         let accounts = Accounts {
             passwd: &passwd,
@@ -209,6 +209,40 @@ impl Engine {
             capabilities.permitted = in_force;
         }
         Ok(())
+    }
+
+    /// The files of a container that name its users and groups. What its process sees counts; where that is another user
+    /// namespace's, as an ordinary user's commands have each their own, what is on disk: what was written, else the image's.
+    fn accounts_of(&self, id: &str, pid: u32) -> Result<[Vec<u8>; 2]> {
+        const FILES: [&str; 2] = ["/etc/passwd", "/etc/group"];
+        let read = |view: &ImageView| -> Result<[Vec<u8>; 2]> {
+            let [passwd, group] = FILES.map(|file| view.read(file));
+            Ok([passwd?, group?])
+        };
+        match ImageView::of_process(pid) {
+            Err(e) if e.kind() == Kind::Denied => {}
+            view => return read(&view?),
+        }
+        let layers = self.snapshots().chain_of(id)?;
+        let image = read(&ImageView::open(&self.snapshots().view(&layers)?)?)?;
+        let mounts = self.snapshots().mounts(id)?;
+        let mut options = mounts.iter().flat_map(|mount| &mount.options);
+        let Some(top) = options.find_map(|option| option.strip_prefix("upperdir=")) else {
+            return Ok(image);
+        };
+        let top = ImageView::of_folder(Path::new(top))?;
+        let mut found = image;
+        for (content, file) in found.iter_mut().zip(FILES) {
+            if top.kind(Path::new(file))? != Some(FileKind::File) {
+                continue;
+            }
+            *content = match top.read(file) {
+                // Where a file of the image's was removed there is a device (overlayfs's whiteout).
+                Err(e) if e.kind() == Kind::Invalid => Vec::new(),
+                read => read?,
+            };
+        }
+        Ok(found)
     }
 
     /// A container's specification, as it was made.

@@ -176,6 +176,18 @@ impl Connection {
         }
     }
 
+    /// Kills every process of the container and waits for its end; one that has ended is as it should be.
+    ///
+    /// # Errors
+    /// As [`Connection::wait`], and where it cannot be killed.
+    pub fn end(&mut self, id: &str) -> Result<Exit> {
+        match self.kill_all(id) {
+            Err(e) if !matches!(e.kind(), Kind::NotFound | Kind::Conflict) => return Err(e),
+            _ => {}
+        }
+        self.wait(id)
+    }
+
     /// The record of a container's end, which is written before anybody is told.
     pub(super) fn exit(&self, id: &str) -> Result<Exit> {
         let path = self.containers.join(id).join(crate::supervisor::EXIT_RECORD);

@@ -36,10 +36,7 @@ pub fn end(of: &Launch<'_>, id: &str) -> Result<Ended> {
         Err(e) if e.kind() == Kind::NotFound => None,
         Err(e) => return Err(e),
         Ok((Condition::Created, _)) => None,
-        Ok(_) => match connection.kill_all(id) {
-            Err(e) if e.kind() != Kind::NotFound => return Err(e),
-            _ => Some(connection.wait(id)?),
-        },
+        Ok(_) => Some(connection.end(id)?),
     };
     let connection = Some(connection);
     Ok(Ended { exit, connection })

@@ -110,8 +110,11 @@ fn join(draft: &mut Draft<'_>, namespace: &Namespace) {
         let at = entry.iter().position(|s| s.subject == user);
         entry.insert(at.unwrap_or(entry.len()), step);
     } else if namespace.kind != NamespaceKind::Pid {
-        // A process cannot change its own pid namespace: the parent makes the child in it.
         draft.plan.steps.push(step);
+    } else if draft.facts.user_namespace {
+        // A process cannot change its own pid namespace, so that the parent makes the child in it. One whose own belongs to
+        // a user namespace above could not come back to it (setns(2)): a process between goes there.
+        draft.plan.entry.push(step);
     }
 }
 

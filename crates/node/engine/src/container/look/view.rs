@@ -48,11 +48,18 @@ impl ImageView {
     /// The tree that a process sees.
     ///
     /// # Errors
-    /// `NotFound` where there is no such process any more.
+    /// `NotFound` where there is no such process any more, `Denied` where it is another user namespace's.
     pub fn of_process(pid: u32) -> Result<ImageView> {
-        let path = format!("/proc/{pid}/root");
+        ImageView::of_folder(Path::new(&format!("/proc/{pid}/root")))
+    }
+
+    /// The tree below a folder.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn of_folder(path: &Path) -> Result<ImageView> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(&path, flags, Mode::empty()).op("look into", &path)?;
+        let fd = rustix::fs::open(path, flags, Mode::empty()).op("look into", path.display())?;
         Ok(ImageView {
             root: Root::from_fd(fd),
         })
