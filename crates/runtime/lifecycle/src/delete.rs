@@ -1,13 +1,15 @@
 //! Deleting a container: whatever is left of it goes, in any condition it can be found in.
 
 use crate::container::{Condition, Container};
+use crate::pending::{self, Awaited, Pending};
 use crate::{group, hooks};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::process::Signal;
 use std::io::ErrorKind;
-use std::time::Duration;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 use tare_container::HostFacts;
 use tare_error::{Context, Error, Kind, Result};
 use tare_spec_oci::Status;
@@ -20,6 +22,39 @@ const AT_ONCE: Timespec = Timespec {
 
 /// How long a killed process may take to end.
 const ENDING: Duration = Duration::from_secs(10);
+
+/// A container of which nothing is left but its folder, and whose poststop hooks run. Dropped before they have, it ends the one
+/// that runs, and the folder stays to be deleted.
+#[derive(Debug)]
+pub struct Deleting {
+    folder: PathBuf,
+    hooks: hooks::Run,
+}
+
+impl Deleting {
+    /// Goes as far as it can without waiting; whether it is deleted.
+    ///
+    /// # Errors
+    /// Those of the hooks, after everything is gone; the kernel's.
+    pub fn advance(&mut self) -> Result<bool> {
+        let told = match self.hooks.advance() {
+            Ok(false) => return Ok(false),
+            told => told,
+        };
+        tare_store::remove_tree(&self.folder)?;
+        told
+    }
+}
+
+impl Pending for Deleting {
+    fn awaited(&self) -> Vec<Awaited<'_>> {
+        self.hooks.awaited()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.hooks.deadline()
+    }
+}
 
 impl Container {
     /// Deletes it. One that runs is deleted only with `force`; one that waits to be started is ended.
@@ -36,7 +71,19 @@ impl Container {
     ///
     /// # Errors
     /// As [`Container::delete`]; `Conflict` where one has not ended by then.
-    pub fn delete_within(mut self, force: bool, time: Duration) -> Result<()> {
+    pub fn delete_within(self, force: bool, time: Duration) -> Result<()> {
+        let mut deleting = self.begin_delete(force, time)?;
+        while !deleting.advance()? {
+            pending::wait(&deleting)?;
+        }
+        Ok(())
+    }
+
+    /// As [`Container::delete_within`], for a caller that does not wait for its poststop hooks: all else is gone.
+    ///
+    /// # Errors
+    /// As [`Container::delete_within`], but for those of the hooks.
+    pub fn begin_delete(mut self, force: bool, time: Duration) -> Result<Deleting> {
         let process = self.first_process()?;
         if !force && (process.is_some() || !self.record.whole) {
             self.may_be_deleted()?;
@@ -69,12 +116,15 @@ impl Container {
             group::remove_within(group, time)?;
         }
         self.remove_classes()?;
-        let told = self.record.hooks.as_ref().map_or(Ok(()), |hooks| {
+        let mut hooks = hooks::Run::default();
+        if let Some(asked) = &self.record.hooks {
             let state = self.record.state(Status::Stopped, None);
-            hooks::run("poststop", &hooks.poststop, &state)
-        });
-        tare_store::remove_tree(&self.folder)?;
-        told
+            hooks.add("poststop", &asked.poststop, &state);
+        }
+        Ok(Deleting {
+            folder: self.folder,
+            hooks,
+        })
     }
 
     /// Refuses one that runs, or that is being made.

@@ -50,6 +50,7 @@ pub use complaint::words_of_runc;
 pub use console::send as send_terminal;
 pub use container::{Condition, Container};
 pub use create::{Create, Made, Making, own_stdio};
+pub use delete::Deleting;
 pub use driver::Driver;
 pub use exec::{Entering, Exec, has_own};
 pub use features::features;

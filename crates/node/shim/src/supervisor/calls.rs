@@ -243,7 +243,7 @@ impl Service {
 
     /// The answer comes when what was said is written down, where that is ours to do.
     pub(super) fn delete(&mut self, asked: Asked, request: &DeleteRequest) -> Result<Option<Vec<u8>>> {
-        if self.waits_for_rest(asked, request)? {
+        if self.waits_for_rest(asked, request)? || self.waits_for_hooks(asked, request)? {
             return Ok(None);
         }
         let (answer, writing) = self.remove(request)?;

@@ -3,11 +3,13 @@
 
 use super::connection::Asked;
 use super::container::{Container, LOOK_AGAIN};
+use super::memory::Memory;
+use super::process::Process;
 use super::service::Service;
 use super::telling::told;
 use std::time::{Duration, Instant};
 use tare_error::{Error, Kind, Result};
-use tare_lifecycle::Making;
+use tare_lifecycle::{ContainerId, Deleting, Making};
 use tare_spec_containerd::task::{DeleteRequest, PauseRequest};
 
 /// How long an answer waits.
@@ -37,6 +39,8 @@ enum What {
     Delete(DeleteRequest),
     /// All are to stand.
     Pause(PauseRequest),
+    /// Its hooks are to have run, after everything else of it is gone.
+    Hooks(DeleteRequest, Box<Deleting>),
 }
 
 /// A container that was given up while it was made, and whose process is not gone yet.
@@ -53,6 +57,10 @@ impl Service {
         if self.given_up.iter().any(|given_up| given_up.id == request.id) {
             return Err(still_there(&request.id));
         }
+        let runs = |held_up: &HeldUp| matches!(&held_up.what, What::Hooks(of, _) if of.id == request.id);
+        if self.held_up.iter().any(runs) {
+            return Err(Error::new(Kind::Conflict, "delete", &request.id).because("its poststop hooks run"));
+        }
         if !request.exec_id.is_empty() || self.is_rid_of_rest(&request.id)? {
             return Ok(false);
         }
@@ -62,6 +70,51 @@ impl Service {
             until: Instant::now() + PATIENCE,
         });
         Ok(true)
+    }
+
+    /// Whether a container that has ended and is to be deleted has hooks for that; then the answer waits for them.
+    pub(super) fn waits_for_hooks(&mut self, asked: Asked, request: &DeleteRequest) -> Result<bool> {
+        let Service {
+            containers,
+            signals,
+            containers_home,
+            ..
+        } = self;
+        let found = containers.iter_mut().find(|container| container.id == request.id);
+        let Some(container) = found.filter(|_| request.exec_id.is_empty()) else {
+            return Ok(false);
+        };
+        let has_hooks = |held: &tare_lifecycle::Container| {
+            let hooks = held.record().hooks.as_ref();
+            hooks.is_some_and(|hooks| !hooks.poststop.is_empty())
+        };
+        let ended = container.process("").and_then(Process::ended);
+        if !ended.is_some_and(|ended| ended.told) || !container.held.as_ref().is_some_and(has_hooks) {
+            return Ok(false);
+        }
+        let group = container.memory.as_mut().and_then(Memory::take_group);
+        let Some(mut held) = container.held.take() else {
+            return Ok(false);
+        };
+        group.into_iter().for_each(|group| held.hold(group));
+        // What is started here blocks no signal.
+        let begun = signals.released(|| {
+            let mut deleting = held.begin_delete(false, PATIENCE)?;
+            deleting.advance().map(|done| (done, deleting))
+        });
+        let (done, deleting) = begun.flatten().inspect_err(|_| {
+            // What is left of it is deleted the next time.
+            let id = ContainerId::parse(&request.id);
+            container.held = id.ok().and_then(|id| containers_home.container(&id).ok());
+        })?;
+        if !done {
+            self.held_up.push(HeldUp {
+                asked,
+                what: What::Hooks(request.clone(), Box::new(deleting)),
+                until: Instant::now(),
+            });
+        }
+        Ok(!done)
     }
 
     /// Kills what the first process of a container has left that shares its pid namespace; whether nothing is there any more.
@@ -104,8 +157,8 @@ impl Service {
 
     /// Answers whoever has waited for what has come, or for long enough.
     pub(super) fn look_at_held_up(&mut self, now: Instant) {
-        for held_up in std::mem::take(&mut self.held_up) {
-            let HeldUp { asked, what, until } = &held_up;
+        for mut held_up in std::mem::take(&mut self.held_up) {
+            let HeldUp { asked, what, until } = &mut held_up;
             let over = *until <= now;
             let answer = match what {
                 What::Delete(request) => match self.is_rid_of_rest(&request.id) {
@@ -117,6 +170,16 @@ impl Service {
                     }
                     Err(error) => Err(error),
                 },
+                What::Hooks(request, deleting) => {
+                    match self.signals.released(|| deleting.advance()).flatten() {
+                        Ok(true) => self.delete(*asked, request),
+                        Ok(false) => {
+                            self.held_up.push(held_up);
+                            continue;
+                        }
+                        Err(error) => Err(error),
+                    }
+                }
                 What::Pause(request) => match self.is_pausing(&request.id) {
                     Ok(true) => self.paused(&request.id).map(Some),
                     Ok(false) if over => Err(self.give_up_pause(&request.id)),
