@@ -302,6 +302,40 @@ fn a_hook_is_overdue(bed: &mut Bed) {
     ends(bed, &answer, &mut talk, true);
 }
 
+/// A hook that runs when the container is deleted: the answer waits for it, and nobody else.
+fn a_hook_at_the_end(bed: &mut Bed) {
+    let stalled = Stalled::mount(&bed.root, "/run/stalled", stall::CREATE);
+    let answer = bed.start("c", TRAP, "no");
+    let hook =
+        r#".hooks.poststop = [{path: "/bin/sh", args: ["sh", "-c", "echo x > /run/stalled/x; exit 0"]}]"#;
+    bed.configure("c", hook);
+    let mut other = neighbour(bed, &answer);
+    let mut talk = Talk::over("c", bed.connect(&answer));
+    talk.create([""; 3], false);
+    talk.start("");
+    talk.kill("", 9);
+    talk.wait("");
+    let deleting = std::thread::spawn(move || {
+        talk.delete("");
+        talk
+    });
+    reached(&stalled);
+    let since = Instant::now();
+    let mut again = Talk::over("c", bed.connect(&answer));
+    again.delete("");
+    assert!(
+        again.lines[0].contains("its poststop hooks run"),
+        "{:?}",
+        again.lines
+    );
+    assert_undisturbed(&mut other);
+    assert!(since.elapsed() < AT_ONCE, "{:?}", since.elapsed());
+    drop(stalled);
+    let mut talk = deleting.join().expect("an answer");
+    assert_eq!(talk.lines[3..], ["wait: 137", "delete: 137 true pid true"]);
+    ends(bed, &answer, &mut talk, true);
+}
+
 /// The supervisor is killed (-9) meanwhile: its successor is there at once, answers for the others, and ends what hangs when it can.
 fn a_successor_comes_at_once(bed: &mut Bed, at: u32, more: &str) {
     let stalled = Stalled::mount(&bed.root, "/run/stalled", at);
@@ -379,6 +413,7 @@ tests! {
     a_pause_fails_and_nobody_waits_for_it
     a_creation_is_given_up
     a_hook_is_overdue
+    a_hook_at_the_end
     a_successor_of_one_that_kept_it
     a_successor_of_one_that_made_it
 }
