@@ -225,7 +225,15 @@ fn a_number_that_is_used_again_is_nobodys(bed: &mut Bed) {
     talk.wait("");
     talk.delete("e");
     talk.delete("");
-    println!("{:#?}", talk.lines);
+    let wanted = [
+        "state: c Stopped 255",
+        "state: e Stopped 255",
+        "kill 9 : NotFound",
+        "kill 9 e: NotFound",
+    ];
+    for (line, wanted) in talk.lines.iter().zip(wanted) {
+        assert!(line.starts_with(wanted), "{line}\n{wanted}");
+    }
     assert_live(bed, &all);
     ends(bed, &answer, &mut talk, true);
 
