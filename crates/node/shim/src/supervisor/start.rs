@@ -1,6 +1,7 @@
 //! `start`: finds the supervisor of a container's group, or makes one, and says where it listens.
 
 use super::arguments::Arguments;
+use crate::own::SUPERVISOR;
 use rustix::fd::OwnedFd;
 use rustix::fs::Mode;
 use rustix::io::Errno;
@@ -10,11 +11,14 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 use tare_error::{Context, Error, Kind, Result};
 use tare_spec_containerd::{BootstrapAnswer, StartInput};
+use tare_ttrpc::{Client, Connection};
 
 /// Where sockets are, unless containerd says otherwise.
 const SOCKETS: &str = "/run/containerd/s";
@@ -28,6 +32,8 @@ const LARGEST: usize = 16 << 20;
 pub(super) const MOST_INPUT: u64 = 1 << 20;
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 128;
+/// How long somebody may take to answer.
+const ANSWERING: Duration = Duration::from_secs(1);
 /// How often another's socket may vanish between two looks.
 const ATTEMPTS: usize = 10;
 
@@ -138,7 +144,9 @@ fn listen(path: &Path) -> Result<Option<OwnedFd>> {
             Err(Errno::ADDRINUSE) => {}
             Err(e) => return Err(e).op("listen at", path.display()),
         }
-        match rustix::net::connect(socket()?, &name) {
+        let there = socket()?;
+        match rustix::net::connect(&there, &name) {
+            Ok(()) if !answers(there) => {}
             Ok(()) | Err(Errno::AGAIN) => return Ok(None),
             // Its owner is gone.
             Err(Errno::CONNREFUSED | Errno::NOENT) => match std::fs::remove_file(path) {
@@ -149,6 +157,20 @@ fn listen(path: &Path) -> Result<Option<OwnedFd>> {
         }
     }
     Err(Error::new(Kind::Unavailable, "listen at", path.display()).because("others come and go there"))
+}
+
+/// Whether somebody serves there. A supervisor that was killed may have left a child on its way into a container, which holds the
+/// socket for another moment: whoever came then would be cut off. One that is there and does not answer is there.
+fn answers(there: OwnedFd) -> bool {
+    let since = Instant::now();
+    let stream = UnixStream::from(there);
+    if stream.set_nonblocking(false).is_err() {
+        return true;
+    }
+    let mut connection = Connection::over(stream, Client::new());
+    // Nobody has such a method, which is an answer too.
+    let answer = connection.call::<()>(SUPERVISOR, "Greet", &(), Some(ANSWERING));
+    !matches!(answer, Err(e) if e.kind() == Kind::Unavailable) || since.elapsed() >= ANSWERING
 }
 
 /// Starts the supervisor, and waits until it has come to itself: what it says before is why it could not.
