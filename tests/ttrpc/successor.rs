@@ -7,7 +7,7 @@ use crate::shim::ends;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
-use tare_kit::test;
+use tare_kit::{Tare, test};
 use tare_spec_containerd::{BootstrapAnswer, task};
 
 /// The pids of the supervisor and of a container's first process.
@@ -252,6 +252,27 @@ fn a_number_that_is_used_again_is_nobodys(bed: &mut Bed) {
     crate::machine::remove_group("/shim");
 }
 
+/// What a dead supervisor has forked holds its socket a moment longer: who starts then is not sent there.
+fn a_socket_that_nobody_serves_is_no_supervisors(bed: &mut Bed) {
+    let answer = bed.start("c", TRAP, "no");
+    kill(pids(&mut Talk::over("c", bed.connect(&answer))).0);
+    let path = answer.address.strip_prefix("unix:///").expect("a socket");
+    let path = bed.root.join(path);
+    std::fs::remove_file(&path).expect("remove the socket");
+    let held = std::os::unix::net::UnixListener::bind(&path).expect("listen");
+    let moment = std::thread::spawn(move || {
+        let _ = Tare::program("sleep").args(["0.3"]).ok();
+        drop(held);
+    });
+    bed.verb("c", "start");
+    moment.join().expect("it ends");
+    let mut talk = Talk::over("c", bed.connect(&answer));
+    talk.create([""; 3], false);
+    talk.delete("");
+    assert_eq!(talk.lines[0], "create: pid true");
+    ends(bed, &answer, &mut talk, true);
+}
+
 /// The client's FIFOs are the container's: they go on, and the successor ends the input when it is told to.
 fn streams_go_on(bed: &mut Bed) {
     let answer = bed.start("c", "cat; echo over >&2", "no");
@@ -384,7 +405,7 @@ macro_rules! tests {
 tests! {
     OURS as ours:
         what_lives_is_taken_over what_ended_unseen_is_unknown streams_go_on what_was_half_made_is_undone
-        a_terminal_hangs_up a_number_that_is_used_again_is_nobodys;
+        a_terminal_hangs_up a_socket_that_nobody_serves_is_no_supervisors a_number_that_is_used_again_is_nobodys;
     OURS_WITH_RUNC as ours_with_runc:
         what_lives_is_taken_over what_ended_unseen_is_unknown streams_go_on what_was_half_made_is_undone
         a_number_that_is_used_again_is_nobodys;
