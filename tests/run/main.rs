@@ -13,4 +13,5 @@ mod options;
 mod person;
 mod pulled;
 mod records;
+mod storm;
 mod streams;

@@ -4,15 +4,15 @@ use crate::command::Tare;
 use crate::fixture::Fixture;
 use crate::namespace::{PERSON, PROGRAMS, SCRATCH};
 use crate::registry::Registry;
-use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One test's world. Everything in it is private to the test and gone after it.
 #[derive(Debug)]
 pub struct World {
-    keeps_state: Cell<bool>,
+    keeps_state: AtomicBool,
 }
 
 /// The ordinary user `tester` (1500) of a world, with 65,536 subordinate ids from 1,000,000.
@@ -25,7 +25,7 @@ impl World {
             fs::create_dir_all(Path::new(SCRATCH).join(folder)).expect("make a folder");
         }
         World {
-            keeps_state: Cell::new(false),
+            keeps_state: AtomicBool::new(false),
         }
     }
 
@@ -142,13 +142,13 @@ impl World {
 
     /// Says that this test leaves containers in the state folders on purpose. Processes, mounts and groups still count.
     pub fn keeps_state(&self) {
-        self.keeps_state.set(true);
+        self.keeps_state.store(true, Ordering::Relaxed);
     }
 
     /// What is left in the state folders, one line each.
     pub(crate) fn left_behind(&self) -> Vec<String> {
         let mut folders = vec![self.scratch().join("tmp")];
-        if !self.keeps_state.get() {
+        if !self.keeps_state.load(Ordering::Relaxed) {
             let home = self.scratch().join("home/.local/share/tare");
             let run = PathBuf::from(format!("/run/user/{PERSON}/tare"));
             for (data, run) in [(self.data_root(), self.run_root()), (home, run)] {

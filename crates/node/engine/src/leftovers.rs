@@ -5,7 +5,8 @@
 //! <data>/images.lock    shared: images are being made or used; exclusive: what nothing needs is being removed
 //! ```
 //! A command that makes or removes content writes an intent first. The next command finds an intent that nobody
-//! holds and collects: layers no image and no top needs, blobs no image needs, staging folders, partial blobs.
+//! holds and collects: tops and folders of containers without a record, layers no image and no top needs, blobs no image needs,
+//! staging folders, partial blobs.
 //! Where no intent is dead, a command pays one directory listing.
 
 use crate::Engine;
@@ -94,6 +95,8 @@ impl Engine {
         let Some(_alone) = Lock::try_exclusive(&self.images_lock())? else {
             return Ok(None);
         };
+        // Tops first: they hold layers.
+        self.sweep_containers()?;
         let (layers, blobs) = self.records().read("find what is in use", |tx| {
             Ok((images::layers_in_use(tx)?, images::blobs_in_use(tx)?))
         })?;

@@ -4,6 +4,7 @@ use rustix::process::WaitIdStatus;
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tare_cgroup::OomKill;
+use tare_spec_containerd::task::WaitResponse;
 
 /// How a container ended: what `exit.json` in its folder holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,22 @@ pub struct Oom {
     pub kills: u64,
     /// The container ended by it; otherwise only other processes of the container were killed.
     pub first_process: bool,
+}
+
+impl Exit {
+    /// As far as the task service tells it.
+    pub(crate) fn told(answer: &WaitResponse) -> Exit {
+        let at = answer.exited_at.map(|at| (at.seconds, at.nanos));
+        let (seconds, nanos) = at.unwrap_or_default();
+        let seconds = u64::try_from(seconds).unwrap_or(0);
+        Exit {
+            code: u8::try_from(answer.exit_status).unwrap_or(UNKNOWN),
+            signal: None,
+            at: seconds.saturating_mul(1_000_000_000) + u64::try_from(nanos).unwrap_or(0),
+            oom: None,
+            unknown: None,
+        }
+    }
 }
 
 impl Oom {

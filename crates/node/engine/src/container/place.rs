@@ -124,8 +124,8 @@ impl Pod {
             return Ok(None);
         }
         let lock = match Lock::try_exclusive(&folder.join(LOCK)) {
-            // It went between the two looks.
-            Err(_) if !folder.is_dir() => return Ok(None),
+            // It went between the two looks, or went and came.
+            Err(e) if e.kind() == Kind::NotFound || !folder.is_dir() => return Ok(None),
             taken => taken?,
         };
         match (lock, PodDir::open(&folder)) {
@@ -141,7 +141,7 @@ impl Pod {
             return Ok(None);
         }
         match Lock::exclusive(&folder.join(LOCK)) {
-            Err(_) if !folder.is_dir() => Ok(None),
+            Err(e) if e.kind() == Kind::NotFound || !folder.is_dir() => Ok(None),
             lock => {
                 let lock = lock?;
                 Ok(PodDir::open(&folder).ok().map(|dir| Pod { dir, _lock: lock }))

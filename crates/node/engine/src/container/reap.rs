@@ -7,6 +7,9 @@ use tare_error::{Error, Kind, Result};
 use tare_shim::{Condition, Exit};
 use tare_store::Id;
 
+/// How many supervisors may die while one container is cleared away.
+const ATTEMPTS: usize = 5;
+
 impl Engine {
     /// Clears away a container whose client is gone: what `tare reap ID` does, called by its supervisor.
     ///
@@ -29,9 +32,23 @@ impl Engine {
 
     /// Ends what is left of a container nobody looks after, settles its records and files, removes its pod folder.
     pub(super) fn clear_away(&self, pod: Pod, id: &str) -> Result<Option<Exit>> {
+        for _ in 1..ATTEMPTS {
+            match self.try_clear_away(&pod, id) {
+                // A supervisor that is killed meanwhile has a successor.
+                Err(e) if e.kind() == Kind::Unavailable => {}
+                Err(e) => return Err(e),
+                Ok(exit) => return pod.remove().map(|()| exit),
+            }
+        }
+        let exit = self.try_clear_away(&pod, id)?;
+        pod.remove().map(|()| exit)
+    }
+
+    /// All of it but the pod's folder.
+    fn try_clear_away(&self, pod: &Pod, id: &str) -> Result<Option<Exit>> {
         // No database connection lives while a process is made.
         self.records().close();
-        let ended = self.end(&pod, id)?;
+        let ended = self.end(pod, id)?;
         tare_failpoint::pass("reap-ended")?;
         let record = self
             .records()
@@ -53,7 +70,6 @@ impl Engine {
         if !stays {
             self.remove_everything(id)?;
         }
-        pod.remove()?;
         Ok(exit)
     }
 
@@ -64,15 +80,36 @@ impl Engine {
             .write("record end", |tx| containers::end(tx, id, &end))
     }
 
-    /// Removes snapshot, folder and record, in this order: while the record is there, the rest can be found.
+    /// Removes record, snapshot and folder, in this order: what has no record is nobody's, and whoever dies in between has
+    /// said so before.
     pub(super) fn remove_everything(&self, id: &str) -> Result<()> {
+        let _intent = self.intend()?;
+        self.records()
+            .write("remove container", |tx| containers::remove(tx, id))?;
+        tare_failpoint::pass("remove-recorded")?;
+        self.remove_files(id)
+    }
+
+    /// Removes what a container without a record left on disk.
+    fn remove_files(&self, id: &str) -> Result<()> {
         self.snapshots().remove(id)?;
         tare_failpoint::pass("remove-snapshot")?;
         tare_store::remove_tree(&self.container_folder(id))?;
-        tare_failpoint::pass("remove-folder")?;
-        self.records()
-            .write("remove container", |tx| containers::remove(tx, id))?;
-        tare_failpoint::pass("remove-recorded")
+        tare_failpoint::pass("remove-folder")
+    }
+
+    /// Removes what is left of containers that have no record. One that is being made has its record first.
+    ///
+    /// # Errors
+    /// The file system's and the database's.
+    pub(crate) fn sweep_containers(&self) -> Result<()> {
+        let mut left = self.snapshots().tops()?;
+        left.extend(super::reconcile::names(&self.container_folders())?);
+        let known = self.records().read("list containers", containers::all)?;
+        left.retain(|id| !known.iter().any(|record| record.id == *id));
+        left.sort_unstable();
+        left.dedup();
+        left.iter().try_for_each(|id| self.remove_files(id))
     }
 
     /// Removes a container, by its name, id or the beginning of its id; says which. One that runs only with `force`: it is

@@ -89,9 +89,7 @@ impl Engine {
 
     /// What survived a reboot without its pod folder.
     fn after_boot(&self) -> Result<()> {
-        let tops = self.snapshots().tops()?;
-        let folders = names(&self.container_folders())?;
-        // The pods are listed after the tops: a container that is being made meanwhile has its pod first.
+        self.sweep_containers()?;
         let pods: HashSet<String> = names(&self.pod_folders())?.into_iter().collect();
         let records = self.records().read("list containers", containers::all)?;
         for record in records
@@ -99,18 +97,6 @@ impl Engine {
             .filter(|r| r.end.is_none() && !pods.contains(&r.id))
         {
             self.lost(record)?;
-        }
-        let known: HashSet<&str> = records
-            .iter()
-            .map(|r| r.id.as_str())
-            .chain(pods.iter().map(String::as_str))
-            .collect();
-        for id in tops
-            .iter()
-            .chain(&folders)
-            .filter(|id| !known.contains(id.as_str()))
-        {
-            self.remove_everything(id)?;
         }
         Ok(())
     }
@@ -132,7 +118,7 @@ impl Engine {
 }
 
 /// The names in a folder; none where it is not there.
-fn names(folder: &Path) -> Result<Vec<String>> {
+pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
     let entries = match std::fs::read_dir(folder) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.op("list", folder.display())?,

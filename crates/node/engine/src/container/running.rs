@@ -248,7 +248,13 @@ impl Engine {
     /// A container's specification, as it was made.
     pub(super) fn spec_of(&self, id: &str) -> Result<Spec> {
         let path = self.container_folder(id).join("config.json");
-        let text = std::fs::read(&path).op("read", path.display())?;
+        let text = match std::fs::read(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::new(Kind::NotFound, "find container", id)
+                    .because("another command is removing it"));
+            }
+            text => text.op("read", path.display())?,
+        };
         serde_json::from_slice(&text)
             .map_err(|e| Error::new(Kind::Corrupt, "read", path.display()).from_source(e))
     }

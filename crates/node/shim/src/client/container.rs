@@ -158,8 +158,16 @@ impl Connection {
     /// # Errors
     /// `Unavailable` where the supervisor dies; `Corrupt` where there is no record.
     pub fn wait(&mut self, id: &str) -> Result<Exit> {
-        let _: WaitResponse = self.ask(TaskMethod::Wait, &wait(id, ""))?;
-        self.exit(id)
+        let answer: WaitResponse = self.ask(TaskMethod::Wait, &wait(id, ""))?;
+        self.exit_or(id, &answer)
+    }
+
+    /// The record, or what the answer says: whoever keeps the pod may have removed it by now.
+    fn exit_or(&self, id: &str, answer: &WaitResponse) -> Result<Exit> {
+        match self.exit(id) {
+            Err(e) if e.kind() == Kind::NotFound => Ok(Exit::told(answer)),
+            exit => exit,
+        }
     }
 
     /// The same, for a time; none where it runs still.
@@ -170,7 +178,7 @@ impl Connection {
         let asked = Instant::now();
         let answer = self.ask_within::<WaitResponse>(TaskMethod::Wait, &wait(id, ""), Some(time));
         match answer {
-            Ok(_) => self.exit(id).map(Some),
+            Ok(answer) => self.exit_or(id, &answer).map(Some),
             Err(e) if e.kind() == Kind::Unavailable && asked.elapsed() >= time => Ok(None),
             Err(e) => Err(e),
         }
@@ -224,7 +232,12 @@ impl Connection {
             Err(e) if e.kind() != Kind::Unavailable => return Err(e),
             Ok(()) | Err(_) => {}
         }
-        self.await_end(Instant::now() + LEAVING)
+        self.await_end(Instant::now() + LEAVING)?;
+        // One that was killed while it left has left its group.
+        match self.pod.path().is_dir() && self.pod.supervisor()?.is_some() {
+            true => self.pod.end_orphan(),
+            false => Ok(()),
+        }
     }
 }
 

@@ -1,0 +1,148 @@
+//! A storm over the engine: commands make, enter, stop, start and remove containers at the same time, and any of them, and any
+//! supervisor, may be killed (-9) at any moment. Afterwards every container is as somebody may have wanted it, ends are right or
+//! honestly unknown, and `rm -f` leaves the machine as it was.
+
+use crate::shell::{NEEDS, assert_nothing_left, ready};
+use rustix::process::{Pid, Signal, kill_process};
+use std::time::Duration;
+use tare_kit::{Finished, Tare, World, rounds, test};
+
+/// How many do this at the same time, each to a container of its own name.
+const WORKERS: usize = 4;
+/// How long a command may take, with everything else going on.
+const LIMIT: Duration = Duration::from_secs(60);
+/// Ends by itself, when it is asked to, and when it is told a line.
+const SCRIPT: &str = "trap 'exit 3' TERM; echo up; while :; do sleep 0.05; done";
+
+/// Numbers that nobody can guess, and that a seed repeats.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % most
+    }
+}
+
+/// One thing that somebody may do to a container.
+fn words(dice: &mut Dice, name: &str) -> Vec<String> {
+    let line = match dice.below(12) {
+        0..3 => format!("run -d --name {name} busybox sh -c"),
+        3 => format!("run --rm --name {name} busybox sh -c"),
+        4 => format!("exec {name} true"),
+        5 => format!("stop -t 1 {name}"),
+        6 => format!("start {name}"),
+        7 => format!("restart -t 1 {name}"),
+        8 => format!("kill {name}"),
+        9 => format!("logs {name}"),
+        10 => "ps -a".to_owned(),
+        _ => format!("rm -f {name}"),
+    };
+    let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+    match line.split(' ').nth(1) {
+        Some("-d") => words.push(SCRIPT.to_owned()),
+        Some("--rm") => words.push("echo up; exit 7".to_owned()),
+        _ => {}
+    }
+    words
+}
+
+/// Runs a command to its end, or for so many milliseconds.
+fn act(world: &World, words: &[String], milliseconds: Option<u64>) -> Finished {
+    let mut plain = world.tare(words).limit(LIMIT);
+    let Some(milliseconds) = milliseconds else {
+        return plain.run();
+    };
+    let command = plain.command();
+    let mut killed = Tare::program("timeout")
+        .args([
+            "-s",
+            "KILL",
+            &format!("{}", Duration::from_millis(milliseconds).as_secs_f64()),
+        ])
+        .args([command.get_program()])
+        .args(command.get_args())
+        .limit(LIMIT);
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => killed.command().env(name, value),
+            None => killed.command().env_remove(name),
+        };
+    }
+    killed.run()
+}
+
+/// Kills any supervisor, if there is one.
+fn kill_a_supervisor(world: &World, dice: &mut Dice) {
+    let pods = std::fs::read_dir(world.run_root().join("pods"));
+    let pods: Vec<_> = pods.into_iter().flatten().flatten().collect();
+    let Some(pod) = usize::try_from(dice.below(16)).ok().and_then(|at| pods.get(at)) else {
+        return;
+    };
+    let record = std::fs::read(pod.path().join("supervisor.json")).unwrap_or_default();
+    let record: serde_json::Value = serde_json::from_slice(&record).unwrap_or_default();
+    let pid = record["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
+    if let Some(pid) = pid.and_then(Pid::from_raw) {
+        // It may be gone.
+        let _ = kill_process(pid, Signal::KILL);
+    }
+}
+
+/// What must never be said, whatever is killed.
+fn assert_sound(finished: &Finished) {
+    for word in ["panicked", "corrupt", "database", "no such file"] {
+        assert!(!finished.stderr.contains(word), "{finished}");
+    }
+    let fine = [
+        Some(0),
+        Some(1),
+        Some(3),
+        Some(7),
+        Some(125),
+        Some(137),
+        Some(255),
+        None,
+    ];
+    assert!(fine.contains(&finished.code()), "{finished}");
+}
+
+fn work(world: &World, worker: usize, rounds: usize, seed: u64) {
+    let mut dice = Dice(seed ^ (worker as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let name = format!("web{worker}");
+    for _ in 0..rounds {
+        let words = words(&mut dice, &name);
+        let milliseconds = (dice.below(3) == 0).then(|| 1 + dice.below(60));
+        assert_sound(&act(world, &words, milliseconds));
+        if dice.below(6) == 0 {
+            kill_a_supervisor(world, &mut dice);
+        }
+    }
+}
+
+#[test]
+fn whoever_is_killed_at_any_moment_nothing_is_lost_or_left() {
+    test(NEEDS, |world| {
+        ready(world);
+        let seed = u64::from(std::process::id()) ^ world.scratch().as_os_str().len() as u64;
+        let (rounds, began) = (rounds(20), std::time::Instant::now());
+        eprintln!("seed {seed}, {rounds} rounds");
+        std::thread::scope(|scope| {
+            for worker in 0..WORKERS {
+                scope.spawn(move || work(world, worker, rounds, seed));
+            }
+        });
+        eprintln!("{:?}", began.elapsed());
+        // Everything that is there now works: it is entered or started, and ends as it should.
+        for name in world.tare(["ps", "-a"]).limit(LIMIT).ok().lines().skip(1) {
+            let name = name.split_whitespace().next_back().expect("a name");
+            let _ = world.tare(["start", name]).limit(LIMIT).ok();
+            assert_eq!(world.tare(["exec", name, "echo", "in"]).limit(LIMIT).ok(), "in\n");
+            let _ = world.tare(["stop", "-t", "5", name]).limit(LIMIT).ok();
+            assert_eq!(world.tare(["wait", name]).ok(), "3\n");
+            let _ = world.tare(["rm", name]).ok();
+        }
+        assert_nothing_left(world);
+    });
+}
