@@ -14,7 +14,7 @@ use crate::records::images;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tare_error::{Context, Error, Result};
+use tare_error::{Context, Error, Kind, Result};
 use tare_store::{Id, Lock};
 
 /// A command's announcement; dropped, it is taken back.
@@ -102,7 +102,11 @@ impl Engine {
         })?;
         let mut layers: HashSet<String> = layers.into_iter().collect();
         for top in self.snapshots().tops()? {
-            layers.extend(self.snapshots().chain_of(&top)?.iter().map(ToString::to_string));
+            match self.snapshots().chain_of(&top) {
+                // Its container is being removed just now.
+                Err(e) if e.kind() == Kind::NotFound => {}
+                chain => layers.extend(chain?.iter().map(ToString::to_string)),
+            }
         }
         let blobs: HashSet<String> = blobs.into_iter().collect();
         let mut collected = Collected::default();

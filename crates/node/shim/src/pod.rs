@@ -194,6 +194,14 @@ impl PodDir {
     /// # Errors
     /// The kernel's; a directory that is gone already is none, one that still holds something is `Conflict`.
     pub fn remove(&self) -> Result<()> {
+        match self.remove_all() {
+            // Somebody else was at it, and has brought it to its end.
+            Err(e) if e.kind() == Kind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+
+    fn remove_all(&self) -> Result<()> {
         self.remove_entries(&Entry::ALL)?;
         let containers = self.path.join(CONTAINERS);
         if containers.is_dir() {
@@ -205,12 +213,7 @@ impl PodDir {
         if self.path.is_dir() {
             tare_store::sweep_temporaries(&self.path, Duration::ZERO)?;
         }
-        match std::fs::remove_dir(&self.path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                Err(e).op("remove the pod's folder", self.path.display())
-            }
-            _ => Ok(()),
-        }
+        std::fs::remove_dir(&self.path).op("remove the pod's folder", self.path.display())
     }
 
     /// Whether something of a container is on record here: one that is to be taken over, or removed.

@@ -299,12 +299,14 @@ impl Container {
         let affinity = ExecAffinity::read(exec.process.exec_cpu_affinity.as_ref())?;
         let creation = begun_on(affinity.initial.as_ref(), || {
             Creation::begin(&request, &facts, attach)
-        })?;
-        // The namespaces were opened by the number of the first process: that it still lives shows whose they were.
+        });
+        // The namespaces were opened by the number of the first process: that it still lives shows whose they were, and that
+        // it does not is why they are not there.
         if self.pid()?.is_none() {
             return Err(Error::new(Kind::Conflict, "exec in container", &self.id)
                 .because("cannot exec in a stopped container"));
         }
+        let creation = creation?;
         let linux = spec.linux.as_ref();
         Ok(Entering {
             creation,

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use std::time::SystemTime;
 use tare_error::{Context, Error, Kind, Result};
 use tare_logs::{Query, Reader};
-use tare_shim::Exit;
+use tare_shim::{Condition, Exit};
 use tare_store::Id;
 
 impl Engine {
@@ -22,10 +22,31 @@ impl Engine {
     /// `NotFound` where there is no such container; what keeps its process from starting, which is recorded as its end.
     pub fn start_container(&self, typed: &str) -> Result<bool> {
         let record = self.find_container(typed)?;
-        if self.find_supervisor(&record.id)?.is_some() {
+        if let Some(mut connection) = self.find_supervisor(&record.id)? {
+            match connection.state(&record.id) {
+                // It has ended, and nobody has settled that yet.
+                Ok((Condition::Stopped, _)) | Err(_) => {}
+                Ok(_) => return Ok(false),
+            }
+            drop(connection);
+            self.settled(&record.id)?;
+        }
+        let pod = Pod::hold(self, &Id::parse(&record.id)?)?;
+        if pod.dir.supervisor_alive()? {
             return Ok(false);
         }
-        let mut container = self.known(&record)?;
+        // Held, it is looked at once more: it may have been removed in the meantime.
+        let found = self.find_container(&record.id);
+        let mut container = match found.and_then(|record| self.known(&record)) {
+            Ok(container) => container,
+            Err(error) => {
+                return Err(match pod.remove() {
+                    Ok(()) => error,
+                    Err(also) => error.also(also),
+                });
+            }
+        };
+        container.pod = Some(pod);
         match container.start() {
             Ok(()) => {
                 container.leave();
@@ -41,12 +62,6 @@ impl Engine {
     /// A container that was there before, to be started.
     fn known(&self, record: &ContainerRecord) -> Result<Container<'_>> {
         let id = Id::parse(&record.id)?;
-        let busy = || {
-            Error::new(Kind::Conflict, "start container", &record.name).because("another command is at it")
-        };
-        if self.pod_folder(&record.id).is_dir() {
-            return Err(busy());
-        }
         let spec = self.spec_of(&record.id)?;
         let process = spec.process.unwrap_or_default();
         let life = LifeRequest {
@@ -55,13 +70,12 @@ impl Engine {
             terminal: process.terminal,
             ..LifeRequest::default()
         };
-        let pod = Pod::make(self, &id)?;
         Ok(Container {
             engine: self,
             name: record.name.clone(),
             remove: record.remove,
             known: true,
-            pod: Some(pod),
+            pod: None,
             call: Some(Box::new(self.call(&record.id, &life)?)),
             command: process.args.first().cloned().unwrap_or_default(),
             connection: None,

@@ -2,15 +2,17 @@
 
 use crate::Engine;
 use std::path::PathBuf;
-use tare_error::{Context, Kind, Result};
+use tare_error::{Context, Error, Kind, Result};
 use tare_shim::{Connection, Ended, Launch, PodDir};
 use tare_store::{Id, Lock};
 
 /// The lock in a pod's folder: held by the command that makes, runs or clears away its container.
 const LOCK: &str = "engine.lock";
 
-/// What the name of a pod folder that is being made begins with.
+/// What the name of a pod folder that is being made begins with; it ends with a point and the process that makes it.
 pub(super) const UNBORN: &str = ".new-";
+/// The same of one that is being removed.
+pub(super) const GONE: &str = ".gone-";
 
 /// How many supervisors of a container may die while it is looked for one.
 const ATTEMPTS: usize = 5;
@@ -106,11 +108,21 @@ impl Pod {
     /// takes it for one that was left behind.
     pub(super) fn make(engine: &Engine, id: &Id) -> Result<Pod> {
         make_folder(&engine.pod_folders())?;
-        let unborn = engine.pod_folders().join(format!("{UNBORN}{id}"));
+        let unborn = engine
+            .pod_folders()
+            .join(format!("{UNBORN}{id}.{}", std::process::id()));
         let folder = engine.pod_folder(id.as_str());
         PodDir::create(&unborn)?;
         let lock = Lock::exclusive(&unborn.join(LOCK))?;
-        std::fs::rename(&unborn, &folder).op("make", folder.display())?;
+        match std::fs::rename(&unborn, &folder) {
+            Err(e) if e.kind() != std::io::ErrorKind::PermissionDenied && folder.is_dir() => {
+                // Another command was faster.
+                let _ = tare_store::remove_tree(&unborn);
+                return Err(Error::new(Kind::Conflict, "take container", id.short())
+                    .because("another command has it"));
+            }
+            renamed => renamed.op("make", folder.display())?,
+        }
         Ok(Pod {
             dir: PodDir::open(folder)?,
             _lock: lock,
@@ -134,6 +146,21 @@ impl Pod {
         }
     }
 
+    /// Takes the pod folder of a container that does not run, whether it is there or not: nobody else starts, removes or clears
+    /// it away meanwhile.
+    pub(super) fn hold(engine: &Engine, id: &Id) -> Result<Pod> {
+        for _ in 1..ATTEMPTS {
+            if let Some(pod) = Pod::await_turn(engine, id.as_str())? {
+                return Ok(pod);
+            }
+            match Pod::make(engine, id) {
+                Err(e) if matches!(e.kind(), Kind::Conflict | Kind::NotFound) => {}
+                made => return made,
+            }
+        }
+        Pod::make(engine, id)
+    }
+
     /// As [`Pod::take`], waiting for who holds it.
     pub(super) fn await_turn(engine: &Engine, id: &str) -> Result<Option<Pod>> {
         let folder = engine.pod_folder(id);
@@ -149,14 +176,22 @@ impl Pod {
         }
     }
 
-    /// Removes the folder: the last of everything, after which nothing is left to undo.
+    /// Removes the folder: the last of everything, after which nothing is left to undo. It gives up its name first: whoever
+    /// comes for that makes a folder of his own.
     pub(super) fn remove(self) -> Result<()> {
-        let lock = self.dir.path().join(LOCK);
+        let path = self.dir.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let gone = path.with_file_name(format!("{GONE}{name}.{}", std::process::id()));
+        match std::fs::rename(path, &gone) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            renamed => renamed.op("remove", path.display())?,
+        }
+        let lock = gone.join(LOCK);
         match std::fs::remove_file(&lock) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e).op("remove", lock.display()),
             _ => {}
         }
-        self.dir.remove()
+        PodDir::open(gone)?.remove()
     }
 }
 

@@ -119,7 +119,19 @@ impl Engine {
     /// `NotFound`; `Conflict` while it runs.
     pub fn remove_container(&self, typed: &str, force: bool) -> Result<String> {
         let id = self.find_container(typed)?.id;
-        if force && let Some(mut connection) = self.find_supervisor(&id)? {
+        let busy = || {
+            Error::new(Kind::Conflict, "remove container", typed)
+                .because("it is running")
+                .hint(format!(
+                    "`tare stop {typed}` stops it, `tare rm -f {typed}` kills it"
+                ))
+        };
+        if let Some(mut connection) = self.find_supervisor(&id)? {
+            let state = connection.state(&id);
+            let lives = matches!(state, Ok((condition, _)) if condition != Condition::Stopped);
+            if lives && !force {
+                return Err(busy());
+            }
             match connection.end(&id) {
                 // All of it is gone in the meantime.
                 Err(e) if !matches!(e.kind(), Kind::NotFound | Kind::Unavailable) => return Err(e),
@@ -128,24 +140,13 @@ impl Engine {
             drop(connection);
             self.settled(&id)?;
         }
-        let busy = || {
-            Error::new(Kind::Conflict, "remove container", typed)
-                .because("it is running")
-                .hint(format!(
-                    "`tare stop {typed}` stops it, `tare rm -f {typed}` kills it"
-                ))
-        };
-        if self.pod_folder(&id).is_dir() {
-            let pod = Pod::take(self, &id)?.ok_or_else(busy)?;
-            if pod.dir.supervisor_alive()? {
-                return Err(busy());
-            }
-            self.end(&pod, &id)?.clear(&id)?;
-            self.remove_everything(&id)?;
-            pod.remove()?;
-        } else {
-            self.remove_everything(&id)?;
+        let pod = Pod::hold(self, &Id::parse(&id)?)?;
+        if pod.dir.supervisor_alive()? {
+            return Err(busy());
         }
+        self.end(&pod, &id)?.clear(&id)?;
+        self.remove_everything(&id)?;
+        pod.remove()?;
         Ok(id)
     }
 

@@ -4,21 +4,18 @@
 //! what survived it: records without an end, tops and folders without a record.
 
 use super::create::seconds;
-use super::place::{Pod, UNBORN};
+use super::place::{GONE, Pod, UNBORN};
 use crate::Engine;
 use crate::records::containers::{self, ContainerRecord, EndRecord};
 use std::collections::HashSet;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use tare_error::{Context, Kind, Result};
 use tare_shim::Condition;
 use tare_store::Durability;
 
 /// In the run folder, once everything that outlived a boot was looked at.
 const MARK: &str = "reconciled";
-
-/// How old a pod folder may be that is still being made.
-const BIRTH: Duration = Duration::from_secs(60);
 
 /// Why nobody knows how a container ended that a reboot ended.
 const REBOOTED: &str = "the machine was restarted while it ran";
@@ -31,9 +28,9 @@ impl Engine {
     pub fn reconcile(&self) -> Result<Vec<String>> {
         let mut told = Vec::new();
         for name in names(&self.pod_folders())? {
-            let done = match name.strip_prefix(UNBORN) {
-                Some(_) => self.sweep_unborn(&name),
-                None => self.reconcile_one(&name),
+            let done = match name.starts_with(UNBORN) || name.starts_with(GONE) {
+                true => self.sweep_nameless(&name),
+                false => self.reconcile_one(&name),
             };
             if let Err(e) = done {
                 told.push(format!(
@@ -75,16 +72,14 @@ impl Engine {
         }
     }
 
-    /// A pod folder whose maker died before it had its name: nothing else exists of that container.
-    fn sweep_unborn(&self, name: &str) -> Result<()> {
-        let path = self.pod_folders().join(name);
-        let age = std::fs::metadata(&path)
-            .and_then(|m| m.modified())
-            .map(|at| at.elapsed().unwrap_or_default());
-        if age.is_ok_and(|age| age >= BIRTH) {
-            return tare_store::remove_tree(&path);
+    /// A pod folder whose maker died before it had its name, or who removed it: nothing else exists of that container.
+    fn sweep_nameless(&self, name: &str) -> Result<()> {
+        let maker = name.rsplit_once('.').and_then(|(_, pid)| pid.parse::<u32>().ok());
+        // Another process may have its number by now: then it goes with that one.
+        if maker.is_some_and(|pid| Path::new(&format!("/proc/{pid}")).exists()) {
+            return Ok(());
         }
-        Ok(())
+        tare_store::remove_tree(&self.pod_folders().join(name))
     }
 
     /// What survived a reboot without its pod folder.

@@ -114,8 +114,14 @@ impl Service {
     }
 
     pub(super) fn container(&mut self, id: &str) -> Result<&mut Container> {
+        let adopted = self.adopted;
         let found = self.containers.iter_mut().find(|container| container.id == id);
-        found.ok_or_else(|| not_created(id))
+        found.ok_or_else(|| match adopted {
+            true => not_created(id),
+            // It may be there all the same, and whoever hears that it is not removes what is left of it.
+            false => Error::new(Kind::Unavailable, "find container", id)
+                .because("what the supervisor before this one left is not taken over yet"),
+        })
     }
 
     fn process(&mut self, id: &str, exec_id: &str) -> Result<&mut Process> {
