@@ -15,7 +15,7 @@ pub(super) const UNBORN: &str = ".new-";
 pub(super) const GONE: &str = ".gone-";
 
 /// How many supervisors of a container may die while it is looked for one.
-const ATTEMPTS: usize = 5;
+pub(super) const ATTEMPTS: usize = 5;
 
 /// The pod folder of a container, held against other commands.
 #[derive(Debug)]
@@ -78,11 +78,6 @@ impl Engine {
             self.reconcile_one(id)?;
         }
         Ok(None)
-    }
-
-    /// Connects to the supervisor of a pod that is held, where one lives.
-    pub(super) fn find(&self, pod: &Pod) -> Result<Option<Connection>> {
-        tare_shim::find(&self.launch_of(pod, &self.runtime_folders()))
     }
 
     /// Ends a container that nobody looks after; its record is still there then.

@@ -1,14 +1,11 @@
 //! After the end: what stays, what goes. Every step may have been done before.
 
-use super::place::Pod;
+use super::place::{ATTEMPTS, Pod};
 use crate::Engine;
 use crate::records::containers::{self, EndRecord};
 use tare_error::{Error, Kind, Result};
 use tare_shim::{Condition, Exit};
 use tare_store::Id;
-
-/// How many supervisors may die while one container is cleared away.
-const ATTEMPTS: usize = 5;
 
 impl Engine {
     /// Clears away a container whose client is gone: what `tare reap ID` does, called by its supervisor.
@@ -19,15 +16,13 @@ impl Engine {
         self.settled(Id::parse(id)?.as_str())
     }
 
-    /// The same as [`Engine::clear_away`], but for a container that lives: it was started again meanwhile.
+    /// The same as [`Engine::clear_away`], but for a container that lives and is to: it was started again meanwhile, or its
+    /// supervisor was killed under it.
     fn clear_ended_away(&self, pod: Pod, id: &str) -> Result<()> {
-        if let Some(mut connection) = self.find(&pod)? {
-            let state = connection.state(id);
-            if matches!(state, Ok((condition, _)) if condition != Condition::Stopped) {
-                return Ok(());
-            }
+        match self.is_taken_over(&pod, id)? {
+            true => Ok(()),
+            false => self.clear_away(pod, id).map(drop),
         }
-        self.clear_away(pod, id).map(drop)
     }
 
     /// Ends what is left of a container nobody looks after, settles its records and files, removes its pod folder.

@@ -4,13 +4,13 @@
 //! what survived it: records without an end, tops and folders without a record.
 
 use super::create::seconds;
-use super::place::{GONE, Pod, UNBORN};
+use super::place::{ATTEMPTS, GONE, Pod, UNBORN};
 use crate::Engine;
 use crate::records::containers::{self, ContainerRecord, EndRecord};
 use std::collections::HashSet;
 use std::path::Path;
 use std::time::SystemTime;
-use tare_error::{Context, Kind, Result};
+use tare_error::{Context, Error, Kind, Result};
 use tare_shim::Condition;
 use tare_store::Durability;
 
@@ -55,21 +55,29 @@ impl Engine {
         if pod.dir.supervisor_alive()? {
             return Ok(());
         }
-        if pod.dir.outlives_its_keeper()? && pod.dir.has_containers()? && self.is_taken_over(&pod, id)? {
+        if self.is_taken_over(&pod, id)? {
             return Ok(());
         }
         self.clear_away(pod, id).map(drop)
     }
 
-    /// Starts a successor of a supervisor that was killed under a container that is to live; whether it does.
-    fn is_taken_over(&self, pod: &Pod, id: &str) -> Result<bool> {
-        self.records().close();
-        let mut successor = self.launch(pod)?;
-        match successor.state(id) {
-            Ok((Condition::Running | Condition::Paused, _)) => Ok(true),
-            Err(e) if e.kind() != Kind::NotFound => Err(e),
-            _ => Ok(false),
+    /// Whether a container lives that is to live on without its keeper; where its supervisor was killed it has a successor then.
+    pub(super) fn is_taken_over(&self, pod: &Pod, id: &str) -> Result<bool> {
+        if !pod.dir.outlives_its_keeper()? || !pod.dir.has_containers()? {
+            return Ok(false);
         }
+        self.records().close();
+        for _ in 0..ATTEMPTS {
+            match self.launch(pod).and_then(|mut connection| connection.state(id)) {
+                Ok((Condition::Running | Condition::Paused, _)) => return Ok(true),
+                // Another one was killed: the next one tells.
+                Err(e) if e.kind() == Kind::Unavailable => {}
+                Err(e) if e.kind() != Kind::NotFound => return Err(e),
+                _ => return Ok(false),
+            }
+        }
+        Err(Error::new(Kind::Unavailable, "look after container", id)
+            .because(format!("{ATTEMPTS} supervisors of it were killed meanwhile")))
     }
 
     /// A pod folder whose maker died before it had its name, or who removed it: nothing else exists of that container.
