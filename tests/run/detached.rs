@@ -1,6 +1,6 @@
 //! Containers that live on without whoever has started them, and what is asked of them then.
 
-use crate::shell::{NEEDS, assert_nothing_left, ready};
+use crate::shell::{NEEDS, assert_nothing_left, ready, wait_until_cleared};
 use rustix::process::{Pid, Signal, kill_process};
 use tare_kit::{World, test};
 
@@ -193,9 +193,7 @@ fn what_is_to_be_removed_goes_by_itself_and_what_ignores_to_be_stopped_is_killed
             .tare(["run", "-d", "--name", "web", "busybox", "sleep", "1000"])
             .ok();
         assert_eq!(world.tare(["rm", "-f", "web"]).ok(), "web\n");
-        while !world.tare(["ps", "-aq"]).ok().is_empty() {}
-        let pods = world.run_root().join("pods");
-        while std::fs::read_dir(&pods).is_ok_and(|mut pods| pods.next().is_some()) {}
+        wait_until_cleared(world);
         assert_nothing_left(world);
     });
 }

@@ -1,6 +1,6 @@
 //! Death at any point: of the client at every step it takes, of the supervisor, of both.
 
-use crate::shell::{NEEDS, assert_nothing_left, ready, run};
+use crate::shell::{NEEDS, assert_nothing_left, ready, run, wait_until_cleared};
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -21,16 +21,6 @@ const PLACES: &[&str] = &[
     "finish-settled",
     "finish-left",
 ];
-
-/// Waits until nothing of any container is left: the supervisor of a killed client clears away by itself.
-fn wait_until_cleared(world: &World) {
-    let began = std::time::Instant::now();
-    let pods = world.run_root().join("pods");
-    let is_empty = || std::fs::read_dir(&pods).is_ok_and(|mut entries| entries.next().is_none());
-    while !is_empty() && began.elapsed() < std::time::Duration::from_secs(20) {
-        let _ = world.tare(["ps"]).ok();
-    }
-}
 
 #[test]
 fn the_client_killed_at_every_step() {

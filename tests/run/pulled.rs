@@ -1,6 +1,6 @@
 //! Images that other tools made, pulled from a real registry: they run, and their files are those that umoci unpacks.
 
-use crate::shell::{assert_nothing_left, run};
+use crate::shell::{assert_nothing_left, run, wait_until_cleared};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tare_kit::{Need, Tare, World, test};
@@ -64,7 +64,7 @@ fn its_files_are_those_that_umoci_unpacks() {
             assert_eq!(only(&ours, &theirs), only(&theirs, &ours), "{name}");
             running.signal(rustix::process::Signal::KILL);
             drop(running);
-            while !world.tare(["ps", "-aq"]).ok().is_empty() {}
+            wait_until_cleared(world);
         }
     });
 }

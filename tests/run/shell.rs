@@ -30,6 +30,16 @@ pub(crate) fn sh(world: &World, options: &[&str], script: &str) -> String {
     run(world, options).args(["busybox", "sh", "-c", script]).ok()
 }
 
+/// Waits until nothing of any container is left: the supervisor of a killed client clears away by itself.
+pub(crate) fn wait_until_cleared(world: &World) {
+    let began = std::time::Instant::now();
+    let pods = world.run_root().join("pods");
+    let is_empty = || std::fs::read_dir(&pods).is_ok_and(|mut entries| entries.next().is_none());
+    while !is_empty() && began.elapsed() < std::time::Duration::from_secs(20) {
+        let _ = world.tare(["ps"]).ok();
+    }
+}
+
 /// Nothing of any container is left: no record, no folder, no top, no pod.
 pub(crate) fn assert_nothing_left(world: &World) {
     assert_eq!(world.tare(["ps", "-aq"]).ok(), "", "a record is left");

@@ -1,6 +1,6 @@
 //! Standard streams and terminals.
 
-use crate::shell::{NEEDS, assert_nothing_left, ready, run, sh};
+use crate::shell::{NEEDS, assert_nothing_left, ready, run, sh, wait_until_cleared};
 use tare_kit::{Need, Tare, test};
 
 #[test]
@@ -41,7 +41,7 @@ fn a_reader_that_goes_away_ends_it() {
         assert_eq!(running.line().as_deref(), Some("y"));
         // Dropping it closes the pipe and kills the client; what is left is the supervisor's to clear away.
         drop(running);
-        while !world.tare(["ps", "-aq"]).ok().is_empty() {}
+        wait_until_cleared(world);
         assert_nothing_left(world);
     });
 }
