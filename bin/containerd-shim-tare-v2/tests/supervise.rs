@@ -514,7 +514,9 @@ fn a_supervisor_has_left_everything_of_its_starters() {
 fn a_terminal_has_the_clients_size_and_the_client_its_mode_back() {
     test(&[], |world| {
         let bed = Bed::new(world);
-        let script = "stty size; read line; stty size; echo got $line; tty; exit 4";
+        // The client tells its size when it has attached, which is after the start.
+        let script = "until [ \"$(stty size)\" != '0 0' ]; do :; done; \
+                      stty size; read line; stty size; echo got $line; tty; exit 4";
         let mut request = bed.call(&["sh", "-c", script]);
         request.spec.process.as_mut().unwrap().terminal = true;
         request.stdin_open = true;

@@ -177,7 +177,10 @@ impl Container<'_> {
         tare_failpoint::pass("create-pod")?;
         self.record(request, image, draft)?;
         tare_failpoint::pass("create-recorded")?;
+        // Who dies while he makes it leaves it under another name.
+        let intent = engine.intend()?;
         engine.snapshots().prepare(id, &image.layers)?;
+        drop(intent);
         tare_failpoint::pass("create-snapshot")?;
         let folder = engine.container_folder(id);
         make_folder(&engine.container_folders())?;
