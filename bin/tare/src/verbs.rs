@@ -28,8 +28,12 @@ mod wait;
 use crate::low::Low;
 use crate::output;
 use crate::session::Session;
+use std::io::IsTerminal;
+use std::os::fd::AsFd;
 use std::process::ExitCode;
+use tare_engine::Engine;
 use tare_error::Result;
+use tare_shim::Attach;
 
 /// One verb.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +103,24 @@ pub(crate) fn named(name: &str) -> Option<&'static Verb> {
     VERBS.iter().find(|verb| verb.name == name)
 }
 
+/// What the verbs about containers take.
+const CONTAINERS: Operands = Operands::Many("CONTAINER", "a name, an id, or the beginning of one");
+
+/// Does the same to each container that was named, and prints the name of each that it was done to.
+fn each_container(
+    low: &Low<'_>,
+    session: &Session,
+    mut act: impl FnMut(&Engine, &str) -> Result<()>,
+) -> Result<ExitCode> {
+    let names = low.operands()?;
+    let engine = session.engine()?;
+    each(&names, |name| {
+        act(&engine, name)?;
+        output::say(&format!("{name}\n"));
+        Ok(())
+    })
+}
+
 /// Does the same to each of several; what fails is told and the rest goes on, as docker's.
 fn each(names: &[&str], mut act: impl FnMut(&str) -> Result<()>) -> Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
@@ -110,4 +132,22 @@ fn each(names: &[&str], mut act: impl FnMut(&str) -> Result<()>) -> Result<ExitC
         }
     }
     Ok(code)
+}
+
+/// The size of our terminal in lines and columns, where there is one.
+fn terminal_size() -> Option<(u16, u16)> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
+    size.map(|size| (size.ws_row, size.ws_col))
+}
+
+/// Does something with our streams, to be joined with a process's. A terminal is asked for and not there: podman's way, the
+/// process gets one and we stay as we are.
+fn with_streams<T>(interactive: bool, terminal: bool, act: impl FnOnce(&Attach<'_>) -> T) -> T {
+    let stdin = std::io::stdin();
+    act(&Attach {
+        stdin: interactive.then(|| stdin.as_fd()),
+        stdout: std::io::stdout().as_fd(),
+        stderr: std::io::stderr().as_fd(),
+        terminal: terminal && stdin.is_terminal(),
+    })
 }

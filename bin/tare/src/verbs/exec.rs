@@ -4,11 +4,8 @@ use super::{Operands, Verb};
 use crate::high;
 use crate::low::Low;
 use crate::session::Session;
-use std::io::IsTerminal;
-use std::os::fd::AsFd;
 use std::process::ExitCode;
 use tare_error::{Error, Kind, Result};
-use tare_shim::Attach;
 
 pub(super) const VERB: Verb = Verb {
     name: "exec",
@@ -28,21 +25,15 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
             .hint(format!("give one: tare exec {container} COMMAND")));
     }
     if asked.terminal {
-        let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
-        asked.size = size.map(|size| (size.ws_row, size.ws_col));
+        asked.size = super::terminal_size();
     }
     let engine = session.engine()?;
     if low.switch("detach") {
         engine.execute(container, &asked, None)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
-    let attach = Attach {
-        stdin: asked.interactive.then(|| stdin.as_fd()),
-        stdout: stdout.as_fd(),
-        stderr: stderr.as_fd(),
-        terminal: asked.terminal && stdin.is_terminal(),
-    };
-    let executed = engine.execute(container, &asked, Some(&attach))?;
+    let executed = super::with_streams(asked.interactive, asked.terminal, |streams| {
+        engine.execute(container, &asked, Some(streams))
+    })?;
     Ok(ExitCode::from(executed.map_or(0, |executed| executed.code)))
 }

@@ -1,8 +1,7 @@
 //! `tare kill`: send containers a signal.
 
-use super::{Operands, Verb};
+use super::{CONTAINERS, Verb, each_container};
 use crate::low::Low;
-use crate::output;
 use crate::session::Session;
 use std::process::ExitCode;
 use tare_engine::container::request::parse_signal;
@@ -14,7 +13,7 @@ const KILL: i32 = 9;
 pub(super) const VERB: Verb = Verb {
     name: "kill",
     about: "send containers a signal",
-    operands: Operands::Many("CONTAINER", "a name, an id, or the beginning of one"),
+    operands: CONTAINERS,
     heading: "Containers",
     needs_engine: true,
     run,
@@ -22,11 +21,5 @@ pub(super) const VERB: Verb = Verb {
 
 fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
     let signal = low.parsed("signal", parse_signal)?.unwrap_or(KILL);
-    let names = low.operands()?;
-    let engine = session.engine()?;
-    super::each(&names, |name| {
-        engine.kill_container(name, signal)?;
-        output::say(&format!("{name}\n"));
-        Ok(())
-    })
+    each_container(low, session, |engine, name| engine.kill_container(name, signal))
 }

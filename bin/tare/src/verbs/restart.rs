@@ -1,8 +1,7 @@
 //! `tare restart`: stop containers and start them again.
 
-use super::{Operands, Verb};
+use super::{CONTAINERS, Verb, each_container};
 use crate::low::Low;
-use crate::output;
 use crate::session::Session;
 use std::process::ExitCode;
 use tare_engine::container::request::{parse_seconds, parse_signal};
@@ -11,7 +10,7 @@ use tare_error::Result;
 pub(super) const VERB: Verb = Verb {
     name: "restart",
     about: "stop containers and start them again",
-    operands: Operands::Many("CONTAINER", "a name, an id, or the beginning of one"),
+    operands: CONTAINERS,
     heading: "Containers",
     needs_engine: true,
     run,
@@ -20,12 +19,8 @@ pub(super) const VERB: Verb = Verb {
 fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
     let signal = low.parsed("signal", parse_signal)?;
     let seconds = low.parsed("time", parse_seconds)?;
-    let names = low.operands()?;
-    let engine = session.engine()?;
-    super::each(&names, |name| {
+    each_container(low, session, |engine, name| {
         engine.stop_container(name, signal, seconds)?;
-        engine.start_container(name)?;
-        output::say(&format!("{name}\n"));
-        Ok(())
+        engine.start_container(name).map(drop)
     })
 }

@@ -1,8 +1,7 @@
 //! `tare rm`: containers go.
 
-use super::{Operands, Verb};
+use super::{CONTAINERS, Verb, each_container};
 use crate::low::Low;
-use crate::output;
 use crate::session::Session;
 use std::process::ExitCode;
 use tare_error::Result;
@@ -10,18 +9,15 @@ use tare_error::Result;
 pub(super) const VERB: Verb = Verb {
     name: "rm",
     about: "remove containers",
-    operands: Operands::Many("CONTAINER", "a name, an id, or the beginning of one"),
+    operands: CONTAINERS,
     heading: "Containers",
     needs_engine: true,
     run,
 };
 
 fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
-    let (names, force) = (low.operands()?, low.switch("force"));
-    let engine = session.engine()?;
-    super::each(&names, |name| {
-        engine.remove_container(name, force)?;
-        output::say(&format!("{name}\n"));
-        Ok(())
+    let force = low.switch("force");
+    each_container(low, session, |engine, name| {
+        engine.remove_container(name, force).map(drop)
     })
 }

@@ -4,16 +4,13 @@ use super::{Operands, Verb};
 use crate::low::Low;
 use crate::session::Session;
 use crate::{high, output, progress};
-use std::io::IsTerminal;
-use std::os::fd::AsFd;
 use std::process::ExitCode;
 use tare_engine::Engine;
-use tare_engine::container::Container;
 use tare_engine::container::request::{PullPolicy, RunRequest, show_size};
 use tare_engine::image::{Image, PullOptions};
 use tare_error::{Kind, Result};
 use tare_registry::{Platform, Reference};
-use tare_shim::{Attach, Exit};
+use tare_shim::Exit;
 
 pub(super) const VERB: Verb = Verb {
     name: "run",
@@ -31,8 +28,7 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
     let mut request = high::run_request(low, session)?;
     if request.life.terminal {
         // Known before the process starts: it may ask at once.
-        let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
-        request.life.size = size.map(|size| (size.ws_row, size.ws_col));
+        request.life.size = super::terminal_size();
     }
     let quiet = low.switch("quiet");
     let engine = session.engine()?;
@@ -49,7 +45,10 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
         warnings.iter().for_each(|text| output::warn(text));
         return Ok(output::say(&format!("{id}\n")));
     }
-    let ended = join(&mut container, &request);
+    let life = &request.life;
+    let ended = super::with_streams(life.interactive, life.terminal, |streams| {
+        container.attach(streams)
+    });
     container
         .take_warnings()
         .iter()
@@ -106,19 +105,6 @@ fn image(engine: &Engine, request: &RunRequest, quiet: bool) -> Result<Image> {
         (Some(platform), _) => error.hint(format!("{typed} is here for {platform}")),
         (None, Some(near)) => error.hint(near),
         (None, None) => error,
-    })
-}
-
-/// Joins our streams with the container's until its end. A terminal is asked for and not there: podman's way, the
-/// container gets one and we stay as we are.
-fn join(container: &mut Container<'_>, request: &RunRequest) -> Result<Exit> {
-    let stdin = std::io::stdin();
-    let terminal = request.life.terminal && stdin.is_terminal();
-    container.attach(&Attach {
-        stdin: request.life.interactive.then(|| stdin.as_fd()),
-        stdout: std::io::stdout().as_fd(),
-        stderr: std::io::stderr().as_fd(),
-        terminal,
     })
 }
 

@@ -1,8 +1,7 @@
 //! `tare start`: start containers that do not run.
 
-use super::{Operands, Verb};
+use super::{CONTAINERS, Verb, each_container};
 use crate::low::Low;
-use crate::output;
 use crate::session::Session;
 use std::process::ExitCode;
 use tare_error::Result;
@@ -10,18 +9,14 @@ use tare_error::Result;
 pub(super) const VERB: Verb = Verb {
     name: "start",
     about: "start containers that do not run",
-    operands: Operands::Many("CONTAINER", "a name, an id, or the beginning of one"),
+    operands: CONTAINERS,
     heading: "Containers",
     needs_engine: true,
     run,
 };
 
 fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
-    let names = low.operands()?;
-    let engine = session.engine()?;
-    super::each(&names, |name| {
-        engine.start_container(name)?;
-        output::say(&format!("{name}\n"));
-        Ok(())
+    each_container(low, session, |engine, name| {
+        engine.start_container(name).map(drop)
     })
 }

@@ -1,8 +1,7 @@
 //! `tare stop`: ask containers to end, and kill those that do not.
 
-use super::{Operands, Verb};
+use super::{CONTAINERS, Verb, each_container};
 use crate::low::Low;
-use crate::output;
 use crate::session::Session;
 use std::process::ExitCode;
 use tare_engine::container::request::{parse_seconds, parse_signal};
@@ -11,7 +10,7 @@ use tare_error::Result;
 pub(super) const VERB: Verb = Verb {
     name: "stop",
     about: "ask containers to end, and kill those that do not",
-    operands: Operands::Many("CONTAINER", "a name, an id, or the beginning of one"),
+    operands: CONTAINERS,
     heading: "Containers",
     needs_engine: true,
     run,
@@ -20,11 +19,7 @@ pub(super) const VERB: Verb = Verb {
 fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
     let signal = low.parsed("signal", parse_signal)?;
     let seconds = low.parsed("time", parse_seconds)?;
-    let names = low.operands()?;
-    let engine = session.engine()?;
-    super::each(&names, |name| {
-        engine.stop_container(name, signal, seconds)?;
-        output::say(&format!("{name}\n"));
-        Ok(())
+    each_container(low, session, |engine, name| {
+        engine.stop_container(name, signal, seconds)
     })
 }

@@ -1,6 +1,6 @@
 //! `tare wait`: wait until containers end, and print their exit codes.
 
-use super::{Operands, Verb};
+use super::{CONTAINERS, Verb};
 use crate::low::Low;
 use crate::output;
 use crate::session::Session;
@@ -10,7 +10,7 @@ use tare_error::Result;
 pub(super) const VERB: Verb = Verb {
     name: "wait",
     about: "wait until containers end, and print their exit codes",
-    operands: Operands::Many("CONTAINER", "a name, an id, or the beginning of one"),
+    operands: CONTAINERS,
     heading: "Containers",
     needs_engine: true,
     run,

@@ -22,13 +22,13 @@ impl Engine {
     /// `NotFound` where there is no such container; what keeps its process from starting, which is recorded as its end.
     pub fn start_container(&self, typed: &str) -> Result<bool> {
         let record = self.find_container(typed)?;
-        if let Some(mut connection) = self.find_supervisor(&record.id)? {
-            match connection.state(&record.id) {
+        if let Some(found) = self.find_supervisor(&record.id)? {
+            match found.state {
                 // It has ended, and nobody has settled that yet.
                 Ok((Condition::Stopped, _)) | Err(_) => {}
                 Ok(_) => return Ok(false),
             }
-            drop(connection);
+            drop(found.connection);
             self.settled(&record.id)?;
         }
         let pod = Pod::hold(self, &Id::parse(&record.id)?)?;

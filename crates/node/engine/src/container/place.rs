@@ -3,7 +3,7 @@
 use crate::Engine;
 use std::path::PathBuf;
 use tare_error::{Context, Error, Kind, Result};
-use tare_shim::{Connection, Ended, Launch, PodDir};
+use tare_shim::{Condition, Connection, Ended, Launch, PodDir};
 use tare_store::{Id, Lock};
 
 /// The lock in a pod's folder: held by the command that makes, runs or clears away its container.
@@ -16,6 +16,14 @@ pub(super) const GONE: &str = ".gone-";
 
 /// How many supervisors of a container may die while it is looked for one.
 pub(super) const ATTEMPTS: usize = 5;
+
+/// A container's supervisor, and what it said of the container just now.
+#[derive(Debug)]
+pub(super) struct Supervised {
+    pub(super) connection: Connection,
+    /// Condition and first process; an error where it has no such container.
+    pub(super) state: Result<(Condition, u32)>,
+}
 
 /// The pod folder of a container, held against other commands.
 #[derive(Debug)]
@@ -54,7 +62,7 @@ impl Engine {
     }
 
     /// Connects to the supervisor of a container that runs. Where one was just killed, its successor is started first.
-    pub(super) fn find_supervisor(&self, id: &str) -> Result<Option<Connection>> {
+    pub(super) fn find_supervisor(&self, id: &str) -> Result<Option<Supervised>> {
         for _ in 0..ATTEMPTS {
             let Ok(pod) = PodDir::open(self.pod_folder(id)) else {
                 return Ok(None);
@@ -68,7 +76,7 @@ impl Engine {
                 // One that is dying takes connections still.
                 match connection.state(id) {
                     Err(e) if e.kind() == Kind::Unavailable => {}
-                    _ => return Ok(Some(connection)),
+                    state => return Ok(Some(Supervised { connection, state })),
                 }
             }
             if !pod.outlives_its_keeper()? || !pod.has_containers()? {

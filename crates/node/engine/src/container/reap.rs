@@ -1,6 +1,6 @@
 //! After the end: what stays, what goes. Every step may have been done before.
 
-use super::place::{ATTEMPTS, Pod};
+use super::place::{ATTEMPTS, Pod, Supervised};
 use crate::Engine;
 use crate::records::containers::{self, EndRecord};
 use tare_error::{Error, Kind, Result};
@@ -27,15 +27,14 @@ impl Engine {
 
     /// Ends what is left of a container nobody looks after, settles its records and files, removes its pod folder.
     pub(super) fn clear_away(&self, pod: Pod, id: &str) -> Result<Option<Exit>> {
-        for _ in 1..ATTEMPTS {
+        let mut attempts = 1..ATTEMPTS;
+        let exit = loop {
             match self.try_clear_away(&pod, id) {
                 // A supervisor that is killed meanwhile has a successor.
-                Err(e) if e.kind() == Kind::Unavailable => {}
-                Err(e) => return Err(e),
-                Ok(exit) => return pod.remove().map(|()| exit),
+                Err(e) if e.kind() == Kind::Unavailable && attempts.next().is_some() => {}
+                cleared => break cleared?,
             }
-        }
-        let exit = self.try_clear_away(&pod, id)?;
+        };
         pod.remove().map(|()| exit)
     }
 
@@ -121,8 +120,11 @@ impl Engine {
                     "`tare stop {typed}` stops it, `tare rm -f {typed}` kills it"
                 ))
         };
-        if let Some(mut connection) = self.find_supervisor(&id)? {
-            let state = connection.state(&id);
+        if let Some(Supervised {
+            mut connection,
+            state,
+        }) = self.find_supervisor(&id)?
+        {
             let lives = matches!(state, Ok((condition, _)) if condition != Condition::Stopped);
             if lives && !force {
                 return Err(busy());

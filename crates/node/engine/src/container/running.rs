@@ -3,13 +3,14 @@
 use super::draft::user::{Accounts, home};
 use super::facts::FileKind;
 use super::look::{ImageView, host_facts};
+use super::place::Supervised;
 use super::request::{Capability, ProcessRequest, RunRequest, UserRequest, Variable};
 use crate::Engine;
 use crate::records::containers::ContainerRecord;
 use std::path::Path;
 use std::time::Duration;
 use tare_error::{Context, Error, Kind, Result};
-use tare_shim::{Attach, Condition, Connection, ExecRequest, Executed};
+use tare_shim::{Attach, Condition, ExecRequest, Executed};
 use tare_spec_oci::{Capabilities, Process, Spec};
 use tare_store::Id;
 
@@ -41,7 +42,7 @@ impl Engine {
     /// # Errors
     /// `NotFound` where there is no such container, `Conflict` where it does not run.
     pub fn kill_container(&self, typed: &str, signal: i32) -> Result<()> {
-        let (record, mut connection) = self.running("kill container", typed)?;
+        let (record, Supervised { mut connection, .. }) = self.running("kill container", typed)?;
         connection.kill(&record.id, signal)?;
         if signal == rustix::process::Signal::KILL.as_raw() {
             connection.wait(&record.id)?;
@@ -58,12 +59,16 @@ impl Engine {
     /// `NotFound` where there is no such container; the supervisor's.
     pub fn stop_container(&self, typed: &str, signal: Option<i32>, timeout: Option<i64>) -> Result<()> {
         let record = self.find_container(typed)?;
-        let Some(mut connection) = self.find_supervisor(&record.id)? else {
+        let Some(Supervised {
+            mut connection,
+            state,
+        }) = self.find_supervisor(&record.id)?
+        else {
             return Ok(());
         };
         let signal = signal.or(record.stop_signal).unwrap_or(TERM);
         let seconds = timeout.or(record.stop_timeout).unwrap_or(PATIENCE);
-        if let Ok((Condition::Paused, _)) = connection.state(&record.id) {
+        if let Ok((Condition::Paused, _)) = state {
             // One that stands still hears nothing.
             connection.resume(&record.id)?;
         }
@@ -89,8 +94,8 @@ impl Engine {
     /// `NotFound` where there is no such container; `Conflict` for one that was never started.
     pub fn wait_container(&self, typed: &str) -> Result<u8> {
         let record = self.find_container(typed)?;
-        if let Some(mut connection) = self.find_supervisor(&record.id)? {
-            return connection.wait(&record.id).map(|exit| exit.code);
+        if let Some(mut found) = self.find_supervisor(&record.id)? {
+            return found.connection.wait(&record.id).map(|exit| exit.code);
         }
         match self.find_container(&record.id)?.end {
             Some(end) => Ok(end.code),
@@ -110,8 +115,14 @@ impl Engine {
         } else {
             "unpause container"
         };
-        let (record, mut connection) = self.running(operation, typed)?;
-        let (condition, _) = connection.state(&record.id)?;
+        let (
+            record,
+            Supervised {
+                mut connection,
+                state,
+            },
+        ) = self.running(operation, typed)?;
+        let (condition, _) = state?;
         let refused = |why: &str| Err(Error::new(Kind::Conflict, operation, typed).because(why.to_owned()));
         match (condition, still) {
             (Condition::Paused, true) => refused("it is paused already"),
@@ -131,8 +142,14 @@ impl Engine {
         asked: &Execute,
         attach: Option<&Attach<'_>>,
     ) -> Result<Option<Executed>> {
-        let (record, mut connection) = self.running("exec in container", typed)?;
-        let (condition, pid) = connection.state(&record.id)?;
+        let (
+            record,
+            Supervised {
+                mut connection,
+                state,
+            },
+        ) = self.running("exec in container", typed)?;
+        let (condition, pid) = state?;
         if condition == Condition::Paused {
             return Err(Error::new(Kind::Conflict, "exec in container", typed)
                 .because("it is paused")
@@ -260,10 +277,10 @@ impl Engine {
     }
 
     /// A container that runs, and its supervisor.
-    fn running(&self, operation: &'static str, typed: &str) -> Result<(ContainerRecord, Connection)> {
+    fn running(&self, operation: &'static str, typed: &str) -> Result<(ContainerRecord, Supervised)> {
         let record = self.find_container(typed)?;
         match self.find_supervisor(&record.id)? {
-            Some(connection) => Ok((record, connection)),
+            Some(found) => Ok((record, found)),
             None => Err(Error::new(Kind::Conflict, operation, typed)
                 .because("it is not running")
                 .hint(format!("`tare start {typed}` starts it"))),
