@@ -1,7 +1,7 @@
 //! The parser and the help, made from the tables.
 
 use crate::options::{self, Opt, Value};
-use crate::verbs::{HEADINGS, Operands, VERBS, Verb};
+use crate::verbs::{GROUPS, HEADINGS, Operands, VERBS, Verb};
 use clap::{Arg, ArgAction, Command, value_parser};
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -16,7 +16,7 @@ pub(crate) fn whole() -> Command {
 
 /// The command with the options of those verbs alone that occur in the arguments: what parsing needs.
 pub(crate) fn for_arguments(arguments: &[OsString]) -> Command {
-    build(|verb| arguments.iter().any(|a| a == verb.name))
+    build(|verb| arguments.iter().any(|a| a == verb.word()))
 }
 
 fn build(full: impl Fn(&Verb) -> bool) -> Command {
@@ -30,15 +30,27 @@ fn build(full: impl Fn(&Verb) -> bool) -> Command {
         .disable_help_subcommand(true)
         .args_override_self(true)
         .args(options::of_all().map(argument));
-    for verb in VERBS {
-        command = command.subcommand(if full(verb) { of_verb(verb) } else { bare(verb) });
+    let made = |verb: &Verb| if full(verb) { of_verb(verb) } else { bare(verb) };
+    for verb in VERBS.iter().filter(|v| v.group().is_none()) {
+        command = command.subcommand(made(verb));
+    }
+    for group in GROUPS {
+        let verbs = VERBS.iter().filter(|v| v.group() == Some(group.name));
+        let of_group = Command::new(group.name)
+            .about(group.about)
+            .subcommand_required(true)
+            .arg_required_else_help(true)
+            .subcommand_value_name("COMMAND")
+            .disable_help_subcommand(true)
+            .subcommands(verbs.map(made));
+        command = command.subcommand(of_group);
     }
     command
 }
 
 /// A verb without its options.
 fn bare(verb: &Verb) -> Command {
-    Command::new(verb.name)
+    Command::new(verb.word())
         .args_override_self(true)
         .about(verb.about)
         .hide(verb.heading.is_empty())
@@ -123,11 +135,15 @@ fn argument(option: &Opt) -> Arg {
 /// The page of `tare --help`: verbs under their headings.
 fn help_page() -> String {
     let mut page = String::from("{about}\n\n{usage-heading} {usage}\n");
-    let width = VERBS.iter().map(|v| v.name.len()).max().unwrap_or(0);
+    let verbs = VERBS.iter().filter(|v| v.group().is_none());
+    let lines = verbs.map(|v| (v.heading, v.name, v.about));
+    let groups = GROUPS.iter().map(|g| (g.heading, g.name, g.about));
+    let lines: Vec<_> = lines.chain(groups).collect();
+    let width = lines.iter().map(|(_, name, _)| name.len()).max().unwrap_or(0);
     for heading in HEADINGS {
         let _ = writeln!(page, "\n{heading}:");
-        for verb in VERBS.iter().filter(|v| v.heading == *heading) {
-            let _ = writeln!(page, "  {:width$}  {}", verb.name, verb.about);
+        for (_, name, about) in lines.iter().filter(|(of, ..)| of == heading) {
+            let _ = writeln!(page, "  {name:width$}  {about}");
         }
     }
     page.push_str("\nOptions:\n{options}\n\n`tare COMMAND --help` tells more about a command.");

@@ -1,6 +1,6 @@
 //! The parser's errors in our words.
 
-use crate::verbs::VERBS;
+use crate::verbs::{GROUPS, VERBS};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use tare_error::{Error, Kind};
 
@@ -17,9 +17,10 @@ pub(crate) fn about(e: &clap::Error) -> Error {
     let (error, meant) = match e.kind() {
         ErrorKind::InvalidSubcommand => {
             let typed = word(ContextKind::InvalidSubcommand);
+            let shown = VERBS.iter().filter(|v| !v.heading.is_empty());
             let meant = nearest(
                 &typed,
-                VERBS.iter().filter(|v| !v.heading.is_empty()).map(|v| v.name),
+                shown.map(|v| v.word()).chain(GROUPS.iter().map(|g| g.name)),
             );
             (error(typed, "there is no such command"), meant.map(str::to_owned))
         }

@@ -50,8 +50,7 @@ fn main() -> ExitCode {
 
 /// Runs the verb that was typed.
 fn act(typed: &ArgMatches, environment: Environment, started: SystemTime) -> ExitCode {
-    let chosen = typed.subcommand();
-    let Some((verb, of_verb)) = chosen.and_then(|(name, m)| Some((verbs::named(name)?, m))) else {
+    let Some((verb, of_verb)) = verbs::chosen(typed) else {
         return output::fail(
             &Error::new(Kind::Invalid, "read command line", "").because("no command"),
             false,

@@ -28,6 +28,7 @@ mod wait;
 use crate::low::Low;
 use crate::output;
 use crate::session::Session;
+use clap::ArgMatches;
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
@@ -38,7 +39,7 @@ use tare_shim::Attach;
 /// One verb.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Verb {
-    /// The word.
+    /// The word; for a verb of a group the group's before it, as in `volume ls`.
     pub(crate) name: &'static str,
     /// One line.
     pub(crate) about: &'static str,
@@ -50,6 +51,29 @@ pub(crate) struct Verb {
     pub(crate) needs_engine: bool,
     /// What it does.
     pub(crate) run: fn(&Low<'_>, &Session) -> Result<ExitCode>,
+}
+
+/// Verbs that share their first word, as in `volume create` and `volume ls`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Group {
+    /// The word.
+    pub(crate) name: &'static str,
+    /// One line.
+    pub(crate) about: &'static str,
+    /// The heading it stands under in `tare --help`.
+    pub(crate) heading: &'static str,
+}
+
+impl Verb {
+    /// The word that it is chosen by, in its group where it has one.
+    pub(crate) fn word(&self) -> &'static str {
+        self.name.split_once(' ').map_or(self.name, |(_, word)| word)
+    }
+
+    /// The group it belongs to.
+    pub(crate) fn group(&self) -> Option<&'static str> {
+        self.name.split_once(' ').map(|(group, _)| group)
+    }
 }
 
 /// What follows the options of a verb.
@@ -98,9 +122,21 @@ pub(crate) const VERBS: &[Verb] = &[
     reap::VERB,
 ];
 
+/// Every group, in the order of the help.
+pub(crate) const GROUPS: &[Group] = &[];
+
 /// The verb of that name.
 pub(crate) fn named(name: &str) -> Option<&'static Verb> {
     VERBS.iter().find(|verb| verb.name == name)
+}
+
+/// The verb that was typed, and what was typed after it.
+pub(crate) fn chosen(typed: &ArgMatches) -> Option<(&'static Verb, &ArgMatches)> {
+    let (first, of_first) = typed.subcommand()?;
+    match of_first.subcommand() {
+        Some((second, of_second)) => Some((named(&format!("{first} {second}"))?, of_second)),
+        None => Some((named(first)?, of_first)),
+    }
 }
 
 /// What the verbs about containers take.

@@ -88,7 +88,9 @@ fn the_parser_takes_every_option_by_each_of_its_names() {
                     .map(|s| format!("-{s}")),
             );
             for name in names {
-                let mut words = vec!["tare", verb.name, &name];
+                let mut words = vec!["tare"];
+                words.extend(verb.name.split(' '));
+                words.push(&name);
                 if !option.value.name().is_empty() {
                     words.push("-1");
                 }
@@ -105,7 +107,10 @@ fn help_manual_and_completion_name_every_option() {
     let mut whole = commands::whole();
     whole.build();
     for verb in VERBS {
-        let command = whole.find_subcommand(verb.name).unwrap().clone();
+        let words = verb.name.split(' ');
+        let command = words
+            .fold(&whole, |of, word| of.find_subcommand(word).unwrap())
+            .clone();
         let help = command.clone().render_long_help().to_string();
         let mut manual = Vec::new();
         clap_mangen::Man::new(command).render(&mut manual).unwrap();

@@ -30,16 +30,27 @@ fn run(low: &Low<'_>, _session: &Session) -> Result<ExitCode> {
 pub(crate) fn pages() -> Vec<(String, Vec<u8>)> {
     let mut whole = commands::whole();
     whole.build();
-    let of_verbs = whole.get_subcommands().filter(|c| !c.is_hide_set()).cloned();
     let mut pages = vec![("tare.1".to_owned(), rendered(whole.clone().help_template("")))];
-    for verb in of_verbs {
-        let name = format!("tare-{}", verb.get_name());
-        pages.push((
-            format!("{name}.1"),
-            rendered(verb.bin_name(name.replace('-', " ")).display_name(name)),
-        ));
+    for verb in whole.get_subcommands() {
+        add(&mut pages, "tare", verb);
     }
     pages
+}
+
+/// Adds the pages of a command and of those below it.
+fn add(pages: &mut Vec<(String, Vec<u8>)>, above: &str, command: &clap::Command) {
+    if command.is_hide_set() {
+        return;
+    }
+    let name = format!("{above}-{}", command.get_name());
+    for below in command.get_subcommands() {
+        add(pages, &name, below);
+    }
+    let own = command
+        .clone()
+        .bin_name(name.replace('-', " "))
+        .display_name(&name);
+    pages.push((format!("{name}.1"), rendered(own)));
 }
 
 /// One page in troff; writing into memory does not fail.
