@@ -693,6 +693,57 @@ fn no_line_is_lost_or_repeated_where_collectors_are_killed() {
     });
 }
 
+/// A supervisor and the writer of a full disk are killed while a container is deleted that is only waiting for its log: the
+/// successor has it written down, though a new container of that name has one of its own by then.
+#[test]
+fn what_a_deleted_container_said_is_written_by_a_successor() {
+    test(NEEDS, |world| {
+        let bed = &mut Bed::furnish(world, OURS);
+        bed.run(
+            "mkdir /run/full; mount -t tmpfs -o size=256k full /run/full; cat /dev/zero > /run/full/filling 2>&1 || true",
+            "c",
+            &[],
+        );
+        // What nobody has taken when everybody dies is gone with the FIFO: it is all taken at once.
+        let at_once = format!("{} | dd ibs=4k obs=64k 2>/dev/null", flood(300));
+        let answer = bed.start("c", &at_once, "no");
+        let mut talk = Talk::over("c", bed.connect(&answer));
+        let address = "json-file:///run/full/x.log";
+        talk.create(["", address, address], false);
+        talk.start("");
+        talk.wait("");
+        assert_eq!(talk.lines, WELL[..3]);
+        let (shim, _) = pids(&mut talk);
+        let deletion = std::thread::spawn(move || talk.delete(""));
+        bed.run(
+            "while [ -e /run/tare/pods/default.c/containers/c.json ]; do sleep 0.01; done; pkill -9 -x tare-log || true",
+            "c",
+            &[],
+        );
+        kill(shim);
+        deletion.join().expect("it ends");
+        let answer: BootstrapAnswer =
+            serde_json::from_str(&bed.verb("c", "start")).expect("an answer in JSON");
+        let mut talk = Talk::over("c", bed.connect(&answer));
+        bed.run("mkdir /run/logs", "c", &[]);
+        let address = "json-file:///run/logs/x.log";
+        talk.create(["", address, address], false);
+        talk.start("");
+        bed.run("rm /run/full/filling", "c", &[]);
+        talk.wait("");
+        talk.delete("");
+        assert_eq!(talk.lines, WELL);
+        talk.lines.clear();
+        let gone = "n=0; while [ -n \"$(ls /run/tare/pods/default.c/streams)\" ]; do sleep 0.05; n=$((n+1)); [ $n -lt 400 ]; done";
+        bed.run(gone, "c", &[]);
+        finish(bed, &mut talk);
+        for log in ["/run/full/x.log", "/run/logs/x.log"] {
+            assert_whole(bed, log, 300);
+        }
+        bed.run("umount /run/full", "c", &[]);
+    });
+}
+
 /// A log that is given up has no process any more, of whatever kind.
 #[test]
 fn what_is_given_up_is_gone() {

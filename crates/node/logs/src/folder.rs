@@ -92,12 +92,7 @@ impl Folder {
     /// Makes it, empty: what an earlier one left there is removed.
     pub(crate) fn create(&self, record: &Record) -> Result<()> {
         self.remove()?;
-        let mut private = std::fs::DirBuilder::new();
-        std::os::unix::fs::DirBuilderExt::mode(&mut private, 0o700);
-        private
-            .recursive(true)
-            .create(&self.0)
-            .op("make folder", self.0.display())?;
+        make(&self.0)?;
         let path = self.0.join("log.json");
         let text = serde_json::to_vec(record)
             .map_err(|e| Error::new(Kind::Internal, "write", path.display()).from_source(e))?;
@@ -128,6 +123,14 @@ impl Folder {
         }
     }
 
+    /// Moves it into another folder, which is made where it is not there: where it is then.
+    pub(crate) fn move_into(&self, parent: &Path) -> Result<Folder> {
+        make(parent)?;
+        let moved = parent.join(self.0.file_name().unwrap_or_default());
+        std::fs::rename(&self.0, &moved).op("move", self.0.display())?;
+        Ok(Folder(moved))
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.0
@@ -153,6 +156,14 @@ impl Folder {
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY;
         rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR).op("open", path.display())
     }
+}
+
+/// Makes a folder, 0700, with those that it is in.
+fn make(folder: &Path) -> Result<()> {
+    let mut private = std::fs::DirBuilder::new();
+    std::os::unix::fs::DirBuilderExt::mode(&mut private, 0o700);
+    let made = private.recursive(true).create(folder);
+    made.op("make folder", folder.display())
 }
 
 /// Notes what is odd, for whoever looks for a reason; where that is not possible there is nobody to tell.

@@ -389,6 +389,15 @@ impl Log {
         }
     }
 
+    /// Moves its folder into another one, which is made where it is not there. A writer that lives goes on.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn move_into(&mut self, parent: &Path) -> Result<()> {
+        self.folder = self.folder.move_into(parent)?;
+        Ok(())
+    }
+
     /// Removes its folder. A writer that lives finishes what it has.
     ///
     /// # Errors

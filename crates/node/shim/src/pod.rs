@@ -221,11 +221,12 @@ impl PodDir {
     /// # Errors
     /// The kernel's.
     pub fn has_containers(&self) -> Result<bool> {
-        let path = self.path.join(CONTAINERS);
-        match std::fs::read_dir(&path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            entries => Ok(entries.op("list", path.display())?.next().is_some()),
-        }
+        has_entries(&self.path.join(CONTAINERS))
+    }
+
+    /// Whether something of a log is here: what a container has said may not be written down yet.
+    pub(crate) fn has_streams(&self) -> Result<bool> {
+        has_entries(&self.streams())
     }
 
     fn remove_entries(&self, entries: &[Entry]) -> Result<()> {
@@ -264,6 +265,14 @@ impl PodDir {
         let record = serde_json::from_reader(reader)
             .map_err(|e| Error::new(Kind::Corrupt, "read", path.display()).from_source(e))?;
         Ok(Some(record))
+    }
+}
+
+/// Whether there is such a folder with something in it.
+fn has_entries(folder: &Path) -> Result<bool> {
+    match std::fs::read_dir(folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        entries => Ok(entries.op("list", folder.display())?.next().is_some()),
     }
 }
 

@@ -11,8 +11,9 @@ use super::process::{Ended, Process, Stage};
 use super::record::{ContainerRecord, ProcessRecord, StageRecord};
 use super::sandbox::Sandbox;
 use super::service::Service;
-use super::stdio::{Owner, Streams};
+use super::stdio::{Leaving, Owner, Streams};
 use crate::exit::{self, Exit};
+use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 use tare_cgroup::Group;
 use tare_error::{Error, Kind, Report, Result};
@@ -46,6 +47,28 @@ impl Service {
                 self.journal.note(Report::new(&error));
             }
         }
+        if self.adopted {
+            self.adopt_left_logs();
+        }
+    }
+
+    /// Takes over the logs of what is gone already: what was said is written down all the same.
+    fn adopt_left_logs(&mut self) {
+        let Service {
+            containers,
+            leaving,
+            journal,
+            ..
+        } = self;
+        let processes = containers.iter().flat_map(|container| &container.processes);
+        let living = processes.flat_map(|process| process.streams.log_folders());
+        let held: Vec<&Path> = living
+            .chain(leaving.iter().flat_map(Leaving::log_folders))
+            .collect();
+        let streams = journal.pod().streams();
+        let mut odd = |error| journal.note(Report::new(&error));
+        let found = Leaving::found(&streams, |folder| held.contains(&folder), &mut odd);
+        leaving.extend(found);
     }
 
     fn adopt_container(&mut self, record: ContainerRecord) -> Result<()> {
@@ -54,7 +77,7 @@ impl Service {
         }
         tare_failpoint::pass("adopt-intended")?;
         let Some(kept) = self.kept(&record.id)? else {
-            return self.forget_unmade(&record.id);
+            return self.forget_container(&record.id);
         };
         let condition = kept.condition;
         let own_groups = kept.group.as_ref().map(Group::own_groups);

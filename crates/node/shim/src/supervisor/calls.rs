@@ -177,6 +177,7 @@ impl Service {
     }
 
     fn exec(&mut self, asked: Asked, request: ExecProcessRequest) -> Result<()> {
+        self.set_logs_aside(&request.id)?;
         let number = self.number();
         let spec = request.spec.unwrap_or_default();
         let mut command: Command = serde_json::from_slice(&spec.value)

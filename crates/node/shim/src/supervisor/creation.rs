@@ -44,6 +44,7 @@ impl Service {
             terminal: request.terminal,
         };
         let mut options = options::read(request.options.as_ref(), &self.namespace)?;
+        self.set_logs_aside(&request.id)?;
         ContainerRecord::of_intent(&request.id, Path::new(&request.bundle), &wanted).write(&self.records)?;
         tare_failpoint::pass("create-intended").or_else(|error| self.not_made(&request.id, error))?;
         if let Some(runtime) = options.runtime.take() {

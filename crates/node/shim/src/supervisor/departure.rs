@@ -2,6 +2,7 @@
 
 use super::connection::Connection;
 use super::service::Service;
+use super::stdio::Leaving;
 use std::time::{Duration, Instant};
 use tare_error::{Kind, Report, Result};
 
@@ -9,7 +10,7 @@ use tare_error::{Kind, Report, Result};
 const ALONE: Duration = Duration::from_secs(30);
 /// The same for our own engine, which connects before it starts one.
 const ALONE_OF_OWN: Duration = Duration::from_secs(1);
-/// How long leaving waits for containerd to hear the last events.
+/// How long leaving waits for containerd to hear the last events, and for what is still written down: that goes on without us.
 const TELLING: Duration = Duration::from_secs(2);
 
 impl Service {
@@ -17,13 +18,20 @@ impl Service {
     pub(super) fn may_leave(&mut self) -> bool {
         let now = Instant::now();
         match self.leave_by {
-            Some(by) => self.publisher.is_done() || by <= now,
+            Some(by) => self.publisher.is_done() && !self.writes() || by <= now,
             None => {
-                let needed =
-                    self.sandbox.is_some() || !self.containers.is_empty() || !self.connections.is_empty();
+                let needed = self.sandbox.is_some()
+                    || !self.containers.is_empty()
+                    || !self.connections.is_empty()
+                    || self.writes();
                 !needed && self.alone_since + self.patience() <= now
             }
         }
+    }
+
+    /// Whether something is still written down of what is deleted.
+    fn writes(&self) -> bool {
+        self.leaving.iter().any(Leaving::is_waited_for)
     }
 
     /// How long it stays alone.

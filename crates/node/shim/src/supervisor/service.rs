@@ -216,6 +216,20 @@ impl Service {
         self.forget_container(id).and(streams.remove())
     }
 
+    /// Moves what is still written down of an earlier container or process out of the way of a new one of its name.
+    pub(super) fn set_logs_aside(&mut self, id: &str) -> Result<()> {
+        let streams = self.journal.pod().streams();
+        let theirs = streams.join(id);
+        let are_there = |leaving: &Leaving| leaving.log_folders().any(|path| path.parent() == Some(&theirs));
+        if !self.leaving.iter().any(are_there) {
+            return Ok(());
+        }
+        // No container's name has a colon, and no other supervisor our number.
+        let aside = streams.join(format!("{id}:{}.{}", std::process::id(), self.number()));
+        let mut leaving = self.leaving.iter_mut();
+        leaving.try_for_each(|leaving| leaving.set_aside(&theirs, &aside))
+    }
+
     /// Makes the steps that need no event of their own.
     fn progress(&mut self) {
         let now = Instant::now();

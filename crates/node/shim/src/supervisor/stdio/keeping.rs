@@ -6,7 +6,7 @@ use super::{OFlags, Part, Streams, null};
 use crate::supervisor::connection::Asked;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::{BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tare_error::{Error, Kind, Result};
 use tare_logs::{Folder, Log, Stream, Target};
@@ -35,6 +35,60 @@ pub(in crate::supervisor) struct Leaving {
 }
 
 impl Leaving {
+    /// What a supervisor that was killed has left of logs that nobody holds: those of what it had deleted, and of what was not
+    /// made. They are written to their end.
+    pub(in crate::supervisor) fn found(
+        streams: &Path,
+        held: impl Fn(&Path) -> bool,
+        odd: &mut impl FnMut(Error),
+    ) -> Option<Leaving> {
+        let mut writing = Vec::new();
+        for of_container in entries(streams) {
+            for folder in entries(&of_container).into_iter().filter(|folder| !held(folder)) {
+                let folder = Folder::at(folder);
+                let adopted = Log::adopt(folder.clone()).or_else(|error| {
+                    // What is not whole was being made, or being removed.
+                    folder.remove()?;
+                    Err(error)
+                });
+                match adopted {
+                    Ok(log) => writing.push(Writing::Kept(Box::new(log))),
+                    Err(e) if e.kind() == Kind::NotFound => {}
+                    Err(e) => odd(e),
+                }
+            }
+            // One in which nothing is.
+            let _ = std::fs::remove_dir(of_container);
+        }
+        let answer = None;
+        (!writing.is_empty()).then_some(Leaving { writing, answer })
+    }
+
+    /// The folders of its logs.
+    pub(in crate::supervisor) fn log_folders(&self) -> impl Iterator<Item = &Path> {
+        self.writing.iter().filter_map(|writing| match writing {
+            Writing::Kept(log) => Some(log.folder().path()),
+            Writing::Program(_) => None,
+        })
+    }
+
+    /// Moves those of its logs that lie in one folder into another: the first is wanted by somebody else.
+    pub(in crate::supervisor) fn set_aside(&mut self, from: &Path, to: &Path) -> Result<()> {
+        for writing in &mut self.writing {
+            if let Writing::Kept(log) = writing
+                && log.folder().path().parent() == Some(from)
+            {
+                log.move_into(to)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it is ours to write something down still.
+    pub(in crate::supervisor) fn is_waited_for(&self) -> bool {
+        self.writing.iter().any(Writing::is_waited_for)
+    }
+
     /// Whether all is written, or was given up; what goes wrong is told to `odd`.
     pub(in crate::supervisor) fn has_ended(&mut self, now: Instant, odd: &mut impl FnMut(Error)) -> bool {
         let ended = |writing: &mut Writing| match writing {
@@ -131,6 +185,11 @@ impl Streams {
             .collect()
     }
 
+    /// The folders of its logs.
+    pub(in crate::supervisor) fn log_folders(&self) -> impl Iterator<Item = &Path> {
+        self.logs.iter().map(|log| log.folder().path())
+    }
+
     /// Whether the logs could be opened.
     ///
     /// # Errors
@@ -165,6 +224,12 @@ impl Streams {
             fifos.chain(writer)
         })
     }
+}
+
+/// What is in a folder; nothing where it cannot be read.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
 }
 
 /// The pod's folder.
