@@ -261,7 +261,9 @@ fn the_places_are_those_of_the_source() {
     assert!(found.len() >= PLACES.len() + 2);
     for place in found {
         assert!(
-            PLACES.contains(&place.as_str()) || place.starts_with("reap-"),
+            PLACES.contains(&place.as_str())
+                || crate::create::PLACES.contains(&place.as_str())
+                || place.starts_with("reap-"),
             "{place} is not tested"
         );
     }

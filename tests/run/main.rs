@@ -2,6 +2,7 @@
 
 mod shell;
 
+mod create;
 mod defaults;
 mod detached;
 mod ends;

@@ -143,3 +143,30 @@ fn a_container_lives_on_is_entered_and_stopped_by_other_commands() {
         assert_eq!(tare(world, &["ps", "-aq"]).ok(), "");
     });
 }
+
+#[test]
+fn what_was_created_is_started_later() {
+    test(NEEDS, |world| {
+        ready(world);
+        let _ = tare(
+            world,
+            &[
+                "create",
+                "--name",
+                "web",
+                "busybox",
+                "sh",
+                "-c",
+                "echo up; exit 4",
+            ],
+        )
+        .ok();
+        assert!(tare(world, &["ps", "-a"]).ok().contains("Created"));
+        let out = tare(world, &["start", "-a", "web"]).run();
+        assert_eq!((out.code(), out.stdout.as_str()), (Some(4), "up\n"), "{out}");
+        let _ = tare(world, &["start", "web"]).ok();
+        assert_eq!(tare(world, &["wait", "web"]).ok(), "4\n");
+        let _ = tare(world, &["rm", "web"]).ok();
+        assert_eq!(tare(world, &["ps", "-aq"]).ok(), "");
+    });
+}

@@ -41,6 +41,7 @@ fn life(low: &Low<'_>) -> Result<LifeRequest> {
     Ok(LifeRequest {
         remove: low.switch("rm"),
         detached: low.switch("detach"),
+        later: low.verb() == "create",
         stop_signal: low.parsed("stop-signal", parse_signal)?,
         stop_timeout: low.parsed("stop-timeout", parse_seconds)?,
         interactive: low.switch("interactive"),

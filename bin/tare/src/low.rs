@@ -29,6 +29,11 @@ impl<'a> Low<'a> {
         }
     }
 
+    /// The verb.
+    pub(crate) fn verb(&self) -> &'a str {
+        self.verb
+    }
+
     /// Whether a switch is there.
     pub(crate) fn switch(&self, long: &'static str) -> bool {
         self.note(long);

@@ -75,6 +75,7 @@ fn every_option_of_run_is_read() {
     high::run_request(&low, &session).unwrap();
     low.count("verbose");
     low.switch("quiet");
+    low.text("cidfile").unwrap();
     let read = low.read.borrow();
     for option in options::of_verb("run").chain(options::of_all()) {
         assert!(read.contains(option.long), "nobody reads --{}", option.long);

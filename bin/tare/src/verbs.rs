@@ -1,6 +1,7 @@
 //! The verbs: one table, one file each.
 
 mod completion;
+mod create;
 mod doctor;
 mod exec;
 mod images;
@@ -97,6 +98,7 @@ pub(crate) const HEADINGS: &[&str] = &["Containers", "Images", "About"];
 /// Every verb, in the order of the help.
 pub(crate) const VERBS: &[Verb] = &[
     run::VERB,
+    create::VERB,
     exec::VERB,
     logs::VERB,
     ps::VERB,

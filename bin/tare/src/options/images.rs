@@ -7,7 +7,7 @@ pub(super) const OPTIONS: &[Opt] = &[
     opt(
         "platform",
         Value::Text("OS/ARCH"),
-        &["run", "pull", "load"],
+        &["run", "create", "pull", "load"],
         "take the image for this platform, as in linux/arm64",
     )
     .default("this machine's")
@@ -16,7 +16,7 @@ pub(super) const OPTIONS: &[Opt] = &[
     opt(
         "pull",
         Value::OneOf(PullPolicy::WORDS),
-        &["run"],
+        &["run", "create"],
         "when to ask the registry for the image",
     )
     .default("missing")
@@ -24,7 +24,7 @@ pub(super) const OPTIONS: &[Opt] = &[
     opt(
         "quiet",
         Value::Switch,
-        &["run", "pull", "load"],
+        &["run", "create", "pull", "load"],
         "show no progress",
     )
     .short('q')

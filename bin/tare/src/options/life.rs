@@ -66,5 +66,19 @@ pub(super) const OPTIONS: &[Opt] = &[
         &["logs"],
         "show nothing newer: 2026-01-31T12:00:00Z, or 10m before now",
     ),
+    opt(
+        "attach",
+        Value::Switch,
+        &["start"],
+        "join its outputs, pass signals on, and end as it ends",
+    )
+    .short('a'),
+    opt(
+        "interactive",
+        Value::Switch,
+        &["start"],
+        "join its standard input",
+    )
+    .short('i'),
     opt("force", Value::Switch, &["rm"], "kill one that runs").short('f'),
 ];

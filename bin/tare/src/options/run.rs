@@ -1,11 +1,12 @@
-//! Options of `tare run`.
+//! Options of `tare run` and `tare create`.
 
 use super::{Opt, Value, opt};
 use tare_engine::container::request::{CgroupMode, IpcMode, PidMode, UtsMode};
 
-const RUN: &[&str] = &["run"];
-/// What starts a process.
-const EITHER: &[&str] = &["run", "exec"];
+/// What makes a container.
+const RUN: &[&str] = &["run", "create"];
+/// What makes a process.
+const EITHER: &[&str] = &["run", "create", "exec"];
 const LIFE: &str = "Container";
 const PROCESS: &str = "Process";
 const FILES: &str = "Files";
@@ -15,7 +16,8 @@ const NAMESPACES: &str = "Namespaces";
 
 pub(super) const OPTIONS: &[Opt] = &[
     opt("rm", Value::Switch, RUN, "remove the container when it ends").heading(LIFE),
-    opt("detach", Value::Switch, RUN, "let it live on, keep what it writes, and print its id").short('d').heading(LIFE),
+    opt("detach", Value::Switch, &["run"], "let it live on, keep what it writes, and print its id").short('d').heading(LIFE),
+    opt("cidfile", Value::Path("FILE"), RUN, "write its id to FILE, which must not exist").heading(LIFE),
     opt("stop-signal", Value::Text("SIGNAL"), RUN, "what asks it to end").default("the image's, else TERM").heading(LIFE),
     opt("stop-timeout", Value::Text("SECONDS"), RUN, "kill it when it then takes longer; -1 is never").default("10").heading(LIFE),
     opt("interactive", Value::Switch, EITHER, "keep standard input open").short('i').heading(LIFE),

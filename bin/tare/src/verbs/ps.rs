@@ -24,7 +24,7 @@ const COMMAND: usize = 20;
 fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
     let (all, quiet, whole) = (low.switch("all"), low.switch("quiet"), low.switch("no-trunc"));
     let mut containers = session.engine()?.containers()?;
-    containers.retain(|c| all || matches!(c.status, Status::Running | Status::Created));
+    containers.retain(|c| all || matches!(c.status, Status::Running));
     let short = |text: &str, most: usize| -> String {
         if whole {
             text.to_owned()

@@ -6,9 +6,10 @@ use crate::session::Session;
 use crate::{high, output, progress};
 use std::process::ExitCode;
 use tare_engine::Engine;
+use tare_engine::container::Container;
 use tare_engine::container::request::{PullPolicy, RunRequest, show_size};
 use tare_engine::image::{Image, PullOptions};
-use tare_error::{Kind, Result};
+use tare_error::{Error, Kind, Result};
 use tare_registry::{Platform, Reference};
 use tare_shim::Exit;
 
@@ -31,9 +32,11 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
         request.life.size = super::terminal_size();
     }
     let quiet = low.switch("quiet");
+    let cid_file = CidFile::of(low)?;
     let engine = session.engine()?;
     let image = image(&engine, &request, quiet)?;
     let mut container = engine.create_container(&request, &image)?;
+    cid_file.write(&mut container)?;
     container
         .take_warnings()
         .iter()
@@ -45,10 +48,13 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
         warnings.iter().for_each(|text| output::warn(text));
         return Ok(output::say(&format!("{id}\n")));
     }
-    let life = &request.life;
-    let ended = super::with_streams(life.interactive, life.terminal, |streams| {
-        container.attach(streams)
-    });
+    attended(container, low.count("verbose") > 0)
+}
+
+/// Joins our streams with a container's until its end, and ends as it does.
+pub(super) fn attended(mut container: Container<'_>, verbose: bool) -> Result<ExitCode> {
+    let (interactive, terminal) = (container.life().interactive, container.life().terminal);
+    let ended = super::with_streams(interactive, terminal, |streams| container.attach(streams));
     container
         .take_warnings()
         .iter()
@@ -67,13 +73,13 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
         output::tell(&format!("tare: {text}\n"));
     }
     if let Err(e) = container.finish(&exit) {
-        output::fail(&e, low.count("verbose") > 0);
+        output::fail(&e, verbose);
     }
     Ok(ExitCode::from(exit.code))
 }
 
 /// The image: the one inside the program, one that is here, or one from its registry.
-fn image(engine: &Engine, request: &RunRequest, quiet: bool) -> Result<Image> {
+pub(super) fn image(engine: &Engine, request: &RunRequest, quiet: bool) -> Result<Image> {
     let (typed, selection) = (&request.image, &request.selection);
     let platform = selection.platform.as_deref().map(Platform::parse).transpose()?;
     if let Some(image) = engine.builtin_image(typed)? {
@@ -106,6 +112,47 @@ fn image(engine: &Engine, request: &RunRequest, quiet: bool) -> Result<Image> {
         (None, Some(near)) => error.hint(near),
         (None, None) => error,
     })
+}
+
+/// The file that gets a container's id.
+pub(super) struct CidFile<'a>(Option<&'a str>);
+
+impl<'a> CidFile<'a> {
+    /// As asked for.
+    ///
+    /// # Errors
+    /// `Conflict` where it is there already: it is another container's.
+    pub(super) fn of(low: &Low<'a>) -> Result<CidFile<'a>> {
+        let path = low.text("cidfile")?;
+        match path {
+            Some(path) if std::fs::symlink_metadata(path).is_ok() => Err(taken(path)),
+            _ => Ok(CidFile(path)),
+        }
+    }
+
+    /// Writes it. Where that fails, nothing of the container is left.
+    pub(super) fn write(&self, container: &mut Container<'_>) -> Result<()> {
+        let Some(path) = self.0 else {
+            return Ok(());
+        };
+        let id = container.id().to_string();
+        let made = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(path);
+        let written = made.and_then(|mut file| std::io::Write::write_all(&mut file, id.as_bytes()));
+        written.map_err(|e| {
+            container.give_up(match e.kind() {
+                std::io::ErrorKind::AlreadyExists => taken(path),
+                _ => Error::os("write", path, e),
+            })
+        })
+    }
+}
+
+fn taken(path: &str) -> Error {
+    Error::new(Kind::Conflict, "write", path)
+        .because("container ID file found, make sure the other container isn't running or delete it")
 }
 
 /// What is said of a container that its memory limit killed.

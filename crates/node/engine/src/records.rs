@@ -2,6 +2,7 @@
 
 pub mod containers;
 pub mod images;
+pub mod life;
 pub mod schema;
 
 use std::path::{Path, PathBuf};

@@ -5,6 +5,7 @@ use super::place::Pod;
 use super::request::{LifeRequest, Name};
 use crate::Engine;
 use crate::records::containers::{self, ContainerRecord};
+use crate::records::life::{self, LifeRecord};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
@@ -15,29 +16,67 @@ use tare_logs::{Query, Reader};
 use tare_shim::{Condition, Exit};
 use tare_store::Id;
 
+/// Who has the streams of a container that is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Joined {
+    /// Its log has them.
+    Nobody,
+    /// Whoever starts it has its outputs.
+    Outputs,
+    /// And its input.
+    Everything,
+}
+
 impl Engine {
     /// Starts a container that does not run, to live without us; `false` where it runs already.
     ///
     /// # Errors
     /// `NotFound` where there is no such container; what keeps its process from starting, which is recorded as its end.
     pub fn start_container(&self, typed: &str) -> Result<bool> {
+        let Some(container) = self.started(typed, Joined::Nobody)? else {
+            return Ok(false);
+        };
+        container.leave();
+        Ok(true)
+    }
+
+    /// Starts a container that does not run, and whose streams are ours: as a `run` in the foreground, it ends with us.
+    ///
+    /// # Errors
+    /// As [`Engine::start_container`]; `Conflict` where it runs already.
+    pub fn start_attached(&self, typed: &str, interactive: bool) -> Result<Container<'_>> {
+        let joined = match interactive {
+            true => Joined::Everything,
+            false => Joined::Outputs,
+        };
+        self.started(typed, joined)?.ok_or_else(|| {
+            Error::new(Kind::Conflict, "start and attach to", typed)
+                .because("it is running")
+                .hint(format!("`tare logs -f {typed}` shows what it writes"))
+        })
+    }
+
+    /// A container that runs since just now; none where it ran already.
+    fn started(&self, typed: &str, joined: Joined) -> Result<Option<Container<'_>>> {
         let record = self.find_container(typed)?;
         if let Some(found) = self.find_supervisor(&record.id)? {
             match found.state {
                 // It has ended, and nobody has settled that yet.
                 Ok((Condition::Stopped, _)) | Err(_) => {}
-                Ok(_) => return Ok(false),
+                Ok(_) => return Ok(None),
             }
             drop(found.connection);
             self.settled(&record.id)?;
         }
         let pod = Pod::hold(self, &Id::parse(&record.id)?)?;
         if pod.dir.supervisor_alive()? {
-            return Ok(false);
+            return Ok(None);
         }
         // Held, it is looked at once more: it may have been removed in the meantime.
         let found = self.find_container(&record.id);
-        let mut container = match found.and_then(|record| self.known(&record)) {
+        let known =
+            found.and_then(|record| self.begin(&record.id).and_then(|()| self.known(&record, joined)));
+        let mut container = match known {
             Ok(container) => container,
             Err(error) => {
                 return Err(match pod.remove() {
@@ -48,10 +87,11 @@ impl Engine {
         };
         container.pod = Some(pod);
         match container.start() {
-            Ok(()) => {
-                container.leave();
-                Ok(true)
-            }
+            Ok(()) => Ok(Some(container)),
+            Err(error) if record.remove => Err(match self.remove_everything(&record.id) {
+                Ok(()) => error,
+                Err(also) => error.also(also),
+            }),
             Err(error) => {
                 self.record_end(&record.id, &never_began(&error))?;
                 Err(error)
@@ -59,14 +99,28 @@ impl Engine {
         }
     }
 
+    /// Says of a container that it is about to be started, where nothing says so yet: after a reboot it was running then.
+    fn begin(&self, id: &str) -> Result<()> {
+        let known = self.records().read("read container", |tx| life::get(tx, id))?;
+        if known.began {
+            return Ok(());
+        }
+        self.records().write("record start", |tx| {
+            let life = life::get(tx, id)?;
+            life::put(tx, id, &LifeRecord { began: true, ..life })
+        })?;
+        tare_failpoint::pass("start-recorded")
+    }
+
     /// A container that was there before, to be started.
-    fn known(&self, record: &ContainerRecord) -> Result<Container<'_>> {
+    fn known(&self, record: &ContainerRecord, joined: Joined) -> Result<Container<'_>> {
         let id = Id::parse(&record.id)?;
         let spec = self.spec_of(&record.id)?;
         let process = spec.process.unwrap_or_default();
         let life = LifeRequest {
-            detached: true,
-            interactive: record.interactive,
+            detached: joined == Joined::Nobody,
+            // Nobody would ever end an input that nobody has.
+            interactive: record.interactive && joined != Joined::Outputs,
             terminal: process.terminal,
             ..LifeRequest::default()
         };
@@ -78,6 +132,7 @@ impl Engine {
             pod: None,
             call: Some(Box::new(self.call(&record.id, &life)?)),
             command: process.args.first().cloned().unwrap_or_default(),
+            life,
             connection: None,
             running: false,
             warnings: Vec::new(),

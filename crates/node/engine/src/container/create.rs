@@ -8,9 +8,10 @@ use super::request::{LifeRequest, RunRequest};
 use crate::Engine;
 use crate::image::Image;
 use crate::records::containers::{self, ContainerRecord};
+use crate::records::life::{self, LifeRecord};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
-use tare_error::{Error, Kind, Result};
+use tare_error::{Context, Error, Kind, Result};
 use tare_shim::{Connection, CreateRequest, Hangup};
 use tare_store::{Durability, Id};
 
@@ -36,6 +37,8 @@ pub struct Container<'e> {
     pub(super) call: Option<Box<CreateRequest>>,
     /// Its program, for people.
     pub(super) command: String,
+    /// How its streams are wired.
+    pub(super) life: LifeRequest,
     pub(super) connection: Option<Connection>,
     pub(super) running: bool,
     pub(super) warnings: Vec<String>,
@@ -63,6 +66,7 @@ impl Engine {
             pod: Some(pod),
             call: None,
             command: draft.process.args.first().cloned().unwrap_or_default(),
+            life: request.life.clone(),
             connection: None,
             running: false,
             warnings: self.untold(&draft.warnings),
@@ -154,6 +158,11 @@ impl Container<'_> {
         &self.name
     }
 
+    /// How its streams are wired.
+    pub fn life(&self) -> &LifeRequest {
+        &self.life
+    }
+
     /// What the person should know, one sentence each; empties the list.
     pub fn take_warnings(&mut self) -> Vec<String> {
         let mut warnings = std::mem::take(&mut self.warnings);
@@ -170,6 +179,37 @@ impl Container<'_> {
             }
         }
         warnings
+    }
+
+    /// Leaves a container that is whole and is to be started later, by anybody: from here on it stays.
+    ///
+    /// # Errors
+    /// The file system's and the database's; nothing of it is left then.
+    pub fn keep(mut self) -> Result<Id> {
+        let kept = self.try_keep();
+        match (kept, self.pod.take()) {
+            (Ok(()), Some(pod)) => pod.remove().map(|()| self.id),
+            (Ok(()), None) => Ok(self.id),
+            (Err(error), pod) => {
+                self.pod = pod;
+                Err(self.undo(error))
+            }
+        }
+    }
+
+    /// What it is made of is on disk before the record says that it is whole.
+    fn try_keep(&self) -> Result<()> {
+        let id = self.id.as_str();
+        tare_failpoint::pass("create-whole")?;
+        let folder = self.engine.container_folder(id);
+        std::fs::File::open(&folder)
+            .and_then(|folder| rustix::fs::syncfs(&folder).map_err(Into::into))
+            .op("write to the disk", folder.display())?;
+        self.engine.records().write("record container", |tx| {
+            let life = life::get(tx, id)?;
+            life::put(tx, id, &LifeRecord { made: true, ..life })
+        })?;
+        tare_failpoint::pass("create-kept")
     }
 
     fn fill(&mut self, request: &RunRequest, image: &Image, draft: &Draft) -> Result<()> {
@@ -215,10 +255,14 @@ impl Container<'_> {
         let mut labels = image_facts(image, None).labels;
         labels.extend(request.labels.clone());
         let labels: Vec<(String, String)> = labels.into_iter().collect();
-        let added = self
-            .engine
-            .records()
-            .write("record container", |tx| containers::add(tx, &record, &labels));
+        let life = LifeRecord {
+            began: !request.life.later,
+            ..LifeRecord::default()
+        };
+        let added = self.engine.records().write("record container", |tx| {
+            containers::add(tx, &record, &labels)?;
+            life::put(tx, &record.id, &life)
+        });
         match added {
             Err(e) if e.kind() == Kind::AlreadyExists => Err(self.engine.name_in_use(&self.name, e)),
             added => added,

@@ -19,7 +19,7 @@ pub struct Listed {
 /// How a container is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// It is being made.
+    /// It is being made, or was made and never started.
     Created,
     /// Its supervisor looks after it.
     Running,
@@ -32,7 +32,7 @@ pub enum Status {
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Status::Created => f.write_str("created"),
+            Status::Created => f.write_str("Created"),
             Status::Running => f.write_str("running"),
             Status::Exited(code) => write!(f, "exited ({code})"),
             Status::Unknown(why) => write!(f, "ended ({why})"),
@@ -123,10 +123,10 @@ impl Engine {
         let id = Id::parse(&holder.record.id)
             .map_or_else(|_| holder.record.id.clone(), |id| id.short().to_owned());
         let remedy = match holder.status {
-            Status::Exited(_) | Status::Unknown(_) => {
+            Status::Exited(_) | Status::Unknown(_) | Status::Created => {
                 format!("`tare rm {name}` removes it, or choose another --name")
             }
-            Status::Created | Status::Running => "choose another --name".to_owned(),
+            Status::Running => "choose another --name".to_owned(),
         };
         Error::new(Kind::AlreadyExists, "use name", name)
             .because(format!("container {id} has it ({})", holder.status))

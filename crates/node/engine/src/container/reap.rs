@@ -3,6 +3,7 @@
 use super::place::{ATTEMPTS, Pod, Supervised};
 use crate::Engine;
 use crate::records::containers::{self, EndRecord};
+use crate::records::life;
 use tare_error::{Error, Kind, Result};
 use tare_shim::{Condition, Exit};
 use tare_store::Id;
@@ -44,14 +45,14 @@ impl Engine {
         self.records().close();
         let ended = self.end(pod, id)?;
         tare_failpoint::pass("reap-ended")?;
-        let record = self
-            .records()
-            .read("read container", |tx| containers::get(tx, id))?;
+        let (record, life) = self.records().read("read container", |tx| {
+            Ok((containers::get(tx, id)?, life::get(tx, id)?))
+        })?;
         let exit = ended.exit.clone();
         let stays = match (&record, &exit) {
             // Without an exit its process never was, and whoever asked for it never got it; or whoever was here before us died
-            // after he had recorded it.
-            (Some(record), None) => record.end.is_some(),
+            // after he had recorded it. One that was whole before its first start stays.
+            (Some(record), None) => life.made || record.end.is_some(),
             (Some(record), Some(exit)) if !record.remove => {
                 self.record_end(id, exit)?;
                 true

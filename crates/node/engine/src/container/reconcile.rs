@@ -7,6 +7,7 @@ use super::create::seconds;
 use super::place::{ATTEMPTS, GONE, Pod, UNBORN};
 use crate::Engine;
 use crate::records::containers::{self, ContainerRecord, EndRecord};
+use crate::records::life;
 use std::collections::HashSet;
 use std::path::Path;
 use std::time::SystemTime;
@@ -94,12 +95,20 @@ impl Engine {
     fn after_boot(&self) -> Result<()> {
         self.sweep_containers()?;
         let pods: HashSet<String> = names(&self.pod_folders())?.into_iter().collect();
-        let records = self.records().read("list containers", containers::all)?;
+        let (records, lives) = self
+            .records()
+            .read("list containers", |tx| Ok((containers::all(tx)?, life::all(tx)?)))?;
         for record in records
             .iter()
             .filter(|r| r.end.is_none() && !pods.contains(&r.id))
         {
-            self.lost(record)?;
+            match lives.get(&record.id) {
+                // It waits to be started.
+                Some(life) if life.made && !life.began => {}
+                // It was never whole, and nobody has it.
+                Some(life) if !life.began => self.remove_everything(&record.id)?,
+                _ => self.lost(record)?,
+            }
         }
         Ok(())
     }

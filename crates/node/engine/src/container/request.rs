@@ -67,6 +67,8 @@ pub struct LifeRequest {
     pub remove: bool,
     /// It lives on without whoever has started it, and what it writes is kept in its log.
     pub detached: bool,
+    /// It is made and not started: that comes later.
+    pub later: bool,
     /// The signal that asks it to end, by number; absent: the image's, else `TERM`.
     pub stop_signal: Option<i32>,
     /// How many seconds it may take to end when it is asked to; -1: as many as it wants; absent: ten.

@@ -84,6 +84,11 @@ impl Container<'_> {
         }
     }
 
+    /// Gives up a container that is not started: nothing of it is left.
+    pub fn give_up(&mut self, error: Error) -> Error {
+        self.undo(error)
+    }
+
     /// Undoes everything, after an error that stays the first one.
     pub(super) fn undo(&mut self, error: Error) -> Error {
         if self.running {

@@ -16,4 +16,8 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "containers that are kept",
         sql: super::containers::LIFE,
     },
+    Migration {
+        name: "lives of containers",
+        sql: super::life::TABLES,
+    },
 ];
