@@ -2,7 +2,7 @@
 
 use tare_kit::{Need, Tare, World, test};
 
-const NEEDS: &[Need] = &[Need::Root, Need::Overlay, Need::Userns, Need::Fixture("busybox")];
+pub(crate) const NEEDS: &[Need] = &[Need::Root, Need::Overlay, Need::Userns, Need::Fixture("busybox")];
 
 /// `tare WORDS` as the user.
 fn tare(world: &World, words: &[&str]) -> Tare {
@@ -10,7 +10,7 @@ fn tare(world: &World, words: &[&str]) -> Tare {
 }
 
 /// Loads the image, and runs it once so that warnings about the machine are told.
-fn ready(world: &World) {
+pub(crate) fn ready(world: &World) {
     // What umoci wrote is for root alone to read.
     let archive = world.scratch().join("busybox.tar");
     let layout = world.fixture("busybox").join("oci");

@@ -5,6 +5,7 @@ mod everywhere;
 mod images;
 mod life;
 mod run;
+mod show;
 
 use clap::ValueHint;
 
@@ -58,6 +59,7 @@ pub(crate) fn table() -> impl Iterator<Item = &'static Opt> {
         .chain(images::OPTIONS)
         .chain(run::OPTIONS)
         .chain(life::OPTIONS)
+        .chain(show::OPTIONS)
 }
 
 /// The options of one verb, without those of all.

@@ -335,8 +335,7 @@ impl<'a> Parser<'a> {
             let spaced = self.rest.starts_with(char::is_whitespace);
             self.space();
             let ends = self.rest.is_empty()
-                || self.rest.starts_with(['|', ')'])
-                || self.rest.starts_with("}}")
+                || self.rest.starts_with(['|', ')', '}'])
                 || self.rest.starts_with("-}}");
             if ends {
                 return Ok(words);

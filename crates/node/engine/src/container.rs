@@ -21,13 +21,18 @@ mod place;
 mod again;
 mod builtin;
 mod create;
+mod filter;
+mod inspect;
 mod list;
 mod reap;
 mod reconcile;
 mod run;
 mod running;
+mod settings;
 
 pub use again::Changes;
 pub use create::{Container, Programs};
+pub use filter::Filter;
 pub use list::{Listed, Status};
 pub use running::Execute;
+pub use settings::{Setting, Settings};

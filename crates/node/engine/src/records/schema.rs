@@ -20,4 +20,8 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "lives of containers",
         sql: super::life::TABLES,
     },
+    Migration {
+        name: "containers that give account",
+        sql: super::containers::ACCOUNT,
+    },
 ];
