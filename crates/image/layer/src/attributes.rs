@@ -5,8 +5,8 @@ use crate::Flavour;
 use crate::entry::Attributes;
 use crate::flavour::DEFAULT_ACL;
 use crate::name::shown;
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
-use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use tare_error::{Context, Error, Kind, Result};
@@ -61,7 +61,7 @@ pub(crate) fn set(
         let mode = Mode::from(wanted.mode);
         let done = match made {
             Made::Open(fd) => rustix::fs::fchmod(fd, mode),
-            Made::Named(dir, name) => rustix::fs::chmod(&*via_proc(dir, name), mode),
+            Made::Named(dir, name) => held(dir, name).and_then(|fd| rustix::fs::chmod(&*via_proc(&fd), mode)),
         };
         done.op("set mode of", shown(path))?;
     }
@@ -80,7 +80,8 @@ pub(crate) fn set(
 fn set_xattr(made: Made<'_>, path: &[u8], name: &[u8], value: &[u8]) -> Result<u64> {
     let done = match made {
         Made::Open(fd) => rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()),
-        Made::Named(dir, at) => rustix::fs::lsetxattr(&*via_proc(dir, at), name, value, XattrFlags::empty()),
+        Made::Named(dir, at) => held(dir, at)
+            .and_then(|fd| rustix::fs::setxattr(&*via_proc(&fd), name, value, XattrFlags::empty())),
     };
     match done {
         Ok(()) => Ok(0),
@@ -115,14 +116,17 @@ fn timespec((seconds, nanos): (i64, u32)) -> Timespec {
     }
 }
 
-/// The path of a name in an open directory, for calls that have no form by directory fd on the kernels we support
-/// (`fchmodat2` is of Linux 6.6, `setxattrat` of 6.13). The directory is the held one; `chmod` is used only on
-/// nodes that were just made under that name in a private directory, so nothing is followed.
-fn via_proc(dir: BorrowedFd<'_>, name: &CStr) -> CString {
-    let mut path = format!("/proc/self/fd/{}/", dir.as_fd().as_raw_fd()).into_bytes();
-    path.extend_from_slice(name.to_bytes());
-    // Neither part holds a NUL: the name came out of a CStr.
-    CString::new(path).unwrap_or_default()
+/// What stands at a name itself, held: where a container runs in the directory, it may put a link there meanwhile, and
+/// that is then changed itself or refused, never where it leads.
+fn held(dir: BorrowedFd<'_>, name: &CStr) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(dir, name, flags, Mode::empty())
+}
+
+/// The path of what is held, for calls that take no such descriptor on the kernels we support (`fchmodat2` is of Linux
+/// 6.6, `setxattrat` of 6.13).
+fn via_proc(fd: &OwnedFd) -> CString {
+    CString::new(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap_or_default()
 }
 
 fn owner_error(path: &[u8], wanted: &Attributes, e: Errno) -> Error {

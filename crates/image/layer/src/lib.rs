@@ -1,6 +1,6 @@
-//! **What.** A layer's archive unpacked into a directory: inflated, hashed and placed in one pass.
+//! **What.** A layer's archive unpacked into a directory: inflated, hashed and placed in one pass; and files packed into one.
 //!
-//! **Not.** No store of layers and no mounts (`tare-snapshot`), no fetching (`tare-registry`), no packing.
+//! **Not.** No store of layers and no mounts (`tare-snapshot`), no fetching (`tare-registry`).
 //!
 //! **Words.** *Layer*: a tar archive of changes (OCI image-spec, layer.md). *DiffID*: SHA-256 of the archive once
 //! inflated. *Whiteout*: an entry `.wh.name` that deletes `name` of lower layers; `.wh..wh..opq` deletes all that lower
@@ -11,6 +11,7 @@
 //! reader ─► sniff ─► inflate ─► count, hash ─► headers (ustar, GNU, star, pax) ─► place below the Root
 //!                               limits                                             parents held open, by fd only
 //! ```
+//! A tree, held by its root ─► [`Packer`]: looked at by fd, opened where it is a file or directory ─► pax archive.
 //! Whiteouts become 0/0 character devices and opaque marks, as overlayfs keeps them. What cannot be known without the
 //! layers below (metadata of implied directories, hard links into lower layers) is handed back in [`Unpacked`].
 //!
@@ -21,19 +22,23 @@
 
 mod attributes;
 mod block;
+mod copy;
 mod entry;
 mod flavour;
 mod held;
 mod limits;
 mod members;
 mod name;
+mod pack;
 mod pax;
 mod sparse;
 mod stream;
 mod unpack;
 
+pub use copy::copy;
 pub use flavour::Flavour;
 pub use limits::Limits;
 pub use members::{Member, MemberKind, Members};
+pub use pack::{Packed, Packer, Packing};
 pub use stream::Compression;
-pub use unpack::{Link, Options, Unpacked, unpack};
+pub use unpack::{Link, Options, Unpacked, unpack, unpack_files};

@@ -4,7 +4,7 @@ use crate::attributes::{self, Birth, Made};
 use crate::entry::{self, Attributes, Entry, What, padding};
 use crate::held::{Held, Level, Peek, as_path, is_whiteout};
 use crate::limits::{Limits, reached};
-use crate::name::{Meaning, hostile, meaning, shown, split};
+use crate::name::{Meaning, clean, hostile, meaning, shown, split};
 use crate::stream::{Compression, Stream};
 use crate::{Flavour, flavour::DEFAULT_ACL};
 use rustix::fd::{AsFd, OwnedFd};
@@ -16,7 +16,7 @@ use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use tare_content::Digest;
-use tare_error::{Context, Error, Result};
+use tare_error::{Context, Error, Kind, Result};
 use tare_path::Root;
 
 /// How to unpack.
@@ -26,6 +26,18 @@ pub struct Options {
     pub limits: Limits,
     /// Whose overlay marks are made.
     pub flavour: Flavour,
+}
+
+/// What is made of the archive's entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    /// A layer in an empty directory.
+    Layer,
+    /// Files beside those that are there.
+    Files {
+        /// Whether device nodes are made.
+        devices: bool,
+    },
 }
 
 /// What a layer turned out to be.
@@ -70,9 +82,25 @@ pub struct Link {
 /// # Errors
 /// `Corrupt` for damaged or hostile archives, `Exhausted` for a limit or a full disk, `Unsupported` for compression
 /// or ids that cannot be had here, else those of the file system, each naming the entry.
-pub fn unpack(mut reader: impl Read, into: &Root, options: &Options) -> Result<Unpacked> {
+pub fn unpack(reader: impl Read, into: &Root, options: &Options) -> Result<Unpacked> {
+    unpack_as(reader, into, options, Manner::Layer)
+}
+
+/// Unpacks files below `into`, beside what is there already; others may change that meanwhile, and nothing they do leads out
+/// of it.
+///
+/// No name means a deletion. A directory that is there keeps its owner, mode and times, and what it holds; anything else is
+/// replaced by what has its name, but a directory never, nor another thing by a directory. Without `devices` no device is made.
+///
+/// # Errors
+/// `Conflict` where one of the two is a directory and the other is not, else as [`unpack`].
+pub fn unpack_files(reader: impl Read, into: &Root, options: &Options, devices: bool) -> Result<Unpacked> {
+    unpack_as(reader, into, options, Manner::Files { devices })
+}
+
+fn unpack_as(mut reader: impl Read, into: &Root, options: &Options, manner: Manner) -> Result<Unpacked> {
     let mut stream = Stream::open(&mut reader, &options.limits)?;
-    let mut unpacker = Unpacker::new(into, options)?;
+    let mut unpacker = Unpacker::new(into, options, manner)?;
     let mut entries = 0;
     while let Some(entry) = entry::next(&mut stream, &options.limits, &mut entries)? {
         unpacker.place(&mut stream, entry)?;
@@ -100,6 +128,7 @@ pub fn unpack(mut reader: impl Read, into: &Root, options: &Options) -> Result<U
 struct Unpacker<'a> {
     root: &'a Root,
     options: &'a Options,
+    manner: Manner,
     birth: Birth,
     held: Held<'a>,
     /// By inode: what can only be set once nothing more is made in a directory.
@@ -121,10 +150,11 @@ struct Later {
 }
 
 impl<'a> Unpacker<'a> {
-    fn new(root: &'a Root, options: &'a Options) -> Result<Unpacker<'a>> {
+    fn new(root: &'a Root, options: &'a Options, manner: Manner) -> Result<Unpacker<'a>> {
         Ok(Unpacker {
             root,
             options,
+            manner,
             birth: Birth::of_process(),
             held: Held::new(root, options.flavour)?,
             later: HashMap::new(),
@@ -140,7 +170,7 @@ impl<'a> Unpacker<'a> {
     /// Makes what one entry says and passes over its data.
     fn place(&mut self, stream: &mut Stream<'_>, entry: Entry) -> Result<()> {
         let (stored, mut used) = (entry.stored, 0);
-        match meaning(&entry.path, &self.options.limits)? {
+        match self.meaning(&entry.path)? {
             Meaning::Ignored => {}
             Meaning::Opaque(path) => {
                 self.enter(&path)?;
@@ -180,9 +210,21 @@ impl<'a> Unpacker<'a> {
         stream.skip(stored - used + padding(stored))
     }
 
+    /// What a name asks for.
+    fn meaning(&self, name: &[u8]) -> Result<Meaning> {
+        match self.manner {
+            Manner::Layer => meaning(name, &self.options.limits),
+            Manner::Files { .. } => clean(name, &self.options.limits).map(Meaning::Entry),
+        }
+    }
+
     /// Enters a directory and notes those that had to be made for it.
     fn enter(&mut self, path: &[u8]) -> Result<()> {
         self.held.enter(path)?;
+        if self.manner != Manner::Layer {
+            // No layer below tells what they should be.
+            self.held.made.clear();
+        }
         for (inode, path) in std::mem::take(&mut self.held.made) {
             self.keep(2 * path.len())?;
             let zero = Later {
@@ -202,8 +244,11 @@ impl<'a> Unpacker<'a> {
         if !matches!(entry.what, What::Directory) {
             return Err(hostile(&entry.path, "the layer's root is no directory"));
         }
-        self.held.enter(b"")?;
         self.root_carried = true;
+        if self.manner != Manner::Layer {
+            return Ok(());
+        }
+        self.held.enter(b"")?;
         let fd = reopened(self.held.top()).op("open", "/")?;
         self.settle_later(&fd, Vec::new(), &entry.attributes)?;
         self.held = Held::new(self.root, self.options.flavour)?;
@@ -216,6 +261,16 @@ impl<'a> Unpacker<'a> {
         let mut opaque = false;
         match rustix::fs::mkdirat(self.held.top(), name, Mode::from(0o700)) {
             Ok(()) => {}
+            Err(Errno::EXIST) if self.manner != Manner::Layer => {
+                let fd = match rustix::fs::openat(self.held.top(), name, flags, Mode::empty()) {
+                    Err(Errno::NOTDIR | Errno::LOOP) => {
+                        return Err(in_the_way(&path, "something stands there that is no directory"));
+                    }
+                    opened => opened.op("open", shown(&path))?,
+                };
+                self.held.push(Level::new(path, fd)?);
+                return Ok(());
+            }
             Err(Errno::EXIST) => {
                 let stat = rustix::fs::statat(self.held.top(), name, AtFlags::SYMLINK_NOFOLLOW)
                     .op("look at", shown(&path))?;
@@ -224,7 +279,7 @@ impl<'a> Unpacker<'a> {
                 } else {
                     // Deleted below by this layer and made anew: what lower layers have in it stays deleted.
                     opaque = is_whiteout(&stat);
-                    self.clear(name).op("replace", shown(&path))?;
+                    self.replace(name, &path)?;
                     rustix::fs::mkdirat(self.held.top(), name, Mode::from(0o700))
                         .op("create directory", shown(&path))?;
                 }
@@ -274,7 +329,7 @@ impl<'a> Unpacker<'a> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut made = rustix::fs::openat(self.held.top(), name, flags, Mode::from(0o600));
         if made.as_ref().is_err_and(|e| *e == Errno::EXIST) {
-            self.clear(name).op("replace", shown(path))?;
+            self.replace(name, path)?;
             made = rustix::fs::openat(self.held.top(), name, flags, Mode::from(0o600));
         }
         made.op("create", shown(path))
@@ -284,7 +339,9 @@ impl<'a> Unpacker<'a> {
     fn node(&mut self, path: &[u8], name: &CString, what: &What, wanted: &Attributes) -> Result<()> {
         let device = match what {
             What::CharDevice { major, minor } | What::BlockDevice { major, minor } => {
-                if self.options.flavour == Flavour::Rootless {
+                if self.options.flavour == Flavour::Rootless
+                    || self.manner == (Manner::Files { devices: false })
+                {
                     self.skipped_devices += 1;
                     return Ok(());
                 }
@@ -316,7 +373,7 @@ impl<'a> Unpacker<'a> {
         };
         let mut made = make(&self.held);
         if made == Err(Errno::EXIST) {
-            self.clear(name).op("replace", shown(path))?;
+            self.replace(name, path)?;
             made = make(&self.held);
         }
         made.op("create", shown(path))?;
@@ -329,7 +386,7 @@ impl<'a> Unpacker<'a> {
 
     /// A hard link, to what this layer holds, or else noted for later.
     fn hard_link(&mut self, path: Vec<u8>, name: &CString, target: &[u8]) -> Result<()> {
-        let Meaning::Entry(target) = meaning(target, &self.options.limits)? else {
+        let Meaning::Entry(target) = self.meaning(target)? else {
             return Err(hostile(&path, "a hard link leads to a whiteout"));
         };
         if target.is_empty() {
@@ -346,6 +403,9 @@ impl<'a> Unpacker<'a> {
             },
         };
         let Some((dir, stat)) = found else {
+            if self.manner != Manner::Layer {
+                return Err(hostile(&path, "a hard link leads to what is not there"));
+            }
             self.keep(path.len() + target.len())?;
             self.links.push(Link {
                 name: path_buf(path),
@@ -369,7 +429,7 @@ impl<'a> Unpacker<'a> {
                 Peek::Opened(fd) => fd,
                 Peek::Held(fd) => rustix::io::fcntl_dupfd_cloexec(fd, 3).op("hold", shown(parent))?,
             };
-            self.clear(name).op("replace", shown(&path))?;
+            self.replace(name, &path)?;
             made = rustix::fs::linkat(&dir, &base, self.held.top(), name, AtFlags::empty());
         }
         made.op("link", shown(&path))
@@ -415,8 +475,24 @@ impl<'a> Unpacker<'a> {
         }
     }
 
+    /// As [`Unpacker::clear`], with words for what may not go.
+    fn replace(&mut self, name: &CString, path: &[u8]) -> Result<()> {
+        match self.clear(name) {
+            Err(Errno::ISDIR) => Err(in_the_way(path, "a directory stands there")),
+            done => done.op("replace", shown(path)),
+        }
+    }
+
     /// Removes what this layer has under `name` in the top directory.
     fn clear(&mut self, name: &CString) -> rustix::io::Result<()> {
+        if self.manner != Manner::Layer {
+            // EISDIR for a directory: that is never taken away.
+            self.held.forget();
+            return match rustix::fs::unlinkat(self.held.top(), name, AtFlags::empty()) {
+                Err(Errno::NOENT) => Ok(()),
+                removed => removed,
+            };
+        }
         let stat = rustix::fs::statat(self.held.top(), name, AtFlags::SYMLINK_NOFOLLOW)?;
         tare_path::remove_tree(self.held.top(), name)?;
         let kind = FileType::from_raw_mode(stat.st_mode);
@@ -481,6 +557,11 @@ fn copy(
         done += wrote as u64;
     }
     Ok(())
+}
+
+/// The error of something in whose place nothing else may come.
+fn in_the_way(path: &[u8], why: &str) -> Error {
+    Error::new(Kind::Conflict, "write", shown(path)).because(why)
 }
 
 /// A device number as the kernel keeps it (12 bits and 20 bits); a larger one would be cut to another device.

@@ -39,5 +39,5 @@ mod view;
 
 pub use chain::{ChainId, LayerId};
 pub use stage::{Stages, Staging};
-pub use store::{Snapshots, Usage};
+pub use store::{Snapshots, Usage, measure};
 pub use tare_layer::{Compression, Flavour, Limits, Unpacked};

@@ -90,6 +90,11 @@ impl Snapshots {
         Ok(names)
     }
 
+    /// Whose overlay marks are made here.
+    pub fn flavour(&self) -> Flavour {
+        self.flavour
+    }
+
     /// What the layer's files take on disk.
     ///
     /// # Errors
@@ -163,7 +168,7 @@ impl Snapshots {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let snapshot = rustix::fs::openat(&self.dir, name, flags, Mode::empty())?;
         let fs = rustix::fs::openat(&snapshot, "fs", flags, Mode::empty())?;
-        measure(fs)
+        walk(fs)
     }
 }
 
@@ -176,8 +181,18 @@ pub(crate) fn exists(dir: BorrowedFd<'_>, name: &str) -> rustix::io::Result<bool
     }
 }
 
+/// What the files below a folder take on disk.
+///
+/// # Errors
+/// `NotFound`, else the file system's.
+pub fn measure(folder: &Path) -> Result<Usage> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = rustix::fs::open(folder, flags, Mode::empty()).op("measure", folder.display())?;
+    walk(fd).op("measure", folder.display())
+}
+
 /// Walks a tree breadth first by fd; what vanishes meanwhile is not counted.
-fn measure(fs: OwnedFd) -> rustix::io::Result<Usage> {
+fn walk(fs: OwnedFd) -> rustix::io::Result<Usage> {
     let (mut usage, mut linked) = (Usage::default(), HashSet::new());
     let mut todo = vec![PathBuf::new()];
     let root = tare_path::Root::from_fd(fs);
