@@ -2,6 +2,7 @@
 
 use tare_kit::{Need, Tare, World, test};
 
+/// What these tests need.
 pub(crate) const NEEDS: &[Need] = &[Need::Root, Need::Overlay, Need::Userns, Need::Fixture("busybox")];
 
 /// `tare WORDS` as the user.

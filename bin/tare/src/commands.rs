@@ -79,6 +79,7 @@ fn of_verb(verb: &Verb) -> Command {
     }
     match verb.operands {
         Operands::None => command,
+        Operands::Maybe(name, doc) => command.arg(operands(name, doc).num_args(1).required(false)),
         Operands::One(name, doc) => command.arg(operands(name, doc).num_args(1)),
         Operands::Two(names, doc) => command.arg(operands("", doc).value_names(names).num_args(2)),
         Operands::Many(name, doc) => command.arg(operands(name, doc).num_args(1..)),

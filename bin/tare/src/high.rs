@@ -8,8 +8,8 @@ use tare_engine::container::request::{
     CapabilityChange, CgroupMode, CpuSet, Cpus, DeviceRequest, FilesRequest, Hostname, IdOrName, IpcMode,
     LifeRequest, MountRequest, Name, NamespacesRequest, NetworkMode, PidMode, PidsLimit, ProcessRequest,
     PullPolicy, ResourcesRequest, RunRequest, SecurityOption, SecurityRequest, SelectionRequest, SwapLimit,
-    Sysctl, Ulimit, UserMode, UserRequest, UtsMode, Variable, parse_environment_file, parse_label,
-    parse_seconds, parse_signal, parse_size,
+    Sysctl, Ulimit, UserMode, UserRequest, UtsMode, Variable, VolumesFrom, parse_environment_file,
+    parse_label, parse_seconds, parse_signal, parse_size,
 };
 use tare_error::{Context, Result};
 
@@ -142,6 +142,7 @@ fn files(low: &Low<'_>, directory: &Path) -> Result<FilesRequest> {
     mounts.extend(low.all_parsed("tmpfs", MountRequest::parse_tmpfs)?);
     Ok(FilesRequest {
         mounts,
+        volumes_from: low.all_parsed("volumes-from", VolumesFrom::parse)?,
         read_only: low.switch("read-only"),
         shm_size: low.parsed("shm-size", parse_size)?,
     })

@@ -12,6 +12,7 @@
 
 mod commands;
 mod complaint;
+mod confirm;
 mod environment;
 mod high;
 mod low;

@@ -24,6 +24,7 @@ mod start;
 mod stop;
 mod unpause;
 mod version;
+mod volume;
 mod wait;
 
 use crate::low::Low;
@@ -82,6 +83,8 @@ impl Verb {
 pub(crate) enum Operands {
     /// Nothing.
     None,
+    /// One or none.
+    Maybe(&'static str, &'static str),
     /// Exactly one.
     One(&'static str, &'static str),
     /// Exactly two.
@@ -93,7 +96,7 @@ pub(crate) enum Operands {
 }
 
 /// Headings of `tare --help`, in order.
-pub(crate) const HEADINGS: &[&str] = &["Containers", "Images", "About"];
+pub(crate) const HEADINGS: &[&str] = &["Containers", "Images", "Volumes", "About"];
 
 /// Every verb, in the order of the help.
 pub(crate) const VERBS: &[Verb] = &[
@@ -116,6 +119,11 @@ pub(crate) const VERBS: &[Verb] = &[
     load::VERB,
     images::VERB,
     rmi::VERB,
+    volume::create::VERB,
+    volume::inspect::VERB,
+    volume::ls::VERB,
+    volume::prune::VERB,
+    volume::rm::VERB,
     version::VERB,
     info::VERB,
     doctor::VERB,
@@ -125,7 +133,7 @@ pub(crate) const VERBS: &[Verb] = &[
 ];
 
 /// Every group, in the order of the help.
-pub(crate) const GROUPS: &[Group] = &[];
+pub(crate) const GROUPS: &[Group] = &[volume::GROUP];
 
 /// The verb of that name.
 pub(crate) fn named(name: &str) -> Option<&'static Verb> {

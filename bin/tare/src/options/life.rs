@@ -81,4 +81,11 @@ pub(super) const OPTIONS: &[Opt] = &[
     )
     .short('i'),
     opt("force", Value::Switch, &["rm"], "kill one that runs").short('f'),
+    opt(
+        "volumes",
+        Value::Switch,
+        &["rm"],
+        "remove the volumes with it that nobody named",
+    )
+    .short('v'),
 ];

@@ -40,13 +40,14 @@ pub(super) const OPTIONS: &[Opt] = &[
     opt("ulimit", Value::Text("NAME=SOFT[:HARD]"), RUN, "limit a resource of the process, as in nofile=1024:4096")
         .many()
         .heading(PROCESS),
-    opt("volume", Value::Text("SOURCE:TARGET[:ro]"), RUN, "mount a directory or file of this machine")
+    opt("volume", Value::Text("[SOURCE:]TARGET[:ro]"), RUN, "mount a volume, or a directory or file of this machine")
         .short('v')
         .many()
         .heading(FILES),
-    opt("mount", Value::Text("FIELDS"), RUN, "mount, in long form: type=bind,source=/a,target=/b,readonly")
+    opt("mount", Value::Text("FIELDS"), RUN, "mount, in long form: type=bind,source=/a,target=/b,readonly or type=volume")
         .many()
         .heading(FILES),
+    opt("volumes-from", Value::Text("CONTAINER[:ro]"), RUN, "mount what another container mounts").many().heading(FILES),
     opt("tmpfs", Value::Text("TARGET[:OPTIONS]"), RUN, "mount an empty file system in memory").many().heading(FILES),
     opt("read-only", Value::Switch, RUN, "let nothing be written to its root").heading(FILES),
     opt("shm-size", Value::Text("SIZE"), RUN, "size of /dev/shm").default("64m").heading(FILES),

@@ -16,8 +16,8 @@ pub(super) const VERB: Verb = Verb {
 };
 
 fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
-    let force = low.switch("force");
+    let (force, volumes) = (low.switch("force"), low.switch("volumes"));
     each_container(low, session, |engine, name| {
-        engine.remove_container(name, force).map(drop)
+        engine.remove_container(name, force, volumes).map(drop)
     })
 }

@@ -97,6 +97,7 @@ impl Engine {
         };
         // Tops first: they hold layers.
         self.sweep_containers()?;
+        self.sweep_volumes()?;
         let (layers, blobs) = self.records().read("find what is in use", |tx| {
             Ok((images::layers_in_use(tx)?, images::blobs_in_use(tx)?))
         })?;

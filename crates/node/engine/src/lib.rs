@@ -17,6 +17,7 @@ mod engine;
 pub mod image;
 mod leftovers;
 pub mod records;
+pub mod volume;
 
 pub use config::Config;
 pub use engine::Engine;

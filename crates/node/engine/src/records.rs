@@ -1,9 +1,10 @@
-//! The records of one node in `tare.db`: images here, containers beside them.
+//! The records of one node in `tare.db`: images, containers, volumes.
 
 pub mod containers;
 pub mod images;
 pub mod life;
 pub mod schema;
+pub mod volumes;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};

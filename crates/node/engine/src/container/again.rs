@@ -88,13 +88,12 @@ impl Engine {
         container.pod = Some(pod);
         match container.start() {
             Ok(()) => Ok(Some(container)),
-            Err(error) if record.remove => Err(match self.remove_everything(&record.id) {
+            Err(error) if record.remove => Err(match self.remove_everything(&record.id, true) {
                 Ok(()) => error,
                 Err(also) => error.also(also),
             }),
             Err(error) => {
-                let why = tare_error::Report::new(&error).to_string();
-                self.record_end_with(&record.id, &never_began(&error), Some(why))?;
+                self.record_end(&record.id, &never_began(&error))?;
                 Err(error)
             }
         }
@@ -137,6 +136,7 @@ impl Engine {
             connection: None,
             running: false,
             warnings: Vec::new(),
+            volumes: Vec::new(),
             id,
         })
     }

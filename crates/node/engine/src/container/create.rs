@@ -5,13 +5,14 @@ use super::facts::ImageFacts;
 use super::look::{self, ImageView};
 use super::place::{Pod, make_folder};
 use super::request::{LifeRequest, RunRequest};
-use super::settings::Settings;
 use crate::Engine;
 use crate::image::Image;
 use crate::records::containers::{self, ContainerRecord};
 use crate::records::life::{self, LifeRecord};
+use crate::volume::VolumeUse;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+use tare_database::sql::Transaction;
 use tare_error::{Context, Error, Kind, Result};
 use tare_shim::{Connection, CreateRequest, Hangup};
 use tare_store::{Durability, Id};
@@ -43,6 +44,8 @@ pub struct Container<'e> {
     pub(super) connection: Option<Connection>,
     pub(super) running: bool,
     pub(super) warnings: Vec<String>,
+    /// The volumes it mounts, where it is being made.
+    pub(super) volumes: Vec<VolumeUse>,
 }
 
 impl Engine {
@@ -53,7 +56,9 @@ impl Engine {
     pub fn create_container(&self, request: &RunRequest, image: &Image) -> Result<Container<'_>> {
         let _images = self.hold_images()?;
         let id = Id::random()?;
-        let draft = self.draft(request, image, &id)?;
+        let (request, volumes) = &self.with_volumes(request, &image_facts(image, None).volumes)?;
+        let view = ImageView::open(&self.snapshots().view(&image.layers)?)?;
+        let draft = self.draft(request, image, &id, &view)?;
         let pod = Pod::make(self, &id)?;
         let name = request
             .name
@@ -71,18 +76,20 @@ impl Engine {
             connection: None,
             running: false,
             warnings: self.untold(&draft.warnings),
+            volumes: volumes.clone(),
             id,
         };
-        match container.fill(request, image, &draft) {
+        let filled = container.fill(request, image, &draft);
+        let filled = filled.and_then(|()| self.fill_volumes(volumes, &view));
+        match filled {
             Ok(()) => Ok(container),
             Err(e) => Err(container.undo(e)),
         }
     }
 
     /// What the request means for this image on this machine.
-    fn draft(&self, request: &RunRequest, image: &Image, id: &Id) -> Result<Draft> {
-        let view = ImageView::open(&self.snapshots().view(&image.layers)?)?;
-        let found = look::look(request, &view)?;
+    fn draft(&self, request: &RunRequest, image: &Image, id: &Id, view: &ImageView) -> Result<Draft> {
+        let found = look::look(request, view)?;
         let host = look::host_facts(request, self.config().rootless)?;
         let facts = image_facts(image, self.config().started);
         Draft::compose(&Input {
@@ -260,12 +267,17 @@ impl Container<'_> {
             began: !request.life.later,
             ..LifeRecord::default()
         };
-        let settings = Settings::of(request, &image_facts(image, None), draft).to_json();
-        let added = self.engine.records().write("record container", |tx| {
+        let add = |tx: &Transaction<'_>| {
             containers::add(tx, &record, &labels)?;
-            containers::describe(tx, &record.id, &settings)?;
-            life::put(tx, &record.id, &life)
-        });
+            life::put(tx, &record.id, &life)?;
+            self.volumes
+                .iter()
+                .try_for_each(|volume| volume.add(tx, &record.id))
+        };
+        let added = match self.volumes.is_empty() {
+            true => self.engine.records().write("record container", add),
+            false => self.engine.record_volumes(add),
+        };
         match added {
             Err(e) if e.kind() == Kind::AlreadyExists => Err(self.engine.name_in_use(&self.name, e)),
             added => added,
@@ -305,6 +317,7 @@ fn image_facts(image: &Image, started: Option<SystemTime>) -> ImageFacts {
         environment: list(config.env()),
         directory: config.working_dir().clone(),
         user: config.user().clone(),
+        volumes: list(config.volumes()),
         labels: config.labels().clone().unwrap_or_default().into_iter().collect(),
         stop_signal: config.stop_signal().clone(),
         started: started.map(|since| since.as_nanos()),

@@ -20,6 +20,8 @@ pub struct ImageFacts {
     pub user: Option<String>,
     /// `Labels`
     pub labels: BTreeMap<String, String>,
+    /// `Volumes`
+    pub volumes: Vec<String>,
     /// `StopSignal`
     pub stop_signal: Option<String>,
     /// Set for the image inside the program alone: when `tare` started, nanoseconds since 1970.

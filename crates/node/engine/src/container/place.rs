@@ -34,7 +34,7 @@ pub(super) struct Pod {
 
 impl Engine {
     /// `<data>/containers/<id>`: bundle, generated files, last exit record.
-    pub(super) fn container_folder(&self, id: &str) -> PathBuf {
+    pub(crate) fn container_folder(&self, id: &str) -> PathBuf {
         self.container_folders().join(id)
     }
 
@@ -52,7 +52,7 @@ impl Engine {
     }
 
     /// `<run>/containers`: what the runtime library keeps of them.
-    pub(super) fn runtime_folders(&self) -> PathBuf {
+    fn runtime_folders(&self) -> PathBuf {
         self.roots().run().join("containers")
     }
 

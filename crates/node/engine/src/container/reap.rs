@@ -2,11 +2,9 @@
 
 use super::place::{ATTEMPTS, Pod, Supervised};
 use crate::Engine;
-use crate::records::containers::{self, EndDetail, EndRecord};
+use crate::records::containers::{self, EndRecord};
 use crate::records::life;
-use std::time::{Duration, UNIX_EPOCH};
 use tare_error::{Error, Kind, Result};
-use tare_logs::Moment;
 use tare_shim::{Condition, Exit};
 use tare_store::Id;
 
@@ -65,32 +63,23 @@ impl Engine {
         ended.clear(id)?;
         tare_failpoint::pass("reap-left")?;
         if !stays {
-            self.remove_everything(id)?;
+            self.remove_everything(id, true)?;
         }
         Ok(exit)
     }
 
     /// Records the end of a container that stays: the second synced commit.
     pub(super) fn record_end(&self, id: &str, exit: &Exit) -> Result<()> {
-        self.record_end_with(id, exit, None)
-    }
-
-    /// The same of one that could not be started, with why.
-    pub(super) fn record_end_with(&self, id: &str, exit: &Exit, error: Option<String>) -> Result<()> {
-        let mut end = end_record(exit);
-        // The library's own record is still there.
-        end.detail.started = self.born(id);
-        end.detail.error = error;
+        let end = end_record(exit);
         self.records()
             .write("record end", |tx| containers::end(tx, id, &end))
     }
 
     /// Removes record, snapshot and folder, in this order: what has no record is nobody's, and whoever dies in between has
-    /// said so before.
-    pub(super) fn remove_everything(&self, id: &str) -> Result<()> {
+    /// said so before. The volumes that nobody named go with it where `volumes` says so.
+    pub(super) fn remove_everything(&self, id: &str, volumes: bool) -> Result<()> {
         let _intent = self.intend()?;
-        self.records()
-            .write("remove container", |tx| containers::remove(tx, id))?;
+        self.forget_container(id, volumes)?;
         tare_failpoint::pass("remove-recorded")?;
         self.remove_files(id)
     }
@@ -118,11 +107,11 @@ impl Engine {
     }
 
     /// Removes a container, by its name, id or the beginning of its id; says which. One that runs only with `force`: it is
-    /// killed.
+    /// killed. The volumes that nobody named go with it where `volumes` says so.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` while it runs.
-    pub fn remove_container(&self, typed: &str, force: bool) -> Result<String> {
+    pub fn remove_container(&self, typed: &str, force: bool, volumes: bool) -> Result<String> {
         let id = self.find_container(typed)?.id;
         let busy = || {
             Error::new(Kind::Conflict, "remove container", typed)
@@ -153,7 +142,7 @@ impl Engine {
             return Err(busy());
         }
         self.end(&pod, &id)?.clear(&id)?;
-        self.remove_everything(&id)?;
+        self.remove_everything(&id, volumes)?;
         pod.remove()?;
         Ok(id)
     }
@@ -175,11 +164,5 @@ pub(super) fn end_record(exit: &Exit) -> EndRecord {
         code: exit.code,
         oom_limit: limit.and_then(|bytes| i64::try_from(bytes).ok()),
         unknown: exit.unknown.clone(),
-        detail: EndDetail {
-            finished: Some(Moment::from(UNIX_EPOCH + Duration::from_nanos(exit.at)).to_string()),
-            signal: exit.signal,
-            oom: exit.oom.clone(),
-            ..EndDetail::default()
-        },
     }
 }

@@ -6,7 +6,7 @@
 use super::create::seconds;
 use super::place::{ATTEMPTS, GONE, Pod, UNBORN};
 use crate::Engine;
-use crate::records::containers::{self, ContainerRecord, EndDetail, EndRecord};
+use crate::records::containers::{self, ContainerRecord, EndRecord};
 use crate::records::life;
 use std::collections::HashSet;
 use std::path::Path;
@@ -106,7 +106,7 @@ impl Engine {
                 // It waits to be started.
                 Some(life) if life.made && !life.began => {}
                 // It was never whole, and nobody has it.
-                Some(life) if !life.began => self.remove_everything(&record.id)?,
+                Some(life) if !life.began => self.remove_everything(&record.id, true)?,
                 _ => self.lost(record)?,
             }
         }
@@ -116,14 +116,13 @@ impl Engine {
     /// A container that a reboot ended.
     fn lost(&self, record: &ContainerRecord) -> Result<()> {
         if record.remove {
-            return self.remove_everything(&record.id);
+            return self.remove_everything(&record.id, true);
         }
         let end = EndRecord {
             at: seconds(SystemTime::now()),
             code: u8::MAX,
             oom_limit: None,
             unknown: Some(REBOOTED.to_owned()),
-            detail: EndDetail::default(),
         };
         self.records()
             .write("record end", |tx| containers::end(tx, &record.id, &end))
@@ -131,7 +130,7 @@ impl Engine {
 }
 
 /// The names in a folder; none where it is not there.
-pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
+pub(crate) fn names(folder: &Path) -> Result<Vec<String>> {
     let entries = match std::fs::read_dir(folder) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.op("list", folder.display())?,

@@ -12,10 +12,12 @@ mod size;
 mod sysctl;
 mod ulimit;
 mod user;
+mod volume;
 
 pub use capability::{Capability, CapabilityChange};
 pub use device::DeviceRequest;
 pub use environment::{Variable, parse_environment_file};
+pub(crate) use mount::target_path;
 pub use mount::{BindSource, MountKind, MountRequest, Propagation};
 pub use name::{Hostname, Name};
 pub use namespace::{CgroupMode, IpcMode, NetworkMode, PidMode, UserMode, UtsMode};
@@ -25,6 +27,7 @@ pub use size::{parse_size, show_size};
 pub use sysctl::{Scope, Sysctl};
 pub use ulimit::Ulimit;
 pub use user::{IdOrName, UserRequest};
+pub use volume::{DRIVER, VolumeOptions, VolumeSource, VolumeWish, VolumesFrom, parse_volume_name};
 
 use std::collections::BTreeMap;
 use tare_error::{Error, Kind, Result};
@@ -124,6 +127,8 @@ pub struct ProcessRequest {
 pub struct FilesRequest {
     /// Mounts, in the order given.
     pub mounts: Vec<MountRequest>,
+    /// Containers whose volumes are mounted too.
+    pub volumes_from: Vec<VolumesFrom>,
     /// Whether its root cannot be written.
     pub read_only: bool,
     /// Bytes of `/dev/shm`; absent means 64 MiB.

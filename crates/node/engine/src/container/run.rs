@@ -64,7 +64,7 @@ impl Container<'_> {
         }
         tare_failpoint::pass("finish-left")?;
         if self.remove {
-            self.engine.remove_everything(id)?;
+            self.engine.remove_everything(id, true)?;
         }
         match self.pod.take() {
             Some(pod) => pod.remove(),
@@ -101,7 +101,7 @@ impl Container<'_> {
         let left = connection.map_or(Ok(()), |connection| connection.finish(self.id.as_str()));
         let removed = left.and_then(|()| match self.known {
             true => Ok(()),
-            false => self.engine.remove_everything(self.id.as_str()),
+            false => self.engine.remove_everything(self.id.as_str(), true),
         });
         let removed = removed.and_then(|()| self.pod.take().map_or(Ok(()), super::place::Pod::remove));
         match removed {

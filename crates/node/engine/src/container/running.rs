@@ -263,7 +263,7 @@ impl Engine {
     }
 
     /// A container's specification, as it was made.
-    pub(super) fn spec_of(&self, id: &str) -> Result<Spec> {
+    pub(crate) fn spec_of(&self, id: &str) -> Result<Spec> {
         let path = self.container_folder(id).join("config.json");
         let text = match std::fs::read(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {

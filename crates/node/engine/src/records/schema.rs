@@ -21,7 +21,7 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: super::life::TABLES,
     },
     Migration {
-        name: "containers that give account",
-        sql: super::containers::ACCOUNT,
+        name: "volumes",
+        sql: super::volumes::TABLES,
     },
 ];

@@ -133,6 +133,12 @@ fn requested(input: &Input<'_>, own: &MountRequest) -> Result<Mount> {
             all.extend(options.iter().cloned());
             Ok(mount(&own.target, "tmpfs", "tmpfs", &all))
         }
+        MountKind::Volume(source) => {
+            check_place(input, FileKind::Directory, &source.path, own)?;
+            let mut all = vec!["rbind", "rprivate"];
+            all.extend(own.read_only.then_some("ro"));
+            Ok(mount(&own.target, "bind", &source.path, &all))
+        }
         MountKind::Bind(source) => {
             check_kinds(input, source, own)?;
             let mut all: Vec<&str> = vec![if source.recursive { "rbind" } else { "bind" }];
@@ -160,9 +166,13 @@ fn check_kinds(input: &Input<'_>, source: &BindSource, own: &MountRequest) -> Re
         .get(&source.path)
         .copied()
         .unwrap_or(FileKind::Directory);
+    check_place(input, from, &source.path, own)
+}
+
+fn check_place(input: &Input<'_>, from: FileKind, path: &Path, own: &MountRequest) -> Result<()> {
     match input.found.target(&own.target) {
         Some(onto) if onto != from => {
-            let (path, target) = (source.path.display(), own.target.display());
+            let (path, target) = (path.display(), own.target.display());
             Err(Error::new(Kind::Invalid, "mount", &path)
                 .because(format!(
                     "{path} is {}, {target} in the image is {}",

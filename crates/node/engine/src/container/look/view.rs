@@ -89,6 +89,20 @@ impl ImageView {
         Ok(content)
     }
 
+    /// The directory at `path`, links followed inside, itself and not for reading; `None` where none is.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn directory(&self, path: &Path) -> Result<Option<OwnedFd>> {
+        match self
+            .root
+            .open(path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())
+        {
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+            opened => opened.op("look into the image at", path.display()).map(Some),
+        }
+    }
+
     /// What stands at `path`, links followed inside; `None` where nothing does.
     ///
     /// # Errors

@@ -3,9 +3,10 @@
 mod fields;
 
 use super::invalid;
+use super::volume::{VolumeSource, parse_volume_name};
 use fields::Fields;
 use std::path::{Component, Path, PathBuf};
-use tare_error::{Error, Kind, Result};
+use tare_error::Result;
 
 /// One mount asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +26,8 @@ pub struct MountRequest {
 pub enum MountKind {
     /// A file or directory of the host.
     Bind(BindSource),
+    /// A volume.
+    Volume(VolumeSource),
     /// A file system in memory; the options are tmpfs(5)'s, from a closed set.
     Tmpfs(Vec<String>),
 }
@@ -58,18 +61,23 @@ pub enum Propagation {
 const FLAGS: [&str; 6] = ["noexec", "exec", "nosuid", "suid", "nodev", "dev"];
 
 impl MountRequest {
-    /// Reads `-v SOURCE:TARGET[:OPTION,...]`; a source that begins with `.` is below `directory`.
+    /// Reads `-v [SOURCE:]TARGET[:OPTION,...]`; a source that begins with `.` is below `directory`, a word is a volume's name, and
+    /// none is a volume without one.
     ///
     /// # Errors
-    /// `Invalid`; `Unsupported` for a named or anonymous volume.
+    /// `Invalid`.
     pub fn parse_volume(text: &str, directory: &Path) -> Result<MountRequest> {
-        let how = "a volume is SOURCE:TARGET, with :ro behind it or not, as in -v /srv/data:/data:ro";
+        let how = "a volume is SOURCE:TARGET, with :ro behind it or not, as in -v /srv/data:/data:ro or -v name:/data";
         let mut parts = text.splitn(3, ':');
         let (source, target, options) = (parts.next().unwrap_or(""), parts.next(), parts.next());
         let Some(target) = target else {
-            return Err(volumes_are_later(text).hint(how));
+            let target = target_path(text, text).map_err(|e| e.hint(how))?;
+            return Ok(MountRequest::volume(VolumeSource::default(), target));
         };
-        let mut mount = MountRequest::bind(source_path(text, source, directory)?, target_path(text, target)?);
+        let mut mount = match source.starts_with(['/', '.']) || source.is_empty() {
+            true => MountRequest::bind(source_path(text, source, directory)?, target_path(text, target)?),
+            false => MountRequest::volume(named(source)?, target_path(text, target)?),
+        };
         for option in options.unwrap_or_default().split(',').filter(|o| !o.is_empty()) {
             mount.apply(text, option).map_err(|e| e.hint(how))?;
         }
@@ -92,7 +100,7 @@ impl MountRequest {
     /// Reads `--mount type=bind,source=/a,target=/b,readonly` and `type=tmpfs,target=/b,tmpfs-size=64m`.
     ///
     /// # Errors
-    /// `Invalid`; `Unsupported` for `type=volume` and what else is not there yet.
+    /// `Invalid`; `Unsupported` for a volume's options that are not there.
     pub fn parse_mount(text: &str, directory: &Path) -> Result<MountRequest> {
         let fields = Fields::parse(text)?;
         let target = fields.needed(text, "target")?;
@@ -103,10 +111,13 @@ impl MountRequest {
                 target,
             ),
             "tmpfs" => MountRequest::tmpfs(target),
-            "volume" => return Err(volumes_are_later(text)),
+            "volume" => {
+                let name = fields.get("source").filter(|name| !name.is_empty());
+                MountRequest::volume(name.map(named).transpose()?.unwrap_or_default(), target)
+            }
             other => {
                 let why = format!("there is no mount type {other:?}");
-                return Err(invalid("mount", text, why).hint("the types are bind and tmpfs"));
+                return Err(invalid("mount", text, why).hint("the types are volume, bind and tmpfs"));
             }
         };
         fields.apply(text, &mut mount)?;
@@ -124,6 +135,16 @@ impl MountRequest {
             target,
             read_only: false,
             kind: MountKind::Bind(source),
+            flags: Vec::new(),
+        }
+    }
+
+    /// A volume at `target`.
+    pub(crate) fn volume(source: VolumeSource, target: PathBuf) -> MountRequest {
+        MountRequest {
+            target,
+            read_only: false,
+            kind: MountKind::Volume(source),
             flags: Vec::new(),
         }
     }
@@ -149,6 +170,14 @@ impl MountRequest {
                 }
                 let known = match &mut self.kind {
                     MountKind::Bind(source) => source.apply(option),
+                    MountKind::Volume(source) => match option {
+                        "nocopy" => {
+                            source.no_copy = true;
+                            true
+                        }
+                        // SELinux relabelling: without meaning here, in many scripts.
+                        _ => matches!(option, "z" | "Z"),
+                    },
                     MountKind::Tmpfs(options) => {
                         let known = tmpfs_option(option);
                         options.extend(known.then(|| option.to_owned()));
@@ -204,7 +233,7 @@ fn tmpfs_option(option: &str) -> bool {
 }
 
 /// Where inside: absolute, made plain by words alone (the file system inside is asked later, by fd).
-fn target_path(text: &str, target: &str) -> Result<PathBuf> {
+pub(crate) fn target_path(text: &str, target: &str) -> Result<PathBuf> {
     let path = Path::new(target);
     if !path.is_absolute() || target.contains('\0') {
         let why = format!("the target {target:?} is not an absolute path");
@@ -226,7 +255,7 @@ fn target_path(text: &str, target: &str) -> Result<PathBuf> {
     Ok(plain)
 }
 
-/// A path of the host: absolute, or below `directory` where it begins with a dot. A bare word names a volume.
+/// A path of the host: absolute, or below `directory` where it begins with a dot.
 fn source_path(text: &str, source: &str, directory: &Path) -> Result<PathBuf> {
     if source.is_empty() {
         return Err(invalid("mount", text, "the source is empty"));
@@ -238,12 +267,15 @@ fn source_path(text: &str, source: &str, directory: &Path) -> Result<PathBuf> {
     if source.starts_with('.') {
         return Ok(directory.join(path).components().collect());
     }
-    Err(volumes_are_later(text).hint(format!(
+    Err(invalid("mount", text, "the source is no path").hint(format!(
         "for a directory of this machine write ./{source} or its whole path"
     )))
 }
 
-fn volumes_are_later(text: &str) -> Error {
-    Error::new(Kind::Unsupported, "read mount", format!("{text:?}"))
-        .because("named volumes are not there yet")
+/// A volume of that name.
+fn named(name: &str) -> Result<VolumeSource> {
+    Ok(VolumeSource {
+        name: Some(parse_volume_name(name)?),
+        ..VolumeSource::default()
+    })
 }

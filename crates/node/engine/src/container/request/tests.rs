@@ -218,10 +218,28 @@ fn volumes() {
     for bad in ["/a:b", ":/b", "/a:/", "/a:/b:bogus", "/a:/.."] {
         assert_eq!(read(bad).unwrap_err().kind(), Kind::Invalid, "{bad}");
     }
-    for later in ["data:/data", "/data"] {
-        assert_eq!(read(later).unwrap_err().kind(), Kind::Unsupported, "{later}");
+    for (text, name, no_copy, read_only) in [
+        ("data:/data", Some("data"), false, false),
+        ("data:/data:nocopy,ro", Some("data"), true, true),
+        ("/data", None, false, false),
+    ] {
+        let mount = read(text).unwrap();
+        let MountKind::Volume(source) = &mount.kind else {
+            panic!()
+        };
+        let found = (
+            source.name.as_ref().map(Name::as_str),
+            source.no_copy,
+            mount.read_only,
+        );
+        assert_eq!(
+            (found, mount.target.as_path()),
+            ((name, no_copy, read_only), Path::new("/data"))
+        );
     }
-    assert!(hint(&read("data:/data").unwrap_err()).contains("./data"));
+    for bad in ["data", "d:/data", "a/b:/data", "data:/data:rslave"] {
+        assert_eq!(read(bad).unwrap_err().kind(), Kind::Invalid, "{bad}");
+    }
 }
 
 #[test]
@@ -281,7 +299,11 @@ fn mounts_by_fields() {
     ] {
         assert_eq!(read(bad).unwrap_err().kind(), Kind::Invalid, "{bad}");
     }
-    assert_eq!(read("src=a,dst=/b").unwrap_err().kind(), Kind::Unsupported);
+    let MountKind::Volume(source) = read("src=ab,dst=/b,volume-nocopy,ro").unwrap().kind else {
+        panic!()
+    };
+    assert_eq!((source.name.unwrap().as_str(), source.no_copy), ("ab", true));
+    assert!(read("type=volume,dst=/b,volume-opt=type=nfs").is_err());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The fields of `--mount`: one line of comma-separated `key=value`, with double quotes as in a CSV file.
 
 use super::{MountKind, MountRequest, invalid};
-use crate::container::request::parse_size;
+use crate::container::request::{DRIVER, parse_label, parse_size};
 use tare_error::Result;
 
 /// Keys and values in the order given; a key without `=` has an empty value.
@@ -64,7 +64,7 @@ impl Fields {
     pub(super) fn apply(&self, text: &str, mount: &mut MountRequest) -> Result<()> {
         for (key, value) in &self.0 {
             let known = match (key.as_str(), &mut mount.kind) {
-                ("type" | "target", _) | ("source", MountKind::Bind(_)) => true,
+                ("type" | "target", _) | ("source", MountKind::Bind(_) | MountKind::Volume(_)) => true,
                 ("readonly", _) => {
                     mount.read_only = truth(value).ok_or_else(|| bad_value(text, key, value))?;
                     true
@@ -86,6 +86,20 @@ impl Fields {
                     }
                     _ => return Err(bad_value(text, key, value)),
                 },
+                ("volume-nocopy", MountKind::Volume(source)) => {
+                    source.no_copy = truth(value).ok_or_else(|| bad_value(text, key, value))?;
+                    true
+                }
+                ("volume-driver", MountKind::Volume(_)) if value == DRIVER => true,
+                ("volume-opt", MountKind::Volume(source)) => {
+                    source.wish.options.apply(value)?;
+                    true
+                }
+                ("volume-label", MountKind::Volume(source)) => {
+                    let (label, value) = parse_label(value)?;
+                    source.wish.labels.insert(label, value);
+                    true
+                }
                 ("tmpfs-size", MountKind::Tmpfs(options)) => {
                     options.push(format!("size={}", parse_size(value)?));
                     true
@@ -101,7 +115,7 @@ impl Fields {
                 _ => false,
             };
             if !known {
-                let keys = "the keys are type, source, target, readonly, bind-propagation, bind-recursive, tmpfs-size and tmpfs-mode";
+                let keys = "the keys are type, source, target, readonly, bind-propagation, bind-recursive, volume-nocopy, volume-opt, volume-label, tmpfs-size and tmpfs-mode";
                 return Err(invalid("mount", text, format!("{key:?} does not belong there")).hint(keys));
             }
         }
