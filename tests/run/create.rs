@@ -63,7 +63,7 @@ fn it_is_started_with_its_streams_joined() {
             (out.code(), out.stdout.as_str(), out.stderr.as_str()),
             (Some(5), "out\nin\n", "err\n"),
         );
-        assert!(status(world).contains("exited (5)"), "{}", status(world));
+        assert!(status(world).contains("Exited (5)"), "{}", status(world));
         // Without its input there is none.
         let out = world.tare(["start", "-a", "web"]).run();
         assert_eq!((out.code(), out.stdout.as_str()), (Some(5), "out\n"), "{out}");

@@ -35,13 +35,13 @@ fn a_container_lives_on_and_is_stopped_started_and_removed() {
     test(NEEDS, |world| {
         ready(world);
         let id = start(world, POLITE);
-        assert!(status(world).contains("running"));
+        assert!(status(world).contains("Up "));
         assert_eq!(world.tare(["ps", "-q", "--no-trunc"]).ok().trim(), id);
         until_said(world, "out");
         let refused = world.tare(["rm", "web"]).fails(125);
         assert!(refused.contains("it is running"), "{refused}");
         assert_eq!(world.tare(["stop", "web"]).ok(), "web\n");
-        assert!(status(world).contains("exited (3)"), "{}", status(world));
+        assert!(status(world).contains("Exited (3)"), "{}", status(world));
         assert_eq!(world.tare(["wait", "web"]).ok(), "3\n");
         assert_eq!(
             world.tare(["stop", &id[..12]]).ok(),
@@ -54,14 +54,14 @@ fn a_container_lives_on_and_is_stopped_started_and_removed() {
             ("out\nbye\n", "err\n")
         );
         assert_eq!(world.tare(["start", "web"]).ok(), "web\n");
-        assert!(status(world).contains("running"));
+        assert!(status(world).contains("Up "));
         until_said(world, "out\nbye\nout\n");
         assert_eq!(world.tare(["restart", "web"]).ok(), "web\n");
         until_said(world, "out\nbye\nout\nbye\nout\n");
         let last = world.tare(["logs", "-n", "1", "web"]).run();
         assert_eq!(last.stdout.len() + last.stderr.len(), 4, "{last}");
         assert_eq!(world.tare(["kill", "web"]).ok(), "web\n");
-        assert!(status(world).contains("exited (137)"), "{}", status(world));
+        assert!(status(world).contains("Exited (137)"), "{}", status(world));
         let _ = world.tare(["rename", "web", "old"]).ok();
         assert_eq!(world.tare(["rm", "old"]).ok(), "old\n");
         assert_nothing_left(world);
@@ -132,7 +132,7 @@ fn it_is_entered_by_further_processes() {
         // One that stands still is stopped all the same.
         let _ = world.tare(["pause", "web"]).ok();
         let _ = world.tare(["stop", "web"]).ok();
-        assert!(status(world).contains("exited (3)"), "{}", status(world));
+        assert!(status(world).contains("Exited (3)"), "{}", status(world));
         let out = world.tare(["exec", "web", "true"]).fails(125);
         assert!(
             out.contains("it is not running") && out.contains("tare start web"),
@@ -221,7 +221,7 @@ fn what_cannot_be_started_says_why_and_stays() {
         let spec = std::fs::read_to_string(&bundle).expect("its configuration");
         std::fs::write(&bundle, spec.replace("\"true\"", "\"no-such\"")).expect("change it");
         let _ = world.tare(["start", "web"]).fails(127);
-        assert!(status(world).contains("exited (127)"), "{}", status(world));
+        assert!(status(world).contains("Exited (127)"), "{}", status(world));
         let _ = world.tare(["rm", "web"]).ok();
         assert_nothing_left(world);
     });

@@ -103,7 +103,7 @@ fn the_client_killed_while_it_runs() {
             wait_until_cleared(world);
             if keep {
                 let list = world.tare(["ps", "-a"]).ok();
-                assert!(list.contains("exited (137)"), "{list}");
+                assert!(list.contains("Exited (137)"), "{list}");
                 let _ = world.tare(["rm", "web"]).ok();
             }
             assert_nothing_left(world);
@@ -136,7 +136,7 @@ fn a_supervisor_killed_has_a_successor_with_which_all_goes_on() {
         let (status, _) = running.finish();
         assert_eq!(status.code(), Some(7));
         let list = world.tare(["ps", "-a"]).ok();
-        assert!(list.contains("exited (7)"), "{list}");
+        assert!(list.contains("Exited (7)"), "{list}");
         let _ = world.tare(["rm", "web"]).ok();
         assert_nothing_left(world);
     });
@@ -211,9 +211,11 @@ fn a_reboot() {
         std::fs::remove_dir_all(world.run_root()).expect("empty the run folder");
         let list = world.tare(["ps", "-a"]).ok();
         assert!(
-            list.contains("the machine was restarted") && list.lines().count() == 2,
+            list.contains("Exited (255)") && list.lines().count() == 2,
             "{list}"
         );
+        let why = world.tare(["inspect", "-f", "{{.State.Error}}", "web"]).ok();
+        assert_eq!(why, "the machine was restarted while it ran\n");
         let _ = world.tare(["rm", "web"]).ok();
         assert_nothing_left(world);
     });

@@ -14,6 +14,7 @@ mod options;
 mod person;
 mod pulled;
 mod records;
+mod shown;
 mod storm;
 mod streams;
 mod volumes;

@@ -15,7 +15,7 @@ fn a_container_that_stays_can_be_seen_and_removed() {
         assert_eq!(out.code(), Some(3), "{out}");
         assert_eq!(world.tare(["ps", "-q"]).ok(), "", "it does not run");
         let list = world.tare(["ps", "-a"]).ok();
-        assert!(list.contains("exited (3)") && list.contains("web"), "{list}");
+        assert!(list.contains("Exited (3)") && list.contains("web"), "{list}");
         let inspected = world.tare(["inspect", "web"]).ok();
         assert!(
             inspected.contains("\"ExitCode\": 3") && inspected.contains("\"ociVersion\""),
@@ -63,7 +63,7 @@ fn a_running_container_is_listed_and_cannot_be_removed() {
             ])
             .start();
         assert_eq!(running.line().as_deref(), Some("up"));
-        assert!(world.tare(["ps"]).ok().contains("running"));
+        assert!(world.tare(["ps"]).ok().contains("Up "));
         let out = world.tare(["run", "--name", "web", "busybox", "true"]).fails(125);
         assert!(
             out.contains("has it (running)\nhint: choose another --name"),

@@ -5,6 +5,7 @@ mod everywhere;
 mod images;
 mod life;
 mod run;
+mod show;
 mod volumes;
 
 use clap::ValueHint;
@@ -59,6 +60,7 @@ pub(crate) fn table() -> impl Iterator<Item = &'static Opt> {
         .chain(images::OPTIONS)
         .chain(run::OPTIONS)
         .chain(life::OPTIONS)
+        .chain(show::OPTIONS)
         .chain(volumes::OPTIONS)
 }
 

@@ -1,9 +1,11 @@
 //! What leaves the program: results on stdout; warnings and errors on stderr.
 
 mod amount;
+mod format;
 mod table;
 
-pub(crate) use amount::{ago, decimal_size, parse_time};
+pub(crate) use amount::{ago, decimal_size, lasted, parse_time};
+pub(crate) use format::{Format, per_object};
 pub(crate) use table::Table;
 
 use std::io::{ErrorKind, Write};

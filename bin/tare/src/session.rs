@@ -110,6 +110,15 @@ impl Session {
         Ok(self.directory()?.join(path).components().collect())
     }
 
+    /// When the program started, in seconds since 1970.
+    pub(crate) fn now(&self) -> i64 {
+        let since = self
+            .started
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    }
+
     /// The directory this was started in.
     ///
     /// # Errors

@@ -26,9 +26,14 @@ pub(crate) fn decimal_size(bytes: u64) -> String {
 
 /// How long ago, in docker's words: `2 weeks ago`.
 pub(crate) fn ago(now: i64, then: i64) -> String {
+    format!("{} ago", lasted(now, then))
+}
+
+/// How long from then to now, in docker's words: `2 weeks`.
+pub(crate) fn lasted(now: i64, then: i64) -> String {
     let seconds = now.saturating_sub(then).max(0);
     let (minutes, hours) = (seconds / 60, (seconds + 1800) / 3600);
-    let text = match () {
+    match () {
         () if seconds < 1 => "Less than a second".to_owned(),
         () if seconds == 1 => "1 second".to_owned(),
         () if seconds < 60 => format!("{seconds} seconds"),
@@ -40,8 +45,7 @@ pub(crate) fn ago(now: i64, then: i64) -> String {
         () if hours < 24 * 30 * 2 => format!("{} weeks", hours / 24 / 7),
         () if hours < 24 * 365 * 2 => format!("{} months", hours / 24 / 30),
         () => format!("{} years", hours / 24 / 365),
-    };
-    format!("{text} ago")
+    }
 }
 
 /// Seconds since 1970 of an RFC 3339 time.

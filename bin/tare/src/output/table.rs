@@ -1,6 +1,9 @@
-//! Tables, padded as docker pads them: columns three spaces apart, the last one unpadded.
+//! Tables, padded as docker pads them: columns three spaces apart and ten characters wide at least, the last one unpadded.
 
 use std::fmt::Write as _;
+
+/// The least that a column takes, with the space behind it.
+const NARROWEST: usize = 10;
 
 /// Rows of text under a heading.
 #[derive(Debug)]
@@ -26,7 +29,8 @@ impl Table {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+            let widest = cells.map(|cell| cell.chars().count()).max().unwrap_or(0);
+            (widest + 3).max(NARROWEST)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
         let mut text = String::new();
@@ -36,7 +40,7 @@ impl Table {
                 if column + 1 == columns {
                     text.push_str(cell);
                 } else {
-                    let _ = write!(text, "{cell:width$}   ");
+                    let _ = write!(text, "{cell:width$}");
                 }
             }
             text.push('\n');
@@ -55,5 +59,8 @@ mod tests {
         table.row(vec!["busybox".into(), "1".into()]);
         table.row(vec!["ä".into()]);
         assert_eq!(table.render(), "NAME      ID\nbusybox   1\nä         \n");
+        let mut table = Table::new(&["TAG", "ID"]);
+        table.row(vec!["1".into(), "2".into()]);
+        assert_eq!(table.render(), "TAG       ID\n1         2\n");
     }
 }

@@ -2,10 +2,10 @@
 
 use super::{Operands, Verb};
 use crate::low::Low;
-use crate::output::{self, Table};
+use crate::output::{self, Format};
 use crate::session::Session;
+use serde_json::json;
 use std::process::ExitCode;
-use std::time::UNIX_EPOCH;
 use tare_error::Result;
 
 pub(super) const VERB: Verb = Verb {
@@ -17,53 +17,50 @@ pub(super) const VERB: Verb = Verb {
     run,
 };
 
+const USUAL: &str = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
+
+/// Every field, with what stands over its column.
+const HEADINGS: &[(&str, &str)] = &[
+    ("Repository", "REPOSITORY"),
+    ("Tag", "TAG"),
+    ("ID", "IMAGE ID"),
+    ("CreatedSince", "CREATED"),
+    ("CreatedAt", "CREATED AT"),
+    ("Size", "SIZE"),
+];
+
 fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
     let (quiet, whole) = (low.switch("quiet"), low.switch("no-trunc"));
-    let images = session.engine()?.images()?;
-    let id = |id: &str| {
-        if whole {
-            id.to_owned()
-        } else {
-            output::short_digest(id)
-        }
+    let format = match (quiet, low.text("format")?) {
+        (true, None) => Format::parse(Some("{{.ID}}"), USUAL)?,
+        (_, typed) => Format::parse(typed, USUAL)?,
     };
-    if quiet {
-        return Ok(output::say(
-            &images
-                .iter()
-                .map(|i| format!("{}\n", id(&i.id)))
-                .collect::<String>(),
-        ));
-    }
-    let now = session
-        .started
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
-    let now = i64::try_from(now).unwrap_or(i64::MAX);
-    let mut table = Table::new(&["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"]);
+    let images = session.engine()?.images()?;
+    let now = session.now();
+    let mut rows = Vec::new();
     for image in &images {
         let created = image.created.as_deref().and_then(output::parse_time);
-        let created = created.map_or_else(|| "N/A".to_owned(), |then| output::ago(now, then));
+        let none = || "N/A".to_owned();
         let mut row = |repository: &str, tag: &str| {
-            let size = output::decimal_size(image.size);
-            table.row(vec![
-                repository.to_owned(),
-                tag.to_owned(),
-                id(&image.id),
-                created.clone(),
-                size,
-            ]);
+            rows.push(json!({
+                "Repository": repository,
+                "Tag": tag,
+                "ID": if whole { image.id.clone() } else { output::short_digest(&image.id) },
+                "CreatedSince": created.map_or_else(none, |then| output::ago(now, then)),
+                "CreatedAt": image.created.clone().unwrap_or_else(none),
+                "Size": output::decimal_size(image.size),
+            }));
         };
-        for name in &image.names {
-            let (repository, tag) = split(name);
-            row(repository, tag);
-        }
-        if image.names.is_empty() {
-            row("<none>", "<none>");
+        match image.names.as_slice() {
+            // An id is told once, whatever names it has.
+            names if quiet || names.is_empty() => row("<none>", "<none>"),
+            names => names.iter().for_each(|name| {
+                let (repository, tag) = split(name);
+                row(repository, tag);
+            }),
         }
     }
-    Ok(output::say(&table.render()))
+    Ok(output::say(&format.show(&rows, HEADINGS)?))
 }
 
 /// Repository and tag of a familiar name; a port's colon is no tag's.

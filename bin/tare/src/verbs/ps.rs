@@ -2,12 +2,14 @@
 
 use super::{Operands, Verb};
 use crate::low::Low;
-use crate::output::{self, Table};
+use crate::output::{self, Format};
 use crate::session::Session;
+use serde_json::{Value, json};
 use std::process::ExitCode;
-use std::time::UNIX_EPOCH;
-use tare_engine::container::Status;
-use tare_error::Result;
+use tare_engine::Engine;
+use tare_engine::container::{Filter, Listed, Status};
+use tare_error::{Error, Kind, Result};
+use tare_logs::Moment;
 
 pub(super) const VERB: Verb = Verb {
     name: "ps",
@@ -21,40 +23,194 @@ pub(super) const VERB: Verb = Verb {
 /// Characters of a command that are shown.
 const COMMAND: usize = 20;
 
+const USUAL: &str = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
+
+/// Every field, with what stands over its column.
+const HEADINGS: &[(&str, &str)] = &[
+    ("ID", "CONTAINER ID"),
+    ("Image", "IMAGE"),
+    ("Command", "COMMAND"),
+    ("CreatedAt", "CREATED AT"),
+    ("RunningFor", "CREATED"),
+    ("State", "STATE"),
+    ("Status", "STATUS"),
+    ("Ports", "PORTS"),
+    ("Names", "NAMES"),
+    ("Labels", "LABELS"),
+    ("LocalVolumes", "LOCAL VOLUMES"),
+    ("Mounts", "MOUNTS"),
+    ("Networks", "NETWORKS"),
+    ("Size", "SIZE"),
+];
+
 fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
-    let (all, quiet, whole) = (low.switch("all"), low.switch("quiet"), low.switch("no-trunc"));
-    let mut containers = session.engine()?.containers()?;
-    containers.retain(|c| all || matches!(c.status, Status::Running));
-    let short = |text: &str, most: usize| -> String {
-        if whole {
-            text.to_owned()
-        } else {
-            text.chars().take(most).collect()
-        }
+    let (all, quiet, size) = (low.switch("all"), low.switch("quiet"), low.switch("size"));
+    let mut asked = Asked {
+        whole: low.switch("no-trunc"),
+        size,
+        now: session.now(),
     };
-    if quiet {
-        let ids = containers
+    let filters = low.all_parsed("filter", Filter::parse)?;
+    let last = match low.switch("latest") {
+        true => Some(1),
+        false => low.parsed("last", parse_number)?.flatten(),
+    };
+    let usual = match size {
+        true => format!("{USUAL}\t{{{{.Size}}}}"),
+        false => USUAL.to_owned(),
+    };
+    let typed = low.text("format")?;
+    let format = match quiet {
+        true => Format::parse(Some(typed.unwrap_or("{{.ID}}")), &usual)?,
+        false => Format::parse(typed, &usual)?,
+    };
+    // Sizes are counted file by file: only for who wants them.
+    asked.size |= typed.is_some_and(|text| text.contains(".Size"));
+    let engine = session.engine()?;
+    let mut containers = engine.filtered(engine.containers()?, &filters)?;
+    let every = all || last.is_some() || filters.iter().any(Filter::is_about_ends);
+    containers.retain(|c| every || c.status.lives());
+    containers.truncate(last.unwrap_or(usize::MAX));
+    let rows: Vec<Value> = containers
+        .iter()
+        .map(|listed| asked.row(&engine, listed))
+        .collect::<Result<_>>()?;
+    Ok(output::say(&format.show(&rows, HEADINGS)?))
+}
+
+/// How rows are made.
+struct Asked {
+    /// Nothing is cut.
+    whole: bool,
+    size: bool,
+    /// Seconds since 1970.
+    now: i64,
+}
+
+impl Asked {
+    fn row(&self, engine: &Engine, listed: &Listed) -> Result<Value> {
+        let record = &listed.record;
+        let labels: Vec<String> = listed
+            .labels
             .iter()
-            .map(|c| format!("{}\n", short(&c.record.id, 12)));
-        return Ok(output::say(&ids.collect::<String>()));
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        let size = match self.size {
+            true => engine.container_size(record)?,
+            false => (0, 0),
+        };
+        let (own, whole) = (
+            output::decimal_size(size.0),
+            output::decimal_size(size.0 + size.1),
+        );
+        let created = Moment {
+            seconds: record.created,
+            nanoseconds: 0,
+        };
+        let created = created.to_string().replace('T', " ");
+        Ok(json!({
+            "ID": self.cut(&record.id, 12),
+            "Image": record.reference,
+            "Command": format!("{:?}", self.shorten(&record.command)),
+            "CreatedAt": format!("{} +0000 UTC", created.get(..19).unwrap_or_default()),
+            "RunningFor": output::ago(self.now, record.created),
+            "State": listed.status.word(),
+            "Status": status(listed, self.now),
+            "Ports": "",
+            "Names": record.name,
+            "Labels": labels.join(","),
+            "Label": listed.labels,
+            "LocalVolumes": "0",
+            "Mounts": "",
+            "Networks": "",
+            "Size": if self.size { format!("{own} (virtual {whole})") } else { "0B".to_owned() },
+        }))
     }
-    let now = session
-        .started
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
-    let now = i64::try_from(now).unwrap_or(i64::MAX);
-    let mut table = Table::new(&["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "NAMES"]);
-    for container in &containers {
-        let record = &container.record;
-        table.row(vec![
-            short(&record.id, 12),
-            record.reference.clone(),
-            format!("{:?}", short(&record.command, COMMAND)),
-            output::ago(now, record.created),
-            container.status.to_string(),
-            record.name.clone(),
-        ]);
+
+    fn cut(&self, text: &str, most: usize) -> String {
+        match self.whole {
+            true => text.to_owned(),
+            false => text.chars().take(most).collect(),
+        }
     }
-    Ok(output::say(&table.render()))
+
+    fn shorten(&self, command: &str) -> String {
+        match command.chars().count() > COMMAND && !self.whole {
+            true => command.chars().take(COMMAND - 1).chain(['…']).collect(),
+            false => command.to_owned(),
+        }
+    }
+}
+
+/// docker's words for how it is.
+fn status(listed: &Listed, now: i64) -> String {
+    let since = |text: &str| Moment::parse(text).map_or(now, |moment| moment.seconds);
+    let up = || format!("Up {}", output::lasted(now, since(&listed.started)));
+    let ended = listed.record.end.as_ref().map_or(now, |end| end.at);
+    match &listed.status {
+        Status::Created => "Created".to_owned(),
+        Status::Running => up(),
+        Status::Paused => format!("{} (Paused)", up()),
+        Status::Exited(code) => format!("Exited ({code}) {}", output::ago(now, ended)),
+        Status::Unknown(_) => format!("Exited ({}) {}", u8::MAX, output::ago(now, ended)),
+    }
+}
+
+/// Reads a number of containers; one below zero is all, as docker's.
+fn parse_number(text: &str) -> Result<Option<usize>> {
+    let number: i64 = text.parse().map_err(|_| {
+        Error::new(Kind::Invalid, "read number", format!("{text:?}")).because("it is a whole number")
+    })?;
+    Ok(usize::try_from(number).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use tare_engine::records::containers::{ContainerRecord, EndDetail, EndRecord};
+
+    fn listed(status: Status) -> Listed {
+        Listed {
+            record: ContainerRecord {
+                id: "4f5e".repeat(16),
+                name: "web".into(),
+                image: "sha256:1".into(),
+                reference: "busybox".into(),
+                command: "sh -c echo".into(),
+                remove: false,
+                created: 100,
+                interactive: false,
+                stop_signal: None,
+                stop_timeout: None,
+                end: Some(EndRecord {
+                    at: 3700,
+                    code: 7,
+                    oom_limit: None,
+                    unknown: None,
+                    detail: EndDetail::default(),
+                }),
+            },
+            labels: BTreeMap::new(),
+            status,
+            pid: None,
+            started: "1970-01-01T00:02:00.5Z".into(),
+        }
+    }
+
+    #[test]
+    fn how_it_is_is_told_in_dockers_words() {
+        for (is, told) in [
+            (Status::Created, "Created"),
+            (Status::Running, "Up 2 hours"),
+            (Status::Paused, "Up 2 hours (Paused)"),
+            (Status::Exited(7), "Exited (7) About an hour ago"),
+            (Status::Unknown("why".into()), "Exited (255) About an hour ago"),
+        ] {
+            assert_eq!(status(&listed(is), 7300), told);
+        }
+        assert_eq!(parse_number("-1").unwrap(), None);
+        assert_eq!(parse_number("3").unwrap(), Some(3));
+        assert!(parse_number("x").is_err());
+    }
 }

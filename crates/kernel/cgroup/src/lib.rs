@@ -52,6 +52,7 @@ mod bpf;
 mod control;
 mod devices;
 mod dir;
+mod freezer;
 mod group;
 mod host;
 mod limits;
@@ -62,6 +63,7 @@ mod usage;
 mod wait;
 
 pub use devices::{Access as DeviceAccess, Device as DeviceSet, Policy as DevicePolicy};
+pub use freezer::Freezers;
 pub use group::{Entrance, Group, OwnGroup, SubGroup};
 pub use host::{Controller, Hierarchy, Host, Layout, Version};
 pub use limits::{io_weight, swap_alone, weight_of_shares};

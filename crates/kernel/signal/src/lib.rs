@@ -18,7 +18,7 @@
 
 mod name;
 
-pub use name::number;
+pub use name::{name, number};
 
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::{Errno, Result};

@@ -41,6 +41,12 @@ const NAMES: &[(i32, &str)] = &[
 /// The first and the last real-time signal as users count them; the C library keeps those below for itself.
 const REAL_TIME: (i32, i32) = (34, 64);
 
+/// The name of a signal without `SIG`; none for real-time ones and for what is no signal.
+pub fn name(number: i32) -> Option<&'static str> {
+    let found = NAMES.iter().find(|(known, _)| *known == number);
+    found.map(|(_, name)| *name)
+}
+
 /// The number of a signal given by number (`15`), by name (`TERM`, `SIGTERM`, in any case), or counted from the first or
 /// last real-time signal (`RTMIN+3`, `SIGRTMAX-1`); none for what is no signal. `0` is taken: it only asks.
 pub fn number(text: &str) -> Option<i32> {

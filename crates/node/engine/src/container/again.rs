@@ -93,7 +93,8 @@ impl Engine {
                 Err(also) => error.also(also),
             }),
             Err(error) => {
-                self.record_end(&record.id, &never_began(&error))?;
+                let why = tare_error::Report::new(&error).to_string();
+                self.record_end_with(&record.id, &never_began(&error), Some(why))?;
                 Err(error)
             }
         }

@@ -5,6 +5,7 @@ use super::facts::ImageFacts;
 use super::look::{self, ImageView};
 use super::place::{Pod, make_folder};
 use super::request::{LifeRequest, RunRequest};
+use super::settings::Settings;
 use crate::Engine;
 use crate::image::Image;
 use crate::records::containers::{self, ContainerRecord};
@@ -267,8 +268,10 @@ impl Container<'_> {
             began: !request.life.later,
             ..LifeRecord::default()
         };
+        let settings = Settings::of(request, &image_facts(image, None), draft).to_json();
         let add = |tx: &Transaction<'_>| {
             containers::add(tx, &record, &labels)?;
+            containers::describe(tx, &record.id, &settings)?;
             life::put(tx, &record.id, &life)?;
             self.volumes
                 .iter()

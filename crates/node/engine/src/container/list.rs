@@ -1,19 +1,32 @@
 //! Containers for people: which there are, and how each is now.
 
 use crate::Engine;
-use crate::records::containers::{self, ContainerRecord, EndRecord};
+use crate::records::containers::{self, ContainerRecord};
+use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
+use tare_cgroup::{Freezers, Host};
 use tare_error::{Error, Kind, Result};
-use tare_shim::PodDir;
+use tare_lifecycle::{ContainerId, Home};
+use tare_shim::{Exit, PodDir};
 use tare_store::Id;
+
+/// The longest record of an end that is read.
+const LONGEST: usize = 64 * 1024;
 
 /// One line of the list of containers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// What was asked for.
     pub record: ContainerRecord,
+    /// Its labels, the image's among them.
+    pub labels: BTreeMap<String, String>,
     /// How it is.
     pub status: Status,
+    /// Its first process, while that lives, in our pid namespace.
+    pub pid: Option<i32>,
+    /// When it was last started (RFC 3339); empty where it never was, or nobody knows.
+    pub started: String,
 }
 
 /// How a container is.
@@ -21,50 +34,193 @@ pub struct Listed {
 pub enum Status {
     /// It is being made, or was made and never started.
     Created,
-    /// Its supervisor looks after it.
+    /// Its first process lives.
     Running,
+    /// The same, and all its processes stand still.
+    Paused,
     /// It has ended, with this exit code.
     Exited(u8),
     /// It has ended, and nobody knows how: with the reason.
     Unknown(String),
 }
 
+impl Status {
+    /// docker's word for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Status::Created => "created",
+            Status::Running => "running",
+            Status::Paused => "paused",
+            Status::Exited(_) | Status::Unknown(_) => "exited",
+        }
+    }
+
+    /// Whether it has processes.
+    pub fn lives(&self) -> bool {
+        matches!(self, Status::Running | Status::Paused)
+    }
+}
+
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Status::Created => f.write_str("Created"),
-            Status::Running => f.write_str("running"),
             Status::Exited(code) => write!(f, "exited ({code})"),
             Status::Unknown(why) => write!(f, "ended ({why})"),
+            other => f.write_str(other.word()),
         }
     }
+}
+
+/// What many containers are looked at with: opened once.
+pub(super) struct Looking {
+    home: Home,
+    freezers: Option<Freezers>,
+}
+
+/// What the kernel says of one.
+struct Seen {
+    status: Option<Status>,
+    pid: Option<i32>,
+    started: String,
+}
+
+impl Looking {
+    pub(super) fn open(engine: &Engine) -> Looking {
+        Looking {
+            home: Home::at(engine.runtime_folders()),
+            // A machine without any freezer has nothing that is paused.
+            freezers: Host::current().and_then(|host| Freezers::open(&host)).ok(),
+        }
+    }
+
+    /// From the runtime library's record and the kernel: some 20 system calls for one that lives, one for one that does not.
+    fn see(&self, id: &str) -> Result<Option<Seen>> {
+        let container = match ContainerId::parse(id).and_then(|id| self.home.container(&id)) {
+            Err(e) if e.kind() == Kind::NotFound => return Ok(None),
+            container => container?,
+        };
+        let record = container.record();
+        let lives = match &record.init {
+            Some(init) => init.runs()?,
+            None => false,
+        };
+        let status = match (lives, record.whole) {
+            (true, true) => Some(match self.is_frozen(record.group.as_deref())? {
+                true => Status::Paused,
+                false => Status::Running,
+            }),
+            (true, false) => Some(Status::Created),
+            // Its end is on record before anybody is told, and in the database only later.
+            (false, _) => ended(container.folder()),
+        };
+        Ok(Some(Seen {
+            status,
+            pid: record.init.as_ref().filter(|_| lives).map(|init| init.pid),
+            started: record.created.clone(),
+        }))
+    }
+
+    fn is_frozen(&self, group: Option<&str>) -> Result<bool> {
+        match (&self.freezers, group) {
+            (Some(freezers), Some(group)) => freezers.is_frozen(group),
+            _ => Ok(false),
+        }
+    }
+}
+
+/// How one has ended that nobody has settled yet.
+fn ended(folder: &Path) -> Option<Status> {
+    let bytes = tare_store::read(folder.join("exit.json"), LONGEST).ok()?;
+    let exit: Exit = serde_json::from_slice(&bytes).ok()?;
+    Some(match exit.unknown {
+        Some(why) => Status::Unknown(why),
+        None => Status::Exited(exit.code),
+    })
 }
 
 impl Engine {
     /// All containers, the newest first.
     ///
+    /// One read of the database, and what the kernel says of each that lives; no supervisor is asked.
+    ///
     /// # Errors
     /// The database's.
     pub fn containers(&self) -> Result<Vec<Listed>> {
-        let records = self.records().read("list containers", containers::all)?;
-        records.into_iter().map(|record| self.listed(record)).collect()
+        let (records, mut labels) = self.records().read("list containers", |tx| {
+            Ok((containers::all(tx)?, containers::labels(tx)?))
+        })?;
+        let looking = Looking::open(self);
+        let mut listed = Vec::with_capacity(records.len());
+        for record in records {
+            let labels = labels.remove(&record.id).unwrap_or_default();
+            listed.push(self.look_at(&looking, record, labels)?);
+        }
+        Ok(listed)
+    }
+
+    /// One container, by its name, id or the beginning of its id.
+    ///
+    /// # Errors
+    /// As [`Engine::containers`]; `NotFound`, and `Invalid` where several ids begin so.
+    pub fn container(&self, typed: &str) -> Result<Listed> {
+        let record = self.find_container(typed)?;
+        let mut labels = self.records().read("read labels", containers::labels)?;
+        let labels = labels.remove(&record.id).unwrap_or_default();
+        self.look_at(&Looking::open(self), record, labels)
     }
 
     fn listed(&self, record: ContainerRecord) -> Result<Listed> {
+        self.look_at(&Looking::open(self), record, BTreeMap::new())
+    }
+
+    fn look_at(
+        &self,
+        looking: &Looking,
+        record: ContainerRecord,
+        labels: BTreeMap<String, String>,
+    ) -> Result<Listed> {
+        let seen = looking.see(&record.id)?;
+        let (now, pid, started) = match seen {
+            Some(seen) => (seen.status, seen.pid, Some(seen.started)),
+            // One that another runtime looks after is known by its supervisor alone.
+            None => (
+                self.is_supervised(&record.id)?.then_some(Status::Running),
+                None,
+                None,
+            ),
+        };
         // One that was started again has an end of before on record.
-        let runs = match PodDir::open(self.pod_folder(&record.id)) {
-            Ok(pod) => pod.supervisor_alive()?,
-            Err(_) => false,
+        let status = match (now, &record.end) {
+            (Some(now), _) => now,
+            (None, Some(end)) => match &end.unknown {
+                Some(why) => Status::Unknown(why.clone()),
+                None => Status::Exited(end.code),
+            },
+            (None, None) => Status::Created,
         };
-        let status = match &record.end {
-            _ if runs => Status::Running,
-            Some(EndRecord {
-                unknown: Some(why), ..
-            }) => Status::Unknown(why.clone()),
-            Some(end) => Status::Exited(end.code),
-            None => Status::Created,
-        };
-        Ok(Listed { record, status })
+        let before = record.end.as_ref().and_then(|end| end.detail.started.clone());
+        Ok(Listed {
+            started: started.or(before).unwrap_or_default(),
+            labels,
+            status,
+            pid,
+            record,
+        })
+    }
+
+    fn is_supervised(&self, id: &str) -> Result<bool> {
+        match PodDir::open(self.pod_folder(id)) {
+            Ok(pod) => pod.supervisor_alive(),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// When a container's process was made that is still on the library's record.
+    pub(super) fn born(&self, id: &str) -> Option<String> {
+        let home = Home::at(self.runtime_folders());
+        let container = home.container(&ContainerId::parse(id).ok()?).ok()?;
+        let born = container.record().created.clone();
+        (!born.is_empty()).then_some(born)
     }
 
     /// The container of this name or id, or whose id alone begins so.
@@ -86,35 +242,6 @@ impl Engine {
         }
     }
 
-    /// One container in full: its record and its specification.
-    ///
-    /// # Errors
-    /// As [`Engine::find_container`]'s.
-    pub fn inspect_container(&self, typed: &str) -> Result<serde_json::Value> {
-        let record = self.find_container(typed)?;
-        let folder = self.container_folder(&record.id);
-        let spec = std::fs::read(folder.join("config.json")).ok();
-        let spec: serde_json::Value = spec
-            .and_then(|text| serde_json::from_slice(&text).ok())
-            .unwrap_or_default();
-        let listed = self.listed(record)?;
-        let (record, end) = (&listed.record, &listed.record.end);
-        Ok(serde_json::json!({
-            "Id": record.id,
-            "Name": record.name,
-            "Image": record.image,
-            "ImageName": record.reference,
-            "Created": record.created,
-            "State": {
-                "Status": listed.status.to_string(),
-                "ExitCode": end.as_ref().map(|e| e.code),
-                "FinishedAt": end.as_ref().map(|e| e.at),
-                "OOMLimit": end.as_ref().and_then(|e| e.oom_limit),
-            },
-            "Spec": spec,
-        }))
-    }
-
     /// A name that another container has: who, how that one is, and what to do.
     pub(super) fn name_in_use(&self, name: &str, error: Error) -> Error {
         let Ok(holder) = self.find_container(name).and_then(|record| self.listed(record)) else {
@@ -126,7 +253,7 @@ impl Engine {
             Status::Exited(_) | Status::Unknown(_) | Status::Created => {
                 format!("`tare rm {name}` removes it, or choose another --name")
             }
-            Status::Running => "choose another --name".to_owned(),
+            _ => "choose another --name".to_owned(),
         };
         Error::new(Kind::AlreadyExists, "use name", name)
             .because(format!("container {id} has it ({})", holder.status))

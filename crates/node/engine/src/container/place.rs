@@ -52,7 +52,7 @@ impl Engine {
     }
 
     /// `<run>/containers`: what the runtime library keeps of them.
-    fn runtime_folders(&self) -> PathBuf {
+    pub(super) fn runtime_folders(&self) -> PathBuf {
         self.roots().run().join("containers")
     }
 

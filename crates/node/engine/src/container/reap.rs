@@ -2,9 +2,11 @@
 
 use super::place::{ATTEMPTS, Pod, Supervised};
 use crate::Engine;
-use crate::records::containers::{self, EndRecord};
+use crate::records::containers::{self, EndDetail, EndRecord};
 use crate::records::life;
+use std::time::{Duration, UNIX_EPOCH};
 use tare_error::{Error, Kind, Result};
+use tare_logs::Moment;
 use tare_shim::{Condition, Exit};
 use tare_store::Id;
 
@@ -70,7 +72,15 @@ impl Engine {
 
     /// Records the end of a container that stays: the second synced commit.
     pub(super) fn record_end(&self, id: &str, exit: &Exit) -> Result<()> {
-        let end = end_record(exit);
+        self.record_end_with(id, exit, None)
+    }
+
+    /// The same of one that could not be started, with why.
+    pub(super) fn record_end_with(&self, id: &str, exit: &Exit, error: Option<String>) -> Result<()> {
+        let mut end = end_record(exit);
+        // The library's own record is still there.
+        end.detail.started = self.born(id);
+        end.detail.error = error;
         self.records()
             .write("record end", |tx| containers::end(tx, id, &end))
     }
@@ -164,5 +174,11 @@ pub(super) fn end_record(exit: &Exit) -> EndRecord {
         code: exit.code,
         oom_limit: limit.and_then(|bytes| i64::try_from(bytes).ok()),
         unknown: exit.unknown.clone(),
+        detail: EndDetail {
+            finished: Some(Moment::from(UNIX_EPOCH + Duration::from_nanos(exit.at)).to_string()),
+            signal: exit.signal,
+            oom: exit.oom.clone(),
+            ..EndDetail::default()
+        },
     }
 }

@@ -6,7 +6,7 @@
 use super::create::seconds;
 use super::place::{ATTEMPTS, GONE, Pod, UNBORN};
 use crate::Engine;
-use crate::records::containers::{self, ContainerRecord, EndRecord};
+use crate::records::containers::{self, ContainerRecord, EndDetail, EndRecord};
 use crate::records::life;
 use std::collections::HashSet;
 use std::path::Path;
@@ -123,6 +123,7 @@ impl Engine {
             code: u8::MAX,
             oom_limit: None,
             unknown: Some(REBOOTED.to_owned()),
+            detail: EndDetail::default(),
         };
         self.records()
             .write("record end", |tx| containers::end(tx, &record.id, &end))

@@ -1,9 +1,12 @@
 //! Containers in the database: what was asked for and, once it is over, how it ended. Whether one runs is not here:
 //! that the kernel and the supervisor know.
 
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
 use tare_database::Query;
 use tare_database::sql::{OptionalExtension, Row, Transaction, params};
 use tare_error::{Error, Kind, Result};
+use tare_shim::Oom;
 
 /// ```text
 /// container_labels ──► containers      (an image may go, when forced, while a container of it stays: no reference)
@@ -37,6 +40,12 @@ pub(super) const LIFE: &str = "
     ALTER TABLE containers ADD COLUMN interactive INTEGER NOT NULL DEFAULT 0; -- 1: its input stays open
     ALTER TABLE containers ADD COLUMN stop_signal INTEGER;                    -- number; absent: TERM
     ALTER TABLE containers ADD COLUMN stop_timeout INTEGER;                   -- seconds; absent: ten
+";
+
+/// What people ask about them afterwards.
+pub(super) const ACCOUNT: &str = "
+    ALTER TABLE containers ADD COLUMN settings TEXT; -- JSON: each setting, its value, and where that came from
+    ALTER TABLE containers ADD COLUMN last TEXT;     -- JSON: of the last end, what the other columns do not say
 ";
 
 /// One container as recorded.
@@ -77,6 +86,29 @@ pub struct EndRecord {
     pub oom_limit: Option<i64>,
     /// Why nobody knows how it ended.
     pub unknown: Option<String>,
+    /// What is told to people besides.
+    pub detail: EndDetail,
+}
+
+/// What is told of an end to people; nothing is decided by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EndDetail {
+    /// When it had been started (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started: Option<String>,
+    /// When it ended (RFC 3339, to the nanosecond).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished: Option<String>,
+    /// The signal that ended it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// What was killed in it for memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oom: Option<Oom>,
+    /// Why it could not be started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// Records a container that is about to be made: from here on its id and name are taken.
@@ -134,12 +166,59 @@ pub fn add(tx: &Transaction<'_>, container: &ContainerRecord, labels: &[(String,
 /// # Errors
 /// SQLite's.
 pub fn end(tx: &Transaction<'_>, id: &str, end: &EndRecord) -> Result<()> {
+    let detail = serde_json::to_string(&end.detail).unwrap_or_default();
     tx.execute(
-        "UPDATE containers SET ended = ?2, code = ?3, oom_limit = ?4, unknown = ?5 WHERE id = ?1 AND coalesce(ended, 0) <= ?2",
-        params![id, end.at, end.code, end.oom_limit, end.unknown],
+        "UPDATE containers SET ended = ?2, code = ?3, oom_limit = ?4, unknown = ?5, last = ?6
+         WHERE id = ?1 AND coalesce(ended, 0) <= ?2",
+        params![id, end.at, end.code, end.oom_limit, end.unknown, detail],
     )
     .query("record end of", id)
     .map(drop)
+}
+
+/// Records what was asked, setting by setting, as JSON.
+///
+/// # Errors
+/// SQLite's.
+pub fn describe(tx: &Transaction<'_>, id: &str, settings: &str) -> Result<()> {
+    tx.execute(
+        "UPDATE containers SET settings = ?2 WHERE id = ?1",
+        [id, settings],
+    )
+    .query("record settings of", id)
+    .map(drop)
+}
+
+/// What was recorded by [`describe`]; none for a container of an older program.
+///
+/// # Errors
+/// SQLite's.
+pub fn settings(tx: &Transaction<'_>, id: &str) -> Result<Option<String>> {
+    tx.query_row("SELECT settings FROM containers WHERE id = ?1", [id], |row| {
+        row.get(0)
+    })
+    .optional()
+    .query("read settings of", id)
+    .map(Option::flatten)
+}
+
+/// The labels of every container, by its id.
+///
+/// # Errors
+/// SQLite's.
+pub fn labels(tx: &Transaction<'_>) -> Result<HashMap<String, BTreeMap<String, String>>> {
+    let mut statement = tx
+        .prepare_cached("SELECT container, key, value FROM container_labels")
+        .query("read", "labels")?;
+    let rows = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .query("read", "labels")?;
+    let mut labels: HashMap<String, BTreeMap<String, String>> = HashMap::new();
+    for row in rows {
+        let (container, key, value): (String, String, String) = row.query("read", "labels")?;
+        labels.entry(container).or_default().insert(key, value);
+    }
+    Ok(labels)
 }
 
 /// Gives a container another name.
@@ -196,7 +275,7 @@ pub fn by_name(tx: &Transaction<'_>, name: &str) -> Result<Option<String>> {
 /// SQLite's.
 pub fn all(tx: &Transaction<'_>) -> Result<Vec<ContainerRecord>> {
     let mut statement = tx
-        .prepare_cached(&format!("{COLUMNS} ORDER BY created DESC, id"))
+        .prepare_cached(&format!("{COLUMNS} ORDER BY created DESC, rowid DESC"))
         .query("read", "containers")?;
     let rows = statement.query_map([], read).query("read", "containers")?;
     rows.collect::<Result<_, _>>().query("read", "containers")
@@ -216,7 +295,7 @@ pub fn of_image(tx: &Transaction<'_>, image: &str) -> Result<Vec<ContainerRecord
 
 const COLUMNS: &str =
     "SELECT id, name, image, reference, command, remove, created, ended, code, oom_limit, unknown,
-        interactive, stop_signal, stop_timeout
+        interactive, stop_signal, stop_timeout, last
     FROM containers";
 
 fn read(row: &Row<'_>) -> tare_database::sql::Result<ContainerRecord> {
@@ -228,6 +307,10 @@ fn read(row: &Row<'_>) -> tare_database::sql::Result<ContainerRecord> {
             code: row.get::<_, Option<u8>>(8)?.unwrap_or(u8::MAX),
             oom_limit: row.get(9)?,
             unknown: row.get(10)?,
+            detail: row
+                .get::<_, Option<String>>(14)?
+                .and_then(|text| serde_json::from_str(&text).ok())
+                .unwrap_or_default(),
         }),
     };
     Ok(ContainerRecord {

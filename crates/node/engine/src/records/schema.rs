@@ -21,6 +21,10 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: super::life::TABLES,
     },
     Migration {
+        name: "containers that give account",
+        sql: super::containers::ACCOUNT,
+    },
+    Migration {
         name: "volumes",
         sql: super::volumes::TABLES,
     },
