@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use tare_kit::{World, test};
 
 /// Where `create` and the first `start` can be killed, and what is there then.
-pub(crate) const PLACES: &[&str] = &["create-whole", "create-kept", "start-recorded"];
+pub(crate) const PLACES: &[&str] = &["create-whole", "create-kept", "start-recorded", "stop-recorded"];
 
 fn create(world: &World, options: &[&str], script: &str) -> String {
     let words = ["create", "--name", "web"];

@@ -14,6 +14,7 @@ mod options;
 mod person;
 mod pulled;
 mod records;
+mod restart;
 mod shown;
 mod storm;
 mod streams;

@@ -171,3 +171,31 @@ fn what_was_created_is_started_later() {
         assert_eq!(tare(world, &["ps", "-aq"]).ok(), "");
     });
 }
+
+#[test]
+fn what_ends_is_started_again() {
+    test(NEEDS, |world| {
+        ready(world);
+        let script = "echo up; [ -e /seen ] && sleep 1000; touch /seen; exit 3";
+        let words = [
+            "run",
+            "-d",
+            "--restart",
+            "on-failure:3",
+            "--name",
+            "web",
+            "busybox",
+            "sh",
+            "-c",
+            script,
+        ];
+        let _ = tare(world, &words).ok();
+        while tare(world, &["logs", "web"]).ok() != "up\nup\n" {}
+        while !tare(world, &["ps"]).ok().contains(" Up ") {}
+        let count = tare(world, &["inspect", "-f", "{{.RestartCount}}", "web"]).ok();
+        assert_eq!(count, "1\n");
+        let _ = tare(world, &["stop", "-t", "1", "web"]).ok();
+        let _ = tare(world, &["rm", "web"]).ok();
+        assert_eq!(tare(world, &["ps", "-aq"]).ok(), "");
+    });
+}

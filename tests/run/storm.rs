@@ -27,9 +27,9 @@ impl Dice {
 }
 
 /// One thing that somebody may do to a container.
-fn words(dice: &mut Dice, name: &str) -> Vec<String> {
-    let line = match dice.below(12) {
-        0..3 => format!("run -d --name {name} busybox sh -c"),
+fn words(dice: &mut Dice, name: &str, options: &str) -> Vec<String> {
+    let line = match dice.below(14) {
+        0..3 => format!("run -d {options}--name {name} busybox sh -c"),
         3 => format!("run --rm --name {name} busybox sh -c"),
         4 => format!("exec {name} true"),
         5 => format!("stop -t 1 {name}"),
@@ -38,6 +38,8 @@ fn words(dice: &mut Dice, name: &str) -> Vec<String> {
         8 => format!("kill {name}"),
         9 => format!("logs {name}"),
         10 => "ps -a".to_owned(),
+        // It ends by itself.
+        11 | 12 => format!("exec {name} kill -TERM 1"),
         _ => format!("rm -f {name}"),
     };
     let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
@@ -108,16 +110,62 @@ fn assert_sound(finished: &Finished) {
     assert!(fine.contains(&finished.code()), "{finished}");
 }
 
-fn work(world: &World, worker: usize, rounds: usize, seed: u64) {
+fn name_of(worker: usize) -> String {
+    format!("web{worker}")
+}
+
+/// Whether a worker's container is started again whenever it ends.
+fn is_kept(worker: usize) -> bool {
+    worker.is_multiple_of(2)
+}
+
+/// Whether a container that is started again is to run after a command; nothing where nobody can know.
+fn wished(before: Option<bool>, words: &[String], finished: &Finished) -> Option<bool> {
+    let done = finished.code() == Some(0);
+    match (words[0].as_str(), words[1].as_str()) {
+        ("run", "-d") if done => Some(true),
+        // Another one has the name, or it was killed on the way.
+        ("run", _) if finished.code() == Some(125) => before,
+        ("start" | "restart", _) if done => Some(true),
+        ("start" | "restart", _) => before.filter(|wish| *wish),
+        ("stop" | "kill" | "rm", _) if done => Some(false),
+        ("run" | "stop" | "kill" | "rm", _) => None,
+        _ => before,
+    }
+}
+
+/// Does things; whether its container is to run after that.
+fn work(world: &World, worker: usize, rounds: usize, seed: u64) -> Option<bool> {
     let mut dice = Dice(seed ^ (worker as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let name = format!("web{worker}");
+    let name = name_of(worker);
+    let mut wish = None;
     for _ in 0..rounds {
-        let words = words(&mut dice, &name);
+        let words = words(
+            &mut dice,
+            &name,
+            if is_kept(worker) { "--restart always " } else { "" },
+        );
         let milliseconds = (dice.below(3) == 0).then(|| 1 + dice.below(60));
-        assert_sound(&act(world, &words, milliseconds));
+        let finished = act(world, &words, milliseconds);
+        assert_sound(&finished);
+        wish = wished(wish, &words, &finished);
         if dice.below(6) == 0 {
             kill_a_supervisor(world, &mut dice);
         }
+    }
+    wish
+}
+
+/// Waits until a container runs that is to.
+fn assert_it_runs(world: &World, name: &str) {
+    let began = std::time::Instant::now();
+    let echo = || world.tare(["exec", name, "echo", "in"]).limit(LIMIT).run();
+    loop {
+        let told = echo();
+        if told.stdout == "in\n" {
+            return;
+        }
+        assert!(began.elapsed() < LIMIT, "{name} does not run: {told}");
     }
 }
 
@@ -129,12 +177,21 @@ fn whoever_is_killed_at_any_moment_nothing_is_lost_or_left() {
         let seed = now.map_or(1, |since| u64::from(since.subsec_nanos()) | 1);
         let (rounds, began) = (rounds(8), std::time::Instant::now());
         eprintln!("seed {seed}, {rounds} rounds");
-        std::thread::scope(|scope| {
-            for worker in 0..WORKERS {
-                scope.spawn(move || work(world, worker, rounds, seed));
-            }
+        let wishes: Vec<Option<bool>> = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..WORKERS)
+                .map(|worker| scope.spawn(move || work(world, worker, rounds, seed)))
+                .collect();
+            workers
+                .into_iter()
+                .map(|worker| worker.join().expect("its wish"))
+                .collect()
         });
         eprintln!("{:?}", began.elapsed());
+        for (worker, wish) in wishes.iter().enumerate() {
+            if is_kept(worker) && *wish == Some(true) {
+                assert_it_runs(world, &name_of(worker));
+            }
+        }
         // Everything that is there now works: it is entered or started, and ends as it should.
         for name in world.tare(["ps", "-a"]).limit(LIMIT).ok().lines().skip(1) {
             let name = name.split_whitespace().next_back().expect("a name");

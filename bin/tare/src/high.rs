@@ -7,11 +7,11 @@ use tare_engine::container::Execute;
 use tare_engine::container::request::{
     CapabilityChange, CgroupMode, CpuSet, Cpus, DeviceRequest, FilesRequest, Hostname, IdOrName, IpcMode,
     LifeRequest, MountRequest, Name, NamespacesRequest, NetworkMode, PidMode, PidsLimit, ProcessRequest,
-    PullPolicy, ResourcesRequest, RunRequest, SecurityOption, SecurityRequest, SelectionRequest, SwapLimit,
-    Sysctl, Ulimit, UserMode, UserRequest, UtsMode, Variable, VolumesFrom, parse_environment_file,
-    parse_label, parse_seconds, parse_signal, parse_size,
+    PullPolicy, ResourcesRequest, RestartPolicy, RunRequest, SecurityOption, SecurityRequest,
+    SelectionRequest, SwapLimit, Sysctl, Ulimit, UserMode, UserRequest, UtsMode, Variable, VolumesFrom,
+    parse_environment_file, parse_label, parse_seconds, parse_signal, parse_size,
 };
-use tare_error::{Context, Result};
+use tare_error::{Context, Error, Kind, Result};
 
 /// Reads everything `tare run` was told.
 ///
@@ -41,6 +41,7 @@ fn life(low: &Low<'_>) -> Result<LifeRequest> {
     Ok(LifeRequest {
         remove: low.switch("rm"),
         detached: low.switch("detach"),
+        restart: restart(low)?,
         later: low.verb() == "create",
         stop_signal: low.parsed("stop-signal", parse_signal)?,
         stop_timeout: low.parsed("stop-timeout", parse_seconds)?,
@@ -48,6 +49,16 @@ fn life(low: &Low<'_>) -> Result<LifeRequest> {
         terminal: low.switch("tty"),
         size: None,
     })
+}
+
+/// Whether it is started again: not what goes with its end.
+fn restart(low: &Low<'_>) -> Result<RestartPolicy> {
+    let policy = low.parsed("restart", RestartPolicy::parse)?.unwrap_or_default();
+    if policy != RestartPolicy::No && low.switch("rm") {
+        return Err(Error::new(Kind::Invalid, "read option", "--restart")
+            .because("conflicting options: cannot specify both --restart and --rm"));
+    }
+    Ok(policy)
 }
 
 /// Reads everything `tare exec` was told but the container.

@@ -140,6 +140,7 @@ impl Session {
         for text in engine.reconcile()? {
             output::warn(&text);
         }
+        engine.look_after_due()?;
         Ok(engine)
     }
 

@@ -89,6 +89,8 @@ pub(crate) enum Operands {
     One(&'static str, &'static str),
     /// Exactly two.
     Two([&'static str; 2], &'static str),
+    /// As many as one likes.
+    Any(&'static str, &'static str),
     /// One or more.
     Many(&'static str, &'static str),
     /// One, and from it on everything belongs to the command it names, options included.

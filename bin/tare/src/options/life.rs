@@ -80,6 +80,12 @@ pub(super) const OPTIONS: &[Opt] = &[
         "join its standard input",
     )
     .short('i'),
+    opt(
+        "due",
+        Value::Switch,
+        &["start"],
+        "start those that are to run again after a reboot; packaging has a unit that does",
+    ),
     opt("force", Value::Switch, &["rm"], "kill one that runs").short('f'),
     opt(
         "volumes",

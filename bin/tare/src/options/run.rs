@@ -17,6 +17,9 @@ const NAMESPACES: &str = "Namespaces";
 pub(super) const OPTIONS: &[Opt] = &[
     opt("rm", Value::Switch, RUN, "remove the container when it ends").heading(LIFE),
     opt("detach", Value::Switch, &["run"], "let it live on, keep what it writes, and print its id").short('d').heading(LIFE),
+    opt("restart", Value::Text("POLICY"), RUN, "start it again after its end: always, unless-stopped, on-failure[:MOST] or no")
+        .default("no")
+        .heading(LIFE),
     opt("cidfile", Value::Path("FILE"), RUN, "write its id to FILE, which must not exist").heading(LIFE),
     opt("stop-signal", Value::Text("SIGNAL"), RUN, "what asks it to end").default("the image's, else TERM").heading(LIFE),
     opt("stop-timeout", Value::Text("SECONDS"), RUN, "kill it when it then takes longer; -1 is never").default("10").heading(LIFE),

@@ -69,7 +69,7 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
     let engine = session.engine()?;
     let mut containers = engine.filtered(engine.containers()?, &filters)?;
     let every = all || last.is_some() || filters.iter().any(Filter::is_about_ends);
-    containers.retain(|c| every || c.status.lives());
+    containers.retain(|c| every || c.status.is_up());
     containers.truncate(last.unwrap_or(usize::MAX));
     let rows: Vec<Value> = containers
         .iter()
@@ -151,6 +151,7 @@ fn status(listed: &Listed, now: i64) -> String {
         Status::Created => "Created".to_owned(),
         Status::Running => up(),
         Status::Paused => format!("{} (Paused)", up()),
+        Status::Restarting(code) => format!("Restarting ({code}) {}", output::ago(now, ended)),
         Status::Exited(code) => format!("Exited ({code}) {}", output::ago(now, ended)),
         Status::Unknown(_) => format!("Exited ({}) {}", u8::MAX, output::ago(now, ended)),
     }
@@ -169,6 +170,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
     use tare_engine::records::containers::{ContainerRecord, EndDetail, EndRecord};
+    use tare_engine::records::life::LifeRecord;
 
     fn listed(status: Status) -> Listed {
         Listed {
@@ -194,6 +196,7 @@ mod tests {
             labels: BTreeMap::new(),
             status,
             pid: None,
+            life: LifeRecord::default(),
             started: "1970-01-01T00:02:00.5Z".into(),
         }
     }
@@ -204,6 +207,7 @@ mod tests {
             (Status::Created, "Created"),
             (Status::Running, "Up 2 hours"),
             (Status::Paused, "Up 2 hours (Paused)"),
+            (Status::Restarting(7), "Restarting (7) About an hour ago"),
             (Status::Exited(7), "Exited (7) About an hour ago"),
             (Status::Unknown("why".into()), "Exited (255) About an hour ago"),
         ] {

@@ -20,7 +20,6 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
     let signal = low.parsed("signal", parse_signal)?;
     let seconds = low.parsed("time", parse_seconds)?;
     each_container(low, session, |engine, name| {
-        engine.stop_container(name, signal, seconds)?;
-        engine.start_container(name).map(drop)
+        engine.restart_container(name, signal, seconds)
     })
 }

@@ -1,7 +1,8 @@
 //! `tare start`: start containers that do not run.
 
-use super::{CONTAINERS, Verb, each_container};
+use super::{Operands, Verb, each_container};
 use crate::low::Low;
+use crate::output;
 use crate::session::Session;
 use std::process::ExitCode;
 use tare_error::{Error, Kind, Result};
@@ -9,7 +10,7 @@ use tare_error::{Error, Kind, Result};
 pub(super) const VERB: Verb = Verb {
     name: "start",
     about: "start containers that do not run",
-    operands: CONTAINERS,
+    operands: Operands::Any("CONTAINER", "a name, an id, or the beginning of one"),
     heading: "Containers",
     needs_engine: true,
     run,
@@ -17,12 +18,20 @@ pub(super) const VERB: Verb = Verb {
 
 fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
     let interactive = low.switch("interactive");
+    let names = low.operands()?;
+    if low.switch("due") {
+        return due(&names, session);
+    }
+    if names.is_empty() {
+        return Err(Error::new(Kind::Invalid, "start", "")
+            .because("no container was named")
+            .hint("give names or ids: `tare ps -a` lists them"));
+    }
     if !low.switch("attach") && !interactive {
         return each_container(low, session, |engine, name| {
             engine.start_container(name).map(drop)
         });
     }
-    let names = low.operands()?;
     let [name] = names.as_slice() else {
         return Err(Error::new(Kind::Invalid, "start", names.join(" "))
             .because("you cannot start and attach multiple containers at once"));
@@ -30,4 +39,24 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
     let engine = session.engine()?;
     let container = engine.start_attached(name, interactive)?;
     super::run::attended(container, low.count("verbose") > 0)
+}
+
+/// What is to run since the machine was started, or is due again.
+fn due(names: &[&str], session: &Session) -> Result<ExitCode> {
+    if !names.is_empty() {
+        return Err(Error::new(Kind::Invalid, "start", names.join(" "))
+            .because("--due starts all that are due, and takes no names"));
+    }
+    let engine = session.engine_as_it_is()?;
+    for text in engine.reconcile()? {
+        output::warn(&text);
+    }
+    let mut code = ExitCode::SUCCESS;
+    for (name, started) in engine.start_due()? {
+        match started {
+            Ok(()) => drop(output::say(&format!("{name}\n"))),
+            Err(e) => code = output::fail(&e, false),
+        }
+    }
+    Ok(code)
 }

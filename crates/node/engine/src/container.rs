@@ -26,6 +26,7 @@ mod inspect;
 mod list;
 mod reap;
 mod reconcile;
+mod restart;
 mod run;
 mod running;
 mod settings;

@@ -5,12 +5,12 @@ use super::place::Pod;
 use super::request::{LifeRequest, Name};
 use crate::Engine;
 use crate::records::containers::{self, ContainerRecord};
-use crate::records::life::{self, LifeRecord};
+use crate::records::life;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tare_error::{Context, Error, Kind, Result};
 use tare_logs::{Query, Reader};
 use tare_shim::{Condition, Exit};
@@ -27,13 +27,22 @@ enum Joined {
     Everything,
 }
 
+/// Why a container is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// Somebody wants it.
+    Asked,
+    /// It is time, by its restart policy.
+    Due,
+}
+
 impl Engine {
     /// Starts a container that does not run, to live without us; `false` where it runs already.
     ///
     /// # Errors
     /// `NotFound` where there is no such container; what keeps its process from starting, which is recorded as its end.
     pub fn start_container(&self, typed: &str) -> Result<bool> {
-        let Some(container) = self.started(typed, Joined::Nobody)? else {
+        let Some(container) = self.started(typed, Joined::Nobody, Why::Asked)? else {
             return Ok(false);
         };
         container.leave();
@@ -49,15 +58,33 @@ impl Engine {
             true => Joined::Everything,
             false => Joined::Outputs,
         };
-        self.started(typed, joined)?.ok_or_else(|| {
+        self.started(typed, joined, Why::Asked)?.ok_or_else(|| {
             Error::new(Kind::Conflict, "start and attach to", typed)
                 .because("it is running")
                 .hint(format!("`tare logs -f {typed}` shows what it writes"))
         })
     }
 
-    /// A container that runs since just now; none where it ran already.
-    fn started(&self, typed: &str, joined: Joined) -> Result<Option<Container<'_>>> {
+    /// Stops a container as [`Engine::stop_container`], where it runs, and starts it.
+    ///
+    /// # Errors
+    /// Those of both.
+    pub fn restart_container(&self, typed: &str, signal: Option<i32>, timeout: Option<i64>) -> Result<()> {
+        let record = self.find_container(typed)?;
+        self.want_start(&record.id)?;
+        self.end_gently(&record, signal, timeout)?;
+        self.start_container(&record.id).map(drop)
+    }
+
+    /// Starts a container that is due, whoever else may be at it.
+    pub(super) fn start_one_due(&self, id: &str) -> Result<()> {
+        let started = self.started(id, Joined::Nobody, Why::Due)?;
+        started.into_iter().for_each(Container::leave);
+        Ok(())
+    }
+
+    /// A container that runs since just now; none where it ran already, or is not due any more.
+    fn started(&self, typed: &str, joined: Joined, why: Why) -> Result<Option<Container<'_>>> {
         let record = self.find_container(typed)?;
         if let Some(found) = self.find_supervisor(&record.id)? {
             match found.state {
@@ -74,10 +101,13 @@ impl Engine {
         }
         // Held, it is looked at once more: it may have been removed in the meantime.
         let found = self.find_container(&record.id);
-        let known =
-            found.and_then(|record| self.begin(&record.id).and_then(|()| self.known(&record, joined)));
+        let known = found.and_then(|record| match self.begin(&record.id, why)? {
+            true => self.known(&record, joined).map(Some),
+            false => Ok(None),
+        });
         let mut container = match known {
-            Ok(container) => container,
+            Ok(Some(container)) => container,
+            Ok(None) => return pod.remove().map(|()| None),
             Err(error) => {
                 return Err(match pod.remove() {
                     Ok(()) => error,
@@ -87,30 +117,35 @@ impl Engine {
         };
         container.pod = Some(pod);
         match container.start() {
-            Ok(()) => Ok(Some(container)),
+            Ok(()) => {
+                self.forget_due(&record.id)?;
+                Ok(Some(container))
+            }
             Err(error) if record.remove => Err(match self.remove_everything(&record.id, true) {
                 Ok(()) => error,
                 Err(also) => error.also(also),
             }),
             Err(error) => {
-                let why = tare_error::Report::new(&error).to_string();
-                self.record_end_with(&record.id, &never_began(&error), Some(why))?;
+                let reason = Some(tare_error::Report::new(&error).to_string());
+                let end = never_began(&error);
+                match why {
+                    Why::Asked => self.record_failure(&record.id, &end, reason)?,
+                    Why::Due => self.record_end_with(&record.id, &end, reason)?,
+                }
                 Err(error)
             }
         }
     }
 
-    /// Says of a container that it is about to be started, where nothing says so yet: after a reboot it was running then.
-    fn begin(&self, id: &str) -> Result<()> {
-        let known = self.records().read("read container", |tx| life::get(tx, id))?;
-        if known.began {
-            return Ok(());
+    /// Says of a container that it is about to be started; whether it still is to be.
+    fn begin(&self, id: &str, why: Why) -> Result<bool> {
+        match why {
+            Why::Asked => self.want_start(id).map(|()| true),
+            Why::Due => {
+                let known = self.records().read("read container", |tx| life::get(tx, id))?;
+                Ok(known.due.is_some())
+            }
         }
-        self.records().write("record start", |tx| {
-            let life = life::get(tx, id)?;
-            life::put(tx, id, &LifeRecord { began: true, ..life })
-        })?;
-        tare_failpoint::pass("start-recorded")
     }
 
     /// A container that was there before, to be started.
@@ -192,14 +227,17 @@ impl Engine {
         Ok(Changes { inotify })
     }
 
-    /// Whether a container runs; one that is gone does not.
+    /// Whether a container runs, or is about to be started again; one that is gone does not.
     ///
     /// # Errors
     /// The database's.
     pub fn is_running(&self, typed: &str) -> Result<bool> {
         match self.find_container(typed) {
             Err(e) if e.kind() == Kind::NotFound => Ok(false),
-            record => Ok(self.find_supervisor(&record?.id)?.is_some()),
+            record => {
+                let id = record?.id;
+                Ok(self.find_supervisor(&id)?.is_some() || self.due(&id)?.is_some())
+            }
         }
     }
 }
@@ -216,12 +254,17 @@ impl Changes {
     /// # Errors
     /// The kernel's.
     pub fn wait(&self) -> Result<()> {
-        let second = Timespec {
-            tv_sec: 1,
-            tv_nsec: 0,
+        self.wait_for(Duration::from_secs(1))
+    }
+
+    /// The same, for another time.
+    pub(super) fn wait_for(&self, time: Duration) -> Result<()> {
+        let time = Timespec {
+            tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(time.subsec_nanos()),
         };
         let mut watched = [PollFd::new(&self.inotify, PollFlags::IN)];
-        match poll(&mut watched, Some(&second)) {
+        match poll(&mut watched, Some(&time)) {
             Err(Errno::INTR) => return Ok(()),
             waited => waited.op("wait for", "a change of the log")?,
         };

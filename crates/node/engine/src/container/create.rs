@@ -266,6 +266,7 @@ impl Container<'_> {
         let labels: Vec<(String, String)> = labels.into_iter().collect();
         let life = LifeRecord {
             began: !request.life.later,
+            policy: request.life.restart.to_string(),
             ..LifeRecord::default()
         };
         let settings = Settings::of(request, &image_facts(image, None), draft).to_json();

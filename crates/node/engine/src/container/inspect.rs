@@ -43,14 +43,14 @@ impl Engine {
             "HostsPath": file("hosts"),
             "LogPath": if log.exists() { json!(log) } else { json!("") },
             "Name": format!("/{}", record.name),
-            "RestartCount": 0,
+            "RestartCount": listed.life.restarts,
             "Driver": "overlay2",
             "Platform": "linux",
             "MountLabel": "",
             "ProcessLabel": "",
             "AppArmorProfile": "",
             "ExecIDs": Value::Null,
-            "HostConfig": host_config(&settings, &spec),
+            "HostConfig": host_config(&listed, &settings, &spec),
             "GraphDriver": { "Name": "overlay2", "Data": self.layers(&id) },
             "Mounts": mounts(&settings, &spec),
             "Config": config(&listed, &settings, &spec),
@@ -125,9 +125,9 @@ fn state(listed: &Listed) -> Value {
     let finished = detail.finished.or_else(|| end.map(|end| moment(end.at)));
     let mut state = json!({
         "Status": listed.status.word(),
-        "Running": lives,
+        "Running": listed.status.is_up(),
         "Paused": listed.status == Status::Paused,
-        "Restarting": false,
+        "Restarting": matches!(listed.status, Status::Restarting(_)),
         "OOMKilled": killed && !lives,
         "Dead": false,
         "Pid": listed.pid.unwrap_or(0),
@@ -145,7 +145,7 @@ fn state(listed: &Listed) -> Value {
 }
 
 /// Docker's `HostConfig`: what was asked, with the limits as they are now.
-fn host_config(settings: &Settings, spec: &Spec) -> Value {
+fn host_config(listed: &Listed, settings: &Settings, spec: &Spec) -> Value {
     let mut members = tree(settings, "HostConfig.");
     for name in ["Devices", "Ulimits"] {
         let list: Vec<Value> = match members.remove(name) {
@@ -195,8 +195,10 @@ fn host_config(settings: &Settings, spec: &Spec) -> Value {
     now("CgroupParent", Some(json!("")));
     now("LogConfig", Some(json!({ "Type": "json-file", "Config": {} })));
     now("ContainerIDFile", Some(json!("")));
+    let restart = listed.life.restart();
+    let policy = json!({ "Name": restart.word(), "MaximumRetryCount": restart.most() });
+    now("RestartPolicy", Some(policy));
     for (name, value) in [
-        ("RestartPolicy", json!({ "Name": "no", "MaximumRetryCount": 0 })),
         ("PortBindings", json!({})),
         ("Links", Value::Null),
         ("Dns", json!([])),

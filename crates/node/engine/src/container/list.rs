@@ -2,6 +2,7 @@
 
 use crate::Engine;
 use crate::records::containers::{self, ContainerRecord};
+use crate::records::life::{self, LifeRecord};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -23,6 +24,8 @@ pub struct Listed {
     pub labels: BTreeMap<String, String>,
     /// How it is.
     pub status: Status,
+    /// Whether it is started again, and how often it was.
+    pub life: LifeRecord,
     /// Its first process, while that lives, in our pid namespace.
     pub pid: Option<i32>,
     /// When it was last started (RFC 3339); empty where it never was, or nobody knows.
@@ -38,6 +41,8 @@ pub enum Status {
     Running,
     /// The same, and all its processes stand still.
     Paused,
+    /// It has ended with this exit code, and is to be started again.
+    Restarting(u8),
     /// It has ended, with this exit code.
     Exited(u8),
     /// It has ended, and nobody knows how: with the reason.
@@ -51,8 +56,14 @@ impl Status {
             Status::Created => "created",
             Status::Running => "running",
             Status::Paused => "paused",
+            Status::Restarting(_) => "restarting",
             Status::Exited(_) | Status::Unknown(_) => "exited",
         }
+    }
+
+    /// Whether it is to run: it does, or will again by itself.
+    pub fn is_up(&self) -> bool {
+        self.lives() || matches!(self, Status::Restarting(_))
     }
 
     /// Whether it has processes.
@@ -64,6 +75,7 @@ impl Status {
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Status::Restarting(code) => write!(f, "restarting ({code})"),
             Status::Exited(code) => write!(f, "exited ({code})"),
             Status::Unknown(why) => write!(f, "ended ({why})"),
             other => f.write_str(other.word()),
@@ -146,14 +158,15 @@ impl Engine {
     /// # Errors
     /// The database's.
     pub fn containers(&self) -> Result<Vec<Listed>> {
-        let (records, mut labels) = self.records().read("list containers", |tx| {
-            Ok((containers::all(tx)?, containers::labels(tx)?))
+        let (records, mut labels, mut lives) = self.records().read("list containers", |tx| {
+            Ok((containers::all(tx)?, containers::labels(tx)?, life::all(tx)?))
         })?;
         let looking = Looking::open(self);
         let mut listed = Vec::with_capacity(records.len());
         for record in records {
             let labels = labels.remove(&record.id).unwrap_or_default();
-            listed.push(self.look_at(&looking, record, labels)?);
+            let life = lives.remove(&record.id).unwrap_or_default();
+            listed.push(self.look_at(&looking, record, labels, life)?);
         }
         Ok(listed)
     }
@@ -164,13 +177,18 @@ impl Engine {
     /// As [`Engine::containers`]; `NotFound`, and `Invalid` where several ids begin so.
     pub fn container(&self, typed: &str) -> Result<Listed> {
         let record = self.find_container(typed)?;
-        let mut labels = self.records().read("read labels", containers::labels)?;
+        let (mut labels, life) = self.records().read("read labels", |tx| {
+            Ok((containers::labels(tx)?, life::get(tx, &record.id)?))
+        })?;
         let labels = labels.remove(&record.id).unwrap_or_default();
-        self.look_at(&Looking::open(self), record, labels)
+        self.look_at(&Looking::open(self), record, labels, life)
     }
 
     fn listed(&self, record: ContainerRecord) -> Result<Listed> {
-        self.look_at(&Looking::open(self), record, BTreeMap::new())
+        let life = self
+            .records()
+            .read("read container", |tx| life::get(tx, &record.id))?;
+        self.look_at(&Looking::open(self), record, BTreeMap::new(), life)
     }
 
     fn look_at(
@@ -178,6 +196,7 @@ impl Engine {
         looking: &Looking,
         record: ContainerRecord,
         labels: BTreeMap<String, String>,
+        life: LifeRecord,
     ) -> Result<Listed> {
         let seen = looking.see(&record.id)?;
         let (now, pid, started) = match seen {
@@ -191,7 +210,10 @@ impl Engine {
         };
         // One that was started again has an end of before on record.
         let status = match (now, &record.end) {
+            (Some(Status::Exited(code)), _) if life.follows(code) => Status::Restarting(code),
+            (Some(Status::Unknown(_)), _) if life.follows(u8::MAX) => Status::Restarting(u8::MAX),
             (Some(now), _) => now,
+            (None, Some(end)) if life.due.is_some() => Status::Restarting(end.code),
             (None, Some(end)) => match &end.unknown {
                 Some(why) => Status::Unknown(why.clone()),
                 None => Status::Exited(end.code),
@@ -205,6 +227,7 @@ impl Engine {
             status,
             pid,
             record,
+            life,
         })
     }
 

@@ -2,6 +2,7 @@
 
 use crate::Engine;
 use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
 use tare_error::{Context, Error, Kind, Result};
 use tare_shim::{Condition, Connection, Ended, Launch, PodDir};
 use tare_store::{Id, Lock};
@@ -13,6 +14,11 @@ const LOCK: &str = "engine.lock";
 pub(super) const UNBORN: &str = ".new-";
 /// The same of one that is being removed.
 pub(super) const GONE: &str = ".gone-";
+
+/// How long a start may take that is waited for.
+const STARTING: Duration = Duration::from_secs(10);
+/// How often it is looked whether it is over, where no file says so.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// How many supervisors of a container may die while it is looked for one.
 pub(super) const ATTEMPTS: usize = 5;
@@ -86,6 +92,26 @@ impl Engine {
             self.reconcile_one(id)?;
         }
         Ok(None)
+    }
+
+    /// The same as [`Engine::find_supervisor`], once a start is over that somebody is just at: what is asked of a container before
+    /// that would miss it.
+    pub(super) fn find_started(&self, id: &str) -> Result<Option<Supervised>> {
+        let until = Instant::now() + STARTING;
+        loop {
+            let Some(found) = self.find_supervisor(id)? else {
+                return Ok(None);
+            };
+            let begins = match &found.state {
+                Ok((condition, _)) => *condition == Condition::Created,
+                Err(e) => e.kind() == Kind::NotFound,
+            };
+            if !begins || Instant::now() >= until {
+                return Ok(Some(found));
+            }
+            drop(found);
+            self.changes(id)?.wait_for(LOOK_AGAIN)?;
+        }
     }
 
     /// Ends a container that nobody looks after; its record is still there then.
@@ -162,6 +188,12 @@ impl Pod {
             }
         }
         Pod::make(engine, id)
+    }
+
+    /// Since when the folder is there.
+    pub(super) fn since(engine: &Engine, id: &str) -> Option<SystemTime> {
+        let lock = engine.pod_folder(id).join(LOCK);
+        std::fs::metadata(lock).and_then(|lock| lock.modified()).ok()
     }
 
     /// As [`Pod::take`], waiting for who holds it.

@@ -3,7 +3,7 @@
 use super::place::{ATTEMPTS, Pod, Supervised};
 use crate::Engine;
 use crate::records::containers::{self, EndDetail, EndRecord};
-use crate::records::life;
+use crate::records::life::{self, LifeRecord};
 use std::time::{Duration, UNIX_EPOCH};
 use tare_error::{Error, Kind, Result};
 use tare_logs::Moment;
@@ -11,17 +11,20 @@ use tare_shim::{Condition, Exit};
 use tare_store::Id;
 
 impl Engine {
-    /// Clears away a container whose client is gone: what `tare reap ID` does, called by its supervisor.
+    /// Clears away a container whose client is gone, and starts it again where that is to be, once it is time: what
+    /// `tare reap ID` does, called by its supervisor.
     ///
     /// # Errors
     /// `Invalid` for what is no id; `Conflict` while its supervisor lives; else the system's.
     pub fn reap(&self, id: &str) -> Result<()> {
-        self.settled(Id::parse(id)?.as_str())
+        let id = Id::parse(id)?;
+        self.settled(id.as_str())?;
+        self.await_restart(id.as_str())
     }
 
     /// The same as [`Engine::clear_away`], but for a container that lives and is to: it was started again meanwhile, or its
     /// supervisor was killed under it.
-    fn clear_ended_away(&self, pod: Pod, id: &str) -> Result<()> {
+    pub(super) fn clear_ended_away(&self, pod: Pod, id: &str) -> Result<()> {
         match self.is_taken_over(&pod, id)? {
             true => Ok(()),
             false => self.clear_away(pod, id).map(drop),
@@ -51,6 +54,10 @@ impl Engine {
             Ok((containers::get(tx, id)?, life::get(tx, id)?))
         })?;
         let exit = ended.exit.clone();
+        if exit.is_none() && life.due.is_some() {
+            // Who was about to start it has died.
+            self.say_due(id)?;
+        }
         let stays = match (&record, &exit) {
             // Without an exit its process never was, and whoever asked for it never got it; or whoever was here before us died
             // after he had recorded it. One that was whole before its first start stays.
@@ -81,8 +88,32 @@ impl Engine {
         // The library's own record is still there.
         end.detail.started = self.born(id);
         end.detail.error = error;
-        self.records()
-            .write("record end", |tx| containers::end(tx, id, &end))
+        self.expect_restart(id)?;
+        let (here, now) = (self.end_of(id, exit), super::restart::now());
+        self.records().write("record end", |tx| {
+            containers::end(tx, id, &end)?;
+            let known = life::get(tx, id)?;
+            let after = known.clone().after(&here, now);
+            match after == known {
+                true => Ok(()),
+                false => life::put(tx, id, &after),
+            }
+        })
+    }
+
+    /// Records that a container could not be started, as its end; whoever asked for it knows, and it is not started again.
+    pub(super) fn record_failure(&self, id: &str, exit: &Exit, error: Option<String>) -> Result<()> {
+        let mut end = end_record(exit);
+        end.detail.error = error;
+        self.records().write("record end", |tx| {
+            containers::end(tx, id, &end)?;
+            let known = life::get(tx, id)?;
+            match known.due {
+                None => Ok(()),
+                Some(_) => life::put(tx, id, &LifeRecord { due: None, ..known }),
+            }
+        })?;
+        self.forget_due(id)
     }
 
     /// Removes record, snapshot and folder, in this order: what has no record is nobody's, and whoever dies in between has
@@ -130,10 +161,19 @@ impl Engine {
                     "`tare stop {typed}` stops it, `tare rm -f {typed}` kills it"
                 ))
         };
+        if force {
+            self.want_end(&id)?;
+        } else if self.due(&id)?.is_some() {
+            return Err(Error::new(Kind::Conflict, "remove container", typed)
+                .because("container is restarting: stop the container before removing or force remove")
+                .hint(format!(
+                    "`tare stop {typed}` stops it, `tare rm -f {typed}` removes it"
+                )));
+        }
         if let Some(Supervised {
             mut connection,
             state,
-        }) = self.find_supervisor(&id)?
+        }) = self.find_started(&id)?
         {
             let lives = matches!(state, Ok((condition, _)) if condition != Condition::Stopped);
             if lives && !force {
@@ -154,6 +194,7 @@ impl Engine {
         self.end(&pod, &id)?.clear(&id)?;
         self.remove_everything(&id, volumes)?;
         pod.remove()?;
+        self.forget_due(&id)?;
         Ok(id)
     }
 

@@ -110,7 +110,8 @@ impl Engine {
                 _ => self.lost(record)?,
             }
         }
-        Ok(())
+        let records = self.records().read("list containers", containers::all)?;
+        self.resume_after_boot(&records)
     }
 
     /// A container that a reboot ended.

@@ -7,6 +7,7 @@ mod mount;
 mod name;
 mod namespace;
 mod resources;
+mod restart;
 mod security;
 mod size;
 mod sysctl;
@@ -22,6 +23,7 @@ pub use mount::{BindSource, MountKind, MountRequest, Propagation};
 pub use name::{Hostname, Name};
 pub use namespace::{CgroupMode, IpcMode, NetworkMode, PidMode, UserMode, UtsMode};
 pub use resources::{CpuSet, Cpus, PidsLimit, ResourcesRequest, SwapLimit};
+pub use restart::RestartPolicy;
 pub use security::{SeccompChoice, SecurityOption, SecurityRequest};
 pub use size::{parse_size, show_size};
 pub use sysctl::{Scope, Sysctl};
@@ -72,6 +74,8 @@ pub struct LifeRequest {
     pub detached: bool,
     /// It is made and not started: that comes later.
     pub later: bool,
+    /// Whether it is started again after its end.
+    pub restart: RestartPolicy,
     /// The signal that asks it to end, by number; absent: the image's, else `TERM`.
     pub stop_signal: Option<i32>,
     /// How many seconds it may take to end when it is asked to; -1: as many as it wants; absent: ten.

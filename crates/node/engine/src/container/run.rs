@@ -66,10 +66,10 @@ impl Container<'_> {
         if self.remove {
             self.engine.remove_everything(id, true)?;
         }
-        match self.pod.take() {
-            Some(pod) => pod.remove(),
-            None => Ok(()),
+        if let Some(pod) = self.pod.take() {
+            pod.remove()?;
         }
+        self.engine.look_after_due()
     }
 
     /// Lets go of a container that cannot be attended any more: it is ended, recorded and cleared away.
@@ -79,7 +79,10 @@ impl Container<'_> {
     pub fn abandon(mut self) -> Result<Option<Exit>> {
         drop(self.connection.take());
         match self.pod.take() {
-            Some(pod) => self.engine.clear_away(pod, self.id.as_str()),
+            Some(pod) => {
+                let exit = self.engine.clear_away(pod, self.id.as_str())?;
+                self.engine.look_after_due().map(|()| exit)
+            }
             None => Ok(None),
         }
     }

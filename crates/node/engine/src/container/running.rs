@@ -3,7 +3,7 @@
 use super::draft::user::{Accounts, home};
 use super::facts::FileKind;
 use super::look::{ImageView, host_facts};
-use super::place::Supervised;
+use super::place::{Pod, Supervised};
 use super::request::{Capability, ProcessRequest, RunRequest, UserRequest, Variable};
 use crate::Engine;
 use crate::records::containers::ContainerRecord;
@@ -42,9 +42,15 @@ impl Engine {
     /// # Errors
     /// `NotFound` where there is no such container, `Conflict` where it does not run.
     pub fn kill_container(&self, typed: &str, signal: i32) -> Result<()> {
+        let record = self.find_container(typed)?;
+        let kill = rustix::process::Signal::KILL.as_raw();
+        let ends = signal == kill || signal == record.stop_signal.unwrap_or(TERM);
+        if ends && self.was_merely_due(&record.id)? {
+            return Ok(());
+        }
         let (record, Supervised { mut connection, .. }) = self.running("kill container", typed)?;
         connection.kill(&record.id, signal)?;
-        if signal == rustix::process::Signal::KILL.as_raw() {
+        if signal == kill {
             connection.wait(&record.id)?;
             drop(connection);
             self.settled(&record.id)?;
@@ -59,12 +65,38 @@ impl Engine {
     /// `NotFound` where there is no such container; the supervisor's.
     pub fn stop_container(&self, typed: &str, signal: Option<i32>, timeout: Option<i64>) -> Result<()> {
         let record = self.find_container(typed)?;
+        self.want_end(&record.id)?;
+        self.end_gently(&record, signal, timeout)
+    }
+
+    /// Puts down that somebody wants an end; whether that was all there was to do: it did not run, and was to be started again.
+    fn was_merely_due(&self, id: &str) -> Result<bool> {
+        let was_due = self.due(id)?.is_some();
+        self.want_end(id)?;
+        Ok(was_due && !self.pod_folder(id).is_dir())
+    }
+
+    /// Ends a container as [`Engine::stop_container`], without a word of it on record.
+    pub(super) fn end_gently(
+        &self,
+        record: &ContainerRecord,
+        signal: Option<i32>,
+        timeout: Option<i64>,
+    ) -> Result<()> {
         let Some(Supervised {
             mut connection,
             state,
-        }) = self.find_supervisor(&record.id)?
+        }) = self.find_started(&record.id)?
         else {
-            return Ok(());
+            // Somebody may be just about to start it, as it was due.
+            return match Pod::await_turn(self, &record.id)? {
+                Some(pod) if pod.dir.supervisor_alive()? => {
+                    drop(pod);
+                    self.end_gently(record, signal, timeout)
+                }
+                Some(pod) => self.clear_ended_away(pod, &record.id),
+                None => Ok(()),
+            };
         };
         let signal = signal.or(record.stop_signal).unwrap_or(TERM);
         let seconds = timeout.or(record.stop_timeout).unwrap_or(PATIENCE);
@@ -279,8 +311,12 @@ impl Engine {
     /// A container that runs, and its supervisor.
     fn running(&self, operation: &'static str, typed: &str) -> Result<(ContainerRecord, Supervised)> {
         let record = self.find_container(typed)?;
-        match self.find_supervisor(&record.id)? {
+        match self.find_started(&record.id)? {
             Some(found) => Ok((record, found)),
+            None if self.due(&record.id)?.is_some() => {
+                Err(Error::new(Kind::Conflict, operation, typed)
+                    .because("it is restarting, wait until it runs"))
+            }
             None => Err(Error::new(Kind::Conflict, operation, typed)
                 .because("it is not running")
                 .hint(format!("`tare start {typed}` starts it"))),

@@ -18,7 +18,8 @@ pub(super) const TABLES: &str = "
         stopped   INTEGER NOT NULL,         -- 1: somebody wanted it to end
         restarts  INTEGER NOT NULL,         -- how often it was started again since somebody started it
         pause     INTEGER NOT NULL,         -- milliseconds before the last such start
-        due       INTEGER                   -- milliseconds since 1970 at which it is to be started again; absent: it is not
+        due       INTEGER,                  -- milliseconds since 1970 at which it is to be started again; absent: it is not
+        decided   INTEGER NOT NULL          -- nanoseconds since 1970 of the last end from which all this follows
     ) STRICT, WITHOUT ROWID;
 ";
 
@@ -39,6 +40,8 @@ pub struct LifeRecord {
     pub pause: u32,
     /// Milliseconds since 1970 at which it is to be started again.
     pub due: Option<i64>,
+    /// Nanoseconds since 1970 of the last end from which all this follows.
+    pub decided: i64,
 }
 
 impl Default for LifeRecord {
@@ -52,6 +55,7 @@ impl Default for LifeRecord {
             restarts: 0,
             pause: 0,
             due: None,
+            decided: 0,
         }
     }
 }
@@ -68,8 +72,8 @@ pub fn put(tx: &Transaction<'_>, container: &str, life: &LifeRecord) -> Result<(
             .map(drop);
     }
     tx.execute(
-        "INSERT OR REPLACE INTO container_life (container, made, began, policy, stopped, restarts, pause, due)
-         SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM containers WHERE id = ?1",
+        "INSERT OR REPLACE INTO container_life (container, made, began, policy, stopped, restarts, pause, due, decided)
+         SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM containers WHERE id = ?1",
         params![
             container,
             life.made,
@@ -79,6 +83,7 @@ pub fn put(tx: &Transaction<'_>, container: &str, life: &LifeRecord) -> Result<(
             life.restarts,
             life.pause,
             life.due,
+            life.decided,
         ],
     )
     .query("record life of", container)
@@ -108,7 +113,7 @@ pub fn all(tx: &Transaction<'_>) -> Result<HashMap<String, LifeRecord>> {
 }
 
 const COLUMNS: &str =
-    "SELECT container, made, began, policy, stopped, restarts, pause, due FROM container_life";
+    "SELECT container, made, began, policy, stopped, restarts, pause, due, decided FROM container_life";
 
 fn read(row: &Row<'_>) -> tare_database::sql::Result<(String, LifeRecord)> {
     let life = LifeRecord {
@@ -119,6 +124,7 @@ fn read(row: &Row<'_>) -> tare_database::sql::Result<(String, LifeRecord)> {
         restarts: row.get(5)?,
         pause: row.get(6)?,
         due: row.get(7)?,
+        decided: row.get(8)?,
     };
     Ok((row.get(0)?, life))
 }
