@@ -2,6 +2,7 @@
 
 mod shell;
 
+mod cp;
 mod create;
 mod defaults;
 mod detached;

@@ -2,6 +2,7 @@
 //! configuration file have their own table, beside what they set (`tare_engine::config::KEYS`).
 
 mod everywhere;
+mod files;
 mod images;
 mod life;
 mod run;
@@ -60,6 +61,7 @@ pub(crate) fn table() -> impl Iterator<Item = &'static Opt> {
         .chain(images::OPTIONS)
         .chain(run::OPTIONS)
         .chain(life::OPTIONS)
+        .chain(files::OPTIONS)
         .chain(show::OPTIONS)
         .chain(volumes::OPTIONS)
 }

@@ -1,6 +1,7 @@
 //! The verbs: one table, one file each.
 
 mod completion;
+mod cp;
 mod create;
 mod doctor;
 mod exec;
@@ -27,6 +28,7 @@ mod version;
 mod volume;
 mod wait;
 
+use crate::environment::Environment;
 use crate::low::Low;
 use crate::output;
 use crate::session::Session;
@@ -105,6 +107,7 @@ pub(crate) const VERBS: &[Verb] = &[
     run::VERB,
     create::VERB,
     exec::VERB,
+    cp::VERB,
     logs::VERB,
     ps::VERB,
     start::VERB,
@@ -148,6 +151,14 @@ pub(crate) fn chosen(typed: &ArgMatches) -> Option<(&'static Verb, &ArgMatches)>
     match of_first.subcommand() {
         Some((second, of_second)) => Some((named(&format!("{first} {second}"))?, of_second)),
         None => Some((named(first)?, of_first)),
+    }
+}
+
+/// The process beside which an ordinary user's command has to stand, in its user namespace, to see what it is asked for.
+pub(crate) fn neighbour(verb: &Verb, low: &Low<'_>, environment: &Environment) -> Option<u32> {
+    match verb.name {
+        "cp" => cp::neighbour(low, environment),
+        _ => None,
     }
 }
 

@@ -21,6 +21,7 @@ mod place;
 mod again;
 mod builtin;
 mod create;
+mod files;
 mod filter;
 mod inspect;
 mod list;
@@ -33,6 +34,7 @@ mod settings;
 
 pub use again::Changes;
 pub use create::{Container, Programs};
+pub use files::{Copied, CopyOptions};
 pub use filter::Filter;
 pub use list::{Listed, Status};
 pub(crate) use reconcile::names;
