@@ -5,7 +5,13 @@ use rustix::process::Signal;
 use tare_kit::{World, test};
 
 /// Where `create` and the first `start` can be killed, and what is there then.
-pub(crate) const PLACES: &[&str] = &["create-whole", "create-kept", "start-recorded", "stop-recorded"];
+pub(crate) const PLACES: &[&str] = &[
+    "create-whole",
+    "create-kept",
+    "start-recorded",
+    "stop-recorded",
+    "update-recorded",
+];
 
 fn create(world: &World, options: &[&str], script: &str) -> String {
     let words = ["create", "--name", "web"];

@@ -2,7 +2,6 @@
 
 mod shell;
 
-mod cp;
 mod create;
 mod defaults;
 mod detached;
@@ -19,4 +18,5 @@ mod restart;
 mod shown;
 mod storm;
 mod streams;
+mod update;
 mod volumes;

@@ -199,3 +199,28 @@ fn what_ends_is_started_again() {
         assert_eq!(tare(world, &["ps", "-aq"]).ok(), "");
     });
 }
+
+#[test]
+fn limits_and_policies_are_changed() {
+    test(NEEDS, |world| {
+        ready(world);
+        let _ = tare(world, &["run", "-d", "--name", "web", "busybox", "sleep", "1000"]).ok();
+        let _ = tare(world, &["update", "--restart", "on-failure:2", "web"]).ok();
+        let format = "{{.HostConfig.RestartPolicy.Name}}:{{.HostConfig.RestartPolicy.MaximumRetryCount}}";
+        assert_eq!(
+            tare(world, &["inspect", "-f", format, "web"]).ok(),
+            "on-failure:2\n"
+        );
+        // Whether a person may limit memory is the machine's to say; one that says no changes nothing.
+        let limited = tare(world, &["update", "-m", "64m", "web"]).run();
+        let memory = tare(world, &["inspect", "-f", "{{.HostConfig.Memory}}", "web"]).ok();
+        let expected = if limited.code() == Some(0) {
+            "67108864\n"
+        } else {
+            "0\n"
+        };
+        assert_eq!(memory, expected, "{limited}");
+        let _ = tare(world, &["rm", "-f", "web"]).ok();
+        assert_eq!(tare(world, &["ps", "-aq"]).ok(), "");
+    });
+}

@@ -159,10 +159,25 @@ fn files(low: &Low<'_>, directory: &Path) -> Result<FilesRequest> {
     })
 }
 
-fn resources(low: &Low<'_>) -> Result<ResourcesRequest> {
+/// Reads the limits that a container is to have.
+///
+/// # Errors
+/// `Invalid`, naming the option.
+pub(crate) fn resources(low: &Low<'_>) -> Result<ResourcesRequest> {
     Ok(ResourcesRequest {
         memory: low.parsed("memory", ResourcesRequest::parse_memory)?.flatten(),
         swap: low.parsed("memory-swap", SwapLimit::parse)?.flatten(),
+        reservation: low
+            .parsed("memory-reservation", ResourcesRequest::parse_memory)?
+            .flatten(),
+        quota: low.parsed("cpu-quota", ResourcesRequest::parse_quota)?.flatten(),
+        period: low
+            .parsed("cpu-period", ResourcesRequest::parse_period)?
+            .flatten(),
+        block_weight: low
+            .parsed("blkio-weight", ResourcesRequest::parse_block_weight)?
+            .flatten(),
+        memory_nodes: low.parsed("cpuset-mems", CpuSet::parse)?,
         cpus: low.parsed("cpus", Cpus::parse)?.flatten(),
         cpu_shares: low
             .parsed("cpu-shares", ResourcesRequest::parse_shares)?

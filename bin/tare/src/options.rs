@@ -2,7 +2,6 @@
 //! configuration file have their own table, beside what they set (`tare_engine::config::KEYS`).
 
 mod everywhere;
-mod files;
 mod images;
 mod life;
 mod run;
@@ -61,7 +60,6 @@ pub(crate) fn table() -> impl Iterator<Item = &'static Opt> {
         .chain(images::OPTIONS)
         .chain(run::OPTIONS)
         .chain(life::OPTIONS)
-        .chain(files::OPTIONS)
         .chain(show::OPTIONS)
         .chain(volumes::OPTIONS)
 }

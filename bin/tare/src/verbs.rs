@@ -1,7 +1,6 @@
 //! The verbs: one table, one file each.
 
 mod completion;
-mod cp;
 mod create;
 mod doctor;
 mod exec;
@@ -24,11 +23,11 @@ mod run;
 mod start;
 mod stop;
 mod unpause;
+mod update;
 mod version;
 mod volume;
 mod wait;
 
-use crate::environment::Environment;
 use crate::low::Low;
 use crate::output;
 use crate::session::Session;
@@ -107,7 +106,6 @@ pub(crate) const VERBS: &[Verb] = &[
     run::VERB,
     create::VERB,
     exec::VERB,
-    cp::VERB,
     logs::VERB,
     ps::VERB,
     start::VERB,
@@ -117,6 +115,7 @@ pub(crate) const VERBS: &[Verb] = &[
     pause::VERB,
     unpause::VERB,
     wait::VERB,
+    update::VERB,
     rename::VERB,
     rm::VERB,
     inspect::VERB,
@@ -151,14 +150,6 @@ pub(crate) fn chosen(typed: &ArgMatches) -> Option<(&'static Verb, &ArgMatches)>
     match of_first.subcommand() {
         Some((second, of_second)) => Some((named(&format!("{first} {second}"))?, of_second)),
         None => Some((named(first)?, of_first)),
-    }
-}
-
-/// The process beside which an ordinary user's command has to stand, in its user namespace, to see what it is asked for.
-pub(crate) fn neighbour(verb: &Verb, low: &Low<'_>, environment: &Environment) -> Option<u32> {
-    match verb.name {
-        "cp" => cp::neighbour(low, environment),
-        _ => None,
     }
 }
 

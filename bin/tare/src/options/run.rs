@@ -7,6 +7,8 @@ use tare_engine::container::request::{CgroupMode, IpcMode, PidMode, UtsMode};
 const RUN: &[&str] = &["run", "create"];
 /// What makes a process.
 const EITHER: &[&str] = &["run", "create", "exec"];
+/// What has limits.
+const LIMITED: &[&str] = &["run", "create", "update"];
 const LIFE: &str = "Container";
 const PROCESS: &str = "Process";
 const FILES: &str = "Files";
@@ -17,7 +19,7 @@ const NAMESPACES: &str = "Namespaces";
 pub(super) const OPTIONS: &[Opt] = &[
     opt("rm", Value::Switch, RUN, "remove the container when it ends").heading(LIFE),
     opt("detach", Value::Switch, &["run"], "let it live on, keep what it writes, and print its id").short('d').heading(LIFE),
-    opt("restart", Value::Text("POLICY"), RUN, "start it again after its end: always, unless-stopped, on-failure[:MOST] or no")
+    opt("restart", Value::Text("POLICY"), LIMITED, "start it again after its end: always, unless-stopped, on-failure[:MOST] or no")
         .default("no")
         .heading(LIFE),
     opt("cidfile", Value::Path("FILE"), RUN, "write its id to FILE, which must not exist").heading(LIFE),
@@ -66,16 +68,22 @@ pub(super) const OPTIONS: &[Opt] = &[
     .many()
     .heading(SECURITY),
     opt("privileged", Value::Switch, EITHER, "give it every capability and device, and no filter").heading(SECURITY),
-    opt("memory", Value::Text("SIZE"), RUN, "limit memory, as in 64m").short('m').heading(LIMITS),
-    opt("memory-swap", Value::Text("SIZE"), RUN, "limit memory and swap together; -1 is no limit")
+    opt("memory", Value::Text("SIZE"), LIMITED, "limit memory, as in 64m").short('m').heading(LIMITS),
+    opt("memory-swap", Value::Text("SIZE"), LIMITED, "limit memory and swap together; -1 is no limit")
         .default("twice --memory")
         .heading(LIMITS),
-    opt("cpus", Value::Text("NUMBER"), RUN, "limit processor time, as in 1.5 processors").heading(LIMITS),
-    opt("cpu-shares", Value::Text("NUMBER"), RUN, "relative weight against others; 1024 is an equal share")
+    opt("memory-reservation", Value::Text("SIZE"), LIMITED, "what it is brought back to when the machine has little memory")
+        .heading(LIMITS),
+    opt("cpus", Value::Text("NUMBER"), LIMITED, "limit processor time, as in 1.5 processors").heading(LIMITS),
+    opt("cpu-shares", Value::Text("NUMBER"), LIMITED, "relative weight against others; 1024 is an equal share")
         .short('c')
         .heading(LIMITS),
-    opt("cpuset-cpus", Value::Text("LIST"), RUN, "use these processors alone, as in 0-3,7").heading(LIMITS),
-    opt("pids-limit", Value::Text("NUMBER"), RUN, "limit processes and threads; -1 is no limit").heading(LIMITS),
+    opt("cpuset-cpus", Value::Text("LIST"), LIMITED, "use these processors alone, as in 0-3,7").heading(LIMITS),
+    opt("cpuset-mems", Value::Text("LIST"), LIMITED, "use these memory nodes alone, as in 0-3,7").heading(LIMITS),
+    opt("cpu-quota", Value::Text("MICROSECONDS"), LIMITED, "processor time in each period; -1 is no limit").heading(LIMITS),
+    opt("cpu-period", Value::Text("MICROSECONDS"), LIMITED, "length of such a period").heading(LIMITS),
+    opt("blkio-weight", Value::Text("NUMBER"), LIMITED, "relative weight of block devices, 10 to 1000").heading(LIMITS),
+    opt("pids-limit", Value::Text("NUMBER"), LIMITED, "limit processes and threads; -1 is no limit").heading(LIMITS),
     opt("network", Value::Text("none|host"), RUN, "network: none is loopback alone")
         .aliases(&["net"])
         .default("none")

@@ -16,7 +16,7 @@ mod mounts;
 mod namespaces;
 mod paths;
 mod process;
-mod resources;
+pub(super) mod resources;
 mod seccomp;
 mod security;
 mod sysctls;

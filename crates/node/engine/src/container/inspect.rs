@@ -183,6 +183,11 @@ fn host_config(listed: &Listed, settings: &Settings, spec: &Spec) -> Value {
     let cpu = resources.cpu.unwrap_or_default();
     now("CpuShares", cpu.shares.map(Value::from));
     now("CpusetCpus", cpu.cpus.map(Value::from));
+    now("CpusetMems", cpu.mems.map(Value::from));
+    now("CpuQuota", cpu.quota.map(Value::from));
+    now("CpuPeriod", cpu.period.map(Value::from));
+    let weight = resources.block_io.and_then(|block| block.weight);
+    now("BlkioWeight", weight.map(Value::from));
     now(
         "PidsLimit",
         resources.pids.and_then(|pids| pids.limit).map(Value::from),

@@ -305,7 +305,7 @@ impl Engine {
     }
 
     /// Whoever waits is to look again.
-    fn wake(&self, id: &str) -> Result<()> {
+    pub(super) fn wake(&self, id: &str) -> Result<()> {
         let path = self.due_file(id);
         match std::fs::File::open(&path).and_then(|file| file.set_modified(SystemTime::now())) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).op("touch", path.display()),

@@ -202,7 +202,9 @@ impl Settings {
             .memory
             .map_or(json!(0), |memory| json!(memory.saturating_mul(2)));
         self.asked("HostConfig.MemorySwap", swap, "--memory-swap", twice);
-        let cpus = limits.cpus.map(|Cpus(nano)| json!(nano));
+        let cpus = limits
+            .cpus
+            .map(|Cpus(thousandths)| json!(thousandths * 1_000_000));
         self.asked("HostConfig.NanoCpus", cpus, "--cpus", json!(0));
         self.asked(
             "HostConfig.CpuShares",

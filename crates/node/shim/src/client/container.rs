@@ -13,10 +13,10 @@ use tare_spec_containerd::process::Status as Condition;
 use tare_spec_containerd::task::{
     CreateTaskRequest, CreateTaskResponse, DeleteRequest, DeleteResponse, KillRequest, PauseRequest,
     ResumeRequest, ShutdownRequest, StartRequest, StartResponse, StateRequest, StateResponse, TaskMethod,
-    WaitRequest, WaitResponse,
+    UpdateTaskRequest, WaitRequest, WaitResponse,
 };
-use tare_spec_containerd::types;
-use tare_spec_oci::Mount;
+use tare_spec_containerd::{Any, types, typeurl};
+use tare_spec_oci::{Mount, Resources};
 
 /// How long a supervisor may take to leave after it was told that nothing is left to do.
 const LEAVING: Duration = Duration::from_secs(10);
@@ -151,6 +151,21 @@ impl Connection {
     pub fn resume(&mut self, id: &str) -> Result<()> {
         let id = id.to_owned();
         self.ask(TaskMethod::Resume, &ResumeRequest { id })
+    }
+
+    /// Changes the container's limits; what is absent stays as it is.
+    ///
+    /// # Errors
+    /// `NotFound` where it has ended; the kernel's where it refuses one.
+    pub fn update(&mut self, id: &str, resources: &Resources) -> Result<()> {
+        let text = serde_json::to_vec(resources)
+            .map_err(|e| Error::new(Kind::Internal, "describe the limits of", id).from_source(e))?;
+        let request = UpdateTaskRequest {
+            id: id.to_owned(),
+            resources: Some(Any::json(typeurl::LINUX_RESOURCES, text)),
+            ..UpdateTaskRequest::default()
+        };
+        self.ask(TaskMethod::Update, &request)
     }
 
     /// Waits until the container has ended; its record.

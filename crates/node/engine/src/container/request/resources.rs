@@ -10,12 +10,22 @@ pub struct ResourcesRequest {
     pub memory: Option<u64>,
     /// Memory and swap together.
     pub swap: Option<SwapLimit>,
+    /// Memory in bytes that it is brought back to when the machine has little.
+    pub reservation: Option<u64>,
     /// Processor time.
     pub cpus: Option<Cpus>,
+    /// Microseconds of processor time in each period.
+    pub quota: Option<i64>,
+    /// Microseconds of such a period.
+    pub period: Option<u64>,
     /// Relative weight, 2 to 262144; 1024 is an equal share.
     pub cpu_shares: Option<u64>,
     /// Which processors.
     pub cpuset: Option<CpuSet>,
+    /// Which memory nodes.
+    pub memory_nodes: Option<CpuSet>,
+    /// Relative weight of block devices, 10 to 1000.
+    pub block_weight: Option<u16>,
     /// Processes and threads.
     pub pids: Option<PidsLimit>,
 }
@@ -43,6 +53,55 @@ impl ResourcesRequest {
             )
             .hint("the least is 6m")),
             bytes => Ok(Some(bytes)),
+        }
+    }
+
+    /// Reads `--cpu-quota`; zero and less mean none.
+    ///
+    /// # Errors
+    /// `Invalid` below the kernel's least, a millisecond.
+    pub fn parse_quota(text: &str) -> Result<Option<i64>> {
+        match text.parse::<i64>() {
+            Ok(0) => Ok(None),
+            Ok(..0) => Ok(Some(-1)),
+            Ok(quota @ 1000..) => Ok(Some(quota)),
+            _ => Err(invalid(
+                "processor time",
+                text,
+                "it is microseconds in each period, 1000 at least; -1 is no limit",
+            )),
+        }
+    }
+
+    /// Reads `--cpu-period`; zero means the kernel's.
+    ///
+    /// # Errors
+    /// `Invalid` outside 1000 to 1000000.
+    pub fn parse_period(text: &str) -> Result<Option<u64>> {
+        match text.parse::<u64>() {
+            Ok(0) => Ok(None),
+            Ok(period @ 1000..=1_000_000) => Ok(Some(period)),
+            _ => Err(invalid(
+                "period of processor time",
+                text,
+                "it goes from 1000 to 1000000 microseconds",
+            )),
+        }
+    }
+
+    /// Reads `--blkio-weight`; zero means the kernel's.
+    ///
+    /// # Errors
+    /// `Invalid` outside 10 to 1000.
+    pub fn parse_block_weight(text: &str) -> Result<Option<u16>> {
+        match text.parse::<u16>() {
+            Ok(0) => Ok(None),
+            Ok(weight @ 10..=1000) => Ok(Some(weight)),
+            _ => Err(invalid(
+                "weight of block devices",
+                text,
+                "it goes from 10 to 1000",
+            )),
         }
     }
 
