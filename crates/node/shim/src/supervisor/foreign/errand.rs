@@ -12,6 +12,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tare_error::{Context, Error, Kind, Result};
 use tare_lifecycle::{Awaited, Pending};
@@ -29,6 +30,12 @@ const LONGEST_STAMP: usize = 1024;
 /// How long one may take to end that was killed.
 const ENDING: Duration = Duration::from_secs(2);
 
+/// How many commands were begun. The loop knows the one that it waits for by its turn: one that another errand begins while the
+/// first ends, for the same process, must be another to it, or nobody hears of its end.
+static TURNS: AtomicU32 = AtomicU32::new(1);
+/// As many turns as the loop can tell from each other.
+const MOST_TURNS: u32 = 1 << 28;
+
 /// What is to be run. Dropped before it is done, the command that runs is ended.
 #[derive(Debug)]
 pub(in crate::supervisor) struct Errand {
@@ -39,7 +46,8 @@ pub(in crate::supervisor) struct Errand {
     oom_score: Option<i32>,
     steps: VecDeque<Step>,
     current: Option<Current>,
-    begun: u32,
+    /// Which command of all that ever were it is at.
+    turn: u32,
     console: Option<Console>,
 }
 
@@ -71,7 +79,7 @@ impl Errand {
             oom_score: record.runtime.oom_score,
             steps: VecDeque::new(),
             current: None,
-            begun: 0,
+            turn: 0,
             console: None,
         }
     }
@@ -159,7 +167,7 @@ impl Errand {
             let Some(step) = self.steps.pop_front() else {
                 return Ok(true);
             };
-            self.begun += 1;
+            self.turn = TURNS.fetch_add(1, Ordering::Relaxed) % MOST_TURNS;
             let (verb, optional) = (step.verb, step.optional);
             match self.begin(step) {
                 Ok(current) => self.current = Some(current),
@@ -245,7 +253,7 @@ impl Pending for Errand {
     fn awaited(&self) -> Vec<Awaited<'_>> {
         let current = self.current.iter();
         let awaited = current.map(|current| Awaited {
-            turn: self.begun,
+            turn: self.turn,
             fd: current.handle.as_fd(),
             now: true,
         });
