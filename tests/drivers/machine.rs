@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! /                   overlay: the fixture below, a scratch folder above
-//! /var/lib/{containerd,docker,containers}   folders of the scratch folder, since an overlay takes no overlay above it
+//! /var/lib/{containerd,docker,containers,tare}   folders of the scratch folder, since an overlay takes no overlay above it
 //! /run /tmp           new; /proc /sys of the world's namespaces; /dev the host's
 //! /sys/fs/cgroup      the version 1 hierarchies of the world (containerd reports nothing without systemd's own) without
 //!                     its cgroup2 tree, as crun refuses hybrid machines; the cgroup2 tree where there is no other
@@ -46,7 +46,7 @@ else
     mount -t cgroup -o "$option" cgroup "sys/fs/cgroup/${list#name=}"
   done
 fi
-for name in containerd docker containers; do
+for name in containerd docker containers tare; do
   mkdir -p "$work/$name" "var/lib/$name"
   mount --bind "$work/$name" "var/lib/$name"
 done

@@ -11,5 +11,6 @@ mod table;
 mod containerd;
 mod cri;
 mod docker;
+mod handlers;
 mod podman;
 mod restart;

@@ -68,6 +68,7 @@ impl Run<'_> {
             id: ID.to_owned(),
             bundle: self.bundle.to_owned(),
             rootfs: Vec::new(),
+            runtime: None,
             terminal,
             stdin_open: self.stdin_open,
             log: None,

@@ -44,6 +44,7 @@ fn life(low: &Low<'_>) -> Result<LifeRequest> {
         restart: restart(low)?,
         later: low.verb() == "create",
         stop_signal: low.parsed("stop-signal", parse_signal)?,
+        handler: low.text("runtime")?.map(str::to_owned),
         stop_timeout: low.parsed("stop-timeout", parse_seconds)?,
         interactive: low.switch("interactive"),
         terminal: low.switch("tty"),

@@ -91,6 +91,7 @@ impl Bed {
             id: ID.into(),
             bundle: self.dir.clone(),
             rootfs: Vec::new(),
+            runtime: None,
             terminal: asked.spec.process.as_ref().is_some_and(|p| p.terminal),
             stdin_open: asked.stdin_open,
             log: None,

@@ -25,6 +25,9 @@ pub(super) const OPTIONS: &[Opt] = &[
     opt("cidfile", Value::Path("FILE"), RUN, "write its id to FILE, which must not exist").heading(LIFE),
     opt("stop-signal", Value::Text("SIGNAL"), RUN, "what asks it to end").default("the image's, else TERM").heading(LIFE),
     opt("stop-timeout", Value::Text("SECONDS"), RUN, "kill it when it then takes longer; -1 is never").default("10").heading(LIFE),
+    opt("runtime", Value::Text("NAME"), RUN, "let a handler of config.toml make it, or the OCI runtime of this path")
+        .default("the configuration's, else tare itself")
+        .heading(LIFE),
     opt("interactive", Value::Switch, EITHER, "keep standard input open").short('i').heading(LIFE),
     opt("tty", Value::Switch, EITHER, "give it a terminal").short('t').heading(LIFE),
     opt("name", Value::Text("NAME"), RUN, "name it").default("the first 12 digits of its id").heading(LIFE),

@@ -185,6 +185,7 @@ mod tests {
                 interactive: false,
                 stop_signal: None,
                 stop_timeout: None,
+                handler: "tare".into(),
                 end: Some(EndRecord {
                     at: 3700,
                     code: 7,

@@ -1,5 +1,6 @@
 //! The configuration file: one table of keys, from which reading, hints and documentation follow.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use tare_error::nearest;
@@ -24,6 +25,10 @@ pub struct Config {
     pub rootless: bool,
     /// The supervisor's program; absent means the one beside this program.
     pub supervisor: Option<PathBuf>,
+    /// Who makes a container where nobody is asked for; absent: the library in the supervisor.
+    pub default_handler: Option<String>,
+    /// The programs of other OCI runtimes, by the names that people give them.
+    pub handlers: BTreeMap<String, String>,
     /// When the program started; set by the program, told to the image inside it alone.
     pub started: Option<SystemTime>,
 }
@@ -52,6 +57,27 @@ pub const KEYS: &[Key] = &[
         set: |config, _, value| {
             config.supervisor = value.as_str().map(PathBuf::from).filter(|p| p.is_absolute());
             config.supervisor.is_some().then_some(())
+        },
+    },
+    Key {
+        path: &["default-handler"],
+        takes: "the name of a handler",
+        default: "tare, which is the library in the supervisor",
+        doc: "who makes a container where --runtime names nobody",
+        set: |config, _, value| {
+            config.default_handler = Some(value.as_str()?.to_owned());
+            Some(())
+        },
+    },
+    Key {
+        path: &["handler", "*", "command"],
+        takes: "an absolute path, or a name in PATH",
+        default: "none",
+        doc: "the program of another OCI runtime (runc, crun, runsc), which --runtime calls by this name",
+        set: |config, name, value| {
+            let command = value.as_str().filter(|command| is_program(command))?;
+            config.handlers.insert(name.to_owned(), command.to_owned());
+            Some(())
         },
     },
     Key {
@@ -100,6 +126,11 @@ pub const KEYS: &[Key] = &[
         },
     },
 ];
+
+/// Whether it can name a program: by its absolute path, or to be looked for in `PATH`.
+fn is_program(command: &str) -> bool {
+    Path::new(command).is_absolute() || !command.is_empty() && !command.contains('/')
+}
 
 fn positive(value: &Value) -> Option<u64> {
     value
@@ -234,13 +265,15 @@ mod tests {
 
     #[test]
     fn every_key_is_read() {
-        let text = "supervisor = \"/opt/shim\"\n[registry.\"10.0.0.1:5000\"]\nplain-http = true\n\n[layer]\nbytes = 5\nentries = 6\nratio = 7\n";
+        let text = "supervisor = \"/opt/shim\"\ndefault-handler = \"crun\"\n[handler.crun]\ncommand = \"/usr/bin/crun\"\n[registry.\"10.0.0.1:5000\"]\nplain-http = true\n\n[layer]\nbytes = 5\nentries = 6\nratio = 7\n";
         let config = Config::parse(text, "x").unwrap();
         assert_eq!(
             (config.layers.bytes, config.layers.entries, config.layers.ratio),
             (5, 6, 7)
         );
         assert_eq!(config.supervisor.as_deref(), Some(Path::new("/opt/shim")));
+        assert_eq!(config.default_handler.as_deref(), Some("crun"));
+        assert_eq!(config.handlers["crun"], "/usr/bin/crun");
         assert!(format!("{:?}", config.registries).contains("10.0.0.1:5000"));
         for key in KEYS {
             assert!(
@@ -284,6 +317,11 @@ mod tests {
             ("[layer]\nbytes = -1", "layer.bytes takes a number of bytes", ""),
             ("layer = 1", "layer is a table: [layer]", ""),
             ("supervisor = \"shim\"", "supervisor takes an absolute path", ""),
+            (
+                "[handler.a]\ncommand = \"./crun\"",
+                "handler.a.command takes an absolute path, or a name in PATH",
+                "",
+            ),
             ("[layer.bytes]\nx = 1", "layer.bytes takes a number of bytes", ""),
             ("\n\nlayer = ", "line 3:", ""),
         ] {

@@ -22,6 +22,7 @@ mod again;
 mod builtin;
 mod create;
 mod filter;
+mod handler;
 mod inspect;
 mod list;
 mod reap;

@@ -9,6 +9,7 @@ mod fifos;
 mod launch;
 mod raw;
 mod relay;
+mod runtime;
 
 pub use attach::Attach;
 pub use connection::Connection;
@@ -16,3 +17,4 @@ pub use container::{CreateRequest, Created};
 pub use end::{Ended, end};
 pub use exec::{ExecRequest, Executed};
 pub use launch::{Launch, find, launch};
+pub use runtime::RuntimeCommand;

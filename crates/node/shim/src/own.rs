@@ -1,6 +1,7 @@
 //! The service of a supervisor itself, beside those that containerd knows: for Tare's own programs.
 
 use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
 use tare_spec_containerd::Message;
 
 /// Its name.
@@ -9,6 +10,11 @@ pub(crate) const SUPERVISOR: &str = "tare.supervisor.v1.Supervisor";
 pub(crate) const UPGRADE: &str = "Upgrade";
 /// Whose pod this is: a [`KeepRequest`]. Until the connection ends on which it came, that is the pod's keeper.
 pub(crate) const KEEP: &str = "Keep";
+
+/// Where containers of foreign runtimes are recorded: beside those of the library's.
+pub(crate) fn foreign_home(containers: &Path) -> PathBuf {
+    containers.with_file_name("foreign")
+}
 
 /// What the keeper of a pod wants of its supervisor.
 #[derive(Clone, PartialEq, Message)]

@@ -157,6 +157,7 @@ impl Engine {
             detached: joined == Joined::Nobody,
             // Nobody would ever end an input that nobody has.
             interactive: record.interactive && joined != Joined::Outputs,
+            handler: Some(record.handler.clone()),
             terminal: process.terminal,
             ..LifeRequest::default()
         };

@@ -132,6 +132,7 @@ impl Engine {
             id: id.to_owned(),
             bundle: self.container_folder(id),
             rootfs: self.snapshots().mounts(id)?,
+            runtime: self.handler(self.handler_name(life))?,
             terminal: life.terminal,
             stdin_open: life.interactive,
             log: life.detached.then(|| format!("json-file://{}", encoded(&log))),
@@ -248,6 +249,7 @@ impl Container<'_> {
 
     /// The first synced commit: id and name are taken.
     fn record(&self, request: &RunRequest, image: &Image, draft: &Draft) -> Result<()> {
+        let handler = self.engine.handler_name(&request.life);
         let record = ContainerRecord {
             id: self.id.as_str().to_owned(),
             name: self.name.clone(),
@@ -258,6 +260,7 @@ impl Container<'_> {
             interactive: request.life.interactive,
             stop_signal: request.life.stop_signal.or_else(|| of_image(image)),
             stop_timeout: request.life.stop_timeout,
+            handler: handler.to_owned(),
             created: seconds(SystemTime::now()),
             end: None,
         };
@@ -269,7 +272,9 @@ impl Container<'_> {
             policy: request.life.restart.to_string(),
             ..LifeRecord::default()
         };
-        let settings = Settings::of(request, &image_facts(image, None), draft).to_json();
+        let settings = Settings::of(request, &image_facts(image, None), draft)
+            .with_handler(handler, request.life.handler.as_deref())
+            .to_json();
         let add = |tx: &Transaction<'_>| {
             containers::add(tx, &record, &labels)?;
             containers::describe(tx, &record.id, &settings)?;

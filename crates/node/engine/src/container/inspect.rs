@@ -209,7 +209,6 @@ fn host_config(listed: &Listed, settings: &Settings, spec: &Spec) -> Value {
         ("Dns", json!([])),
         ("ExtraHosts", Value::Null),
         ("VolumesFrom", Value::Null),
-        ("Runtime", json!("tare")),
     ] {
         members.entry(name).or_insert(value);
     }

@@ -80,6 +80,9 @@ pub struct LifeRequest {
     pub stop_signal: Option<i32>,
     /// How many seconds it may take to end when it is asked to; -1: as many as it wants; absent: ten.
     pub stop_timeout: Option<i64>,
+    /// Who makes it, by the handler's name in the configuration or the path of an OCI runtime's program; absent: the
+    /// configuration's default.
+    pub handler: Option<String>,
     /// Keep its standard input open.
     pub interactive: bool,
     /// Give it a terminal.

@@ -2,6 +2,7 @@
 
 use super::draft::Draft;
 use super::facts::ImageFacts;
+use super::handler::OWN;
 use super::request::{
     CapabilityChange, CgroupMode, Cpus, IpcMode, MountKind, NetworkMode, PidMode, PidsLimit, RunRequest,
     SeccompChoice, SwapLimit, UtsMode, Variable,
@@ -64,6 +65,17 @@ impl Settings {
 
     pub(super) fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// With who makes it.
+    pub(super) fn with_handler(mut self, name: &str, asked: Option<&str>) -> Settings {
+        let from = match (asked, name) {
+            (Some(_), _) => "--runtime",
+            (None, OWN) => DEFAULT,
+            (None, _) => "config.toml",
+        };
+        self.add("HostConfig.Runtime", json!(name), from);
+        self
     }
 
     /// The value of a setting; nothing where it is not there.

@@ -48,6 +48,11 @@ pub(super) const ACCOUNT: &str = "
     ALTER TABLE containers ADD COLUMN last TEXT;     -- JSON: of the last end, what the other columns do not say
 ";
 
+/// Who makes them.
+pub(super) const HANDLER: &str = "
+    ALTER TABLE containers ADD COLUMN handler TEXT NOT NULL DEFAULT 'tare'; -- as the person named it
+";
+
 /// One container as recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerRecord {
@@ -69,6 +74,8 @@ pub struct ContainerRecord {
     pub stop_signal: Option<i32>,
     /// How many seconds it may take to end, where that are not ten; -1: as many as it wants.
     pub stop_timeout: Option<i64>,
+    /// Who makes it, by a handler's name or the path of a runtime's program.
+    pub handler: String,
     /// Seconds since 1970 at which it was asked for.
     pub created: i64,
     /// How it ended, where that is recorded.
@@ -135,8 +142,9 @@ pub fn add(tx: &Transaction<'_>, container: &ContainerRecord, labels: &[(String,
     }
     tx.execute(
         "INSERT INTO containers
-             (id, name, image, reference, command, remove, created, interactive, stop_signal, stop_timeout)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             (id, name, image, reference, command, remove, created, interactive, stop_signal, stop_timeout,
+              handler)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         params![
             id,
             name,
@@ -148,6 +156,7 @@ pub fn add(tx: &Transaction<'_>, container: &ContainerRecord, labels: &[(String,
             container.interactive,
             container.stop_signal,
             container.stop_timeout,
+            container.handler,
         ],
     )
     .query("record container", id)?;
@@ -295,7 +304,7 @@ pub fn of_image(tx: &Transaction<'_>, image: &str) -> Result<Vec<ContainerRecord
 
 const COLUMNS: &str =
     "SELECT id, name, image, reference, command, remove, created, ended, code, oom_limit, unknown,
-        interactive, stop_signal, stop_timeout, last
+        interactive, stop_signal, stop_timeout, last, handler
     FROM containers";
 
 fn read(row: &Row<'_>) -> tare_database::sql::Result<ContainerRecord> {
@@ -324,6 +333,7 @@ fn read(row: &Row<'_>) -> tare_database::sql::Result<ContainerRecord> {
         interactive: row.get(11)?,
         stop_signal: row.get(12)?,
         stop_timeout: row.get(13)?,
+        handler: row.get(15)?,
         end,
     })
 }

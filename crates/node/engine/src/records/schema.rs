@@ -28,4 +28,8 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "volumes",
         sql: super::volumes::TABLES,
     },
+    Migration {
+        name: "who makes containers",
+        sql: super::containers::HANDLER,
+    },
 ];

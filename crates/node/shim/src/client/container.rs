@@ -2,9 +2,11 @@
 
 use super::Connection;
 use super::fifos::{self, Fifos};
+use super::runtime::{RuntimeCommand, of_its_kind, options};
 use crate::exit::Exit;
-use crate::own::{Hangup, KEEP, KeepRequest, SUPERVISOR};
+use crate::own::{Hangup, KEEP, KeepRequest, SUPERVISOR, foreign_home};
 use crate::pod::Entry;
+use crate::supervisor::EXIT_RECORD;
 use rustix::process::Signal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -32,6 +34,8 @@ pub struct CreateRequest {
     pub bundle: PathBuf,
     /// What makes the container's root, in order, e.g. one overlay; empty: `root.path` of the configuration.
     pub rootfs: Vec<Mount>,
+    /// The command of another OCI runtime that is to make it; absent: the library in the supervisor.
+    pub runtime: Option<RuntimeCommand>,
     /// It has a terminal.
     pub terminal: bool,
     /// The container's stdin is the client's, until its end; otherwise it is empty.
@@ -82,9 +86,11 @@ impl Connection {
                 true => String::new(),
                 false => output(Entry::Stderr),
             },
+            options: request.runtime.as_ref().map(options),
             ..CreateTaskRequest::default()
         };
-        let _: CreateTaskResponse = self.ask(TaskMethod::Create, &create)?;
+        let made = self.ask::<CreateTaskResponse>(TaskMethod::Create, &create);
+        made.map_err(of_its_kind)?;
         let start = StartRequest {
             id: id.clone(),
             exec_id: String::new(),
@@ -93,7 +99,7 @@ impl Connection {
         match started {
             Ok(started) => Ok(Created { pid: started.pid }),
             Err(error) => Err(match self.delete(&id, "") {
-                Ok(()) => error,
+                Ok(()) => of_its_kind(error),
                 Err(also) => error.also(also),
             }),
         }
@@ -213,8 +219,14 @@ impl Connection {
 
     /// The record of a container's end, which is written before anybody is told.
     pub(super) fn exit(&self, id: &str) -> Result<Exit> {
-        let path = self.containers.join(id).join(crate::supervisor::EXIT_RECORD);
-        let bytes = tare_store::read(&path, LONGEST).op("read", path.display())?;
+        let path = self.containers.join(id).join(EXIT_RECORD);
+        let bytes = match tare_store::read(&path, LONGEST) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                tare_store::read(foreign_home(&self.containers).join(id).join(EXIT_RECORD), LONGEST)
+            }
+            bytes => bytes,
+        };
+        let bytes = bytes.op("read", path.display())?;
         serde_json::from_slice(&bytes)
             .map_err(|e| Error::new(Kind::Corrupt, "read", path.display()).from_source(e))
     }

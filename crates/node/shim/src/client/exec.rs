@@ -2,6 +2,7 @@
 
 use super::attach::Session;
 use super::fifos::{self, Fifos};
+use super::runtime::of_its_kind;
 use super::{Attach, Connection};
 use crate::pod::Entry;
 use crate::signals::Signals;
@@ -100,7 +101,7 @@ impl Connection {
         match started {
             Ok(started) => Ok(started.pid),
             Err(error) => Err(match self.delete(&request.id, &request.exec_id) {
-                Ok(()) => error,
+                Ok(()) => of_its_kind(error),
                 Err(also) => error.also(also),
             }),
         }

@@ -143,11 +143,11 @@ impl Service {
     }
 
     fn kept_foreign(&mut self, id: &str) -> Result<Option<Kept>> {
-        let Some(record) = Record::find(&self.namespace, id)? else {
+        let Some(record) = Record::find(&self.foreign_home, id)? else {
             return Ok(None);
         };
         let Some(init) = &record.init else {
-            return end_what_is_left(&self.namespace, id).map(|_| None);
+            return end_what_is_left(&self.foreign_home, id).map(|_| None);
         };
         self.strays.take_in(&mut self.signals)?;
         let group = record.group();

@@ -44,7 +44,9 @@ fn finish(mut log: Log) {
 
 /// Ends the container, if there is one.
 fn end(arguments: &Arguments) -> Result<Vec<u8>> {
-    if let Some((pid, exit)) = foreign::end_what_is_left(&arguments.namespace, &arguments.id)? {
+    if let Some((pid, exit)) =
+        foreign::end_what_is_left(&foreign::home_of(&arguments.namespace), &arguments.id)?
+    {
         return Ok(answer(pid.unsigned_abs(), exit));
     }
     let home = containers_home(&arguments.namespace);

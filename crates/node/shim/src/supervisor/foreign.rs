@@ -26,7 +26,7 @@ mod strays;
 pub(super) use errand::Errand;
 pub(super) use left::end as end_what_is_left;
 pub(super) use life::{Order, Work};
-pub(super) use record::{Record, Runtime};
+pub(super) use record::{Record, Runtime, home as home_of};
 pub use root::{mount_root, unmount_root};
 pub(super) use strays::Strays;
 

@@ -2,7 +2,7 @@
 
 use super::arguments::{Arguments, Own};
 use super::birth::{keep_from_the_oom_killer, leave_mount_namespace};
-use super::foreign::Strays;
+use super::foreign::{Strays, home_of};
 use super::home::Home;
 use super::journal::Journal;
 use super::publisher::Publisher;
@@ -11,6 +11,7 @@ use super::sandbox::Sandbox;
 use super::service::Service;
 use super::upgrade;
 use crate::entrance;
+use crate::own;
 use crate::pod::{Entry, PodDir};
 use crate::record::SupervisorRecord;
 use crate::signals::Signals;
@@ -72,6 +73,7 @@ pub(super) fn service(arguments: &Arguments, listener: OwnedFd, signals: Signals
         pod,
         address,
         containers_home,
+        foreign_home,
     } = Place::of(arguments, &listener)?;
     let record = SupervisorRecord {
         socket: Some(address.clone()),
@@ -88,6 +90,7 @@ pub(super) fn service(arguments: &Arguments, listener: OwnedFd, signals: Signals
         arguments: arguments.clone(),
         address,
         containers_home,
+        foreign_home,
         adopted: true,
         records,
         home,
@@ -119,6 +122,7 @@ struct Place {
     pod: PodDir,
     address: PathBuf,
     containers_home: tare_lifecycle::Home,
+    foreign_home: PathBuf,
 }
 
 impl Place {
@@ -129,6 +133,7 @@ impl Place {
             return Ok(Place {
                 name: name.to_string_lossy().into_owned(),
                 address: pod.file(Entry::Socket),
+                foreign_home: own::foreign_home(containers),
                 containers_home: tare_lifecycle::Home::at(containers),
                 pod,
             });
@@ -138,6 +143,7 @@ impl Place {
             pod: pod(&name)?,
             address: socket_of(listener)?,
             containers_home: containers_home(&arguments.namespace),
+            foreign_home: home_of(&arguments.namespace),
             name,
         })
     }

@@ -42,6 +42,8 @@ pub(super) struct Service {
     pub(super) address: PathBuf,
     /// Where the library keeps its containers.
     pub(super) containers_home: tare_lifecycle::Home,
+    /// Where containers of foreign runtimes are recorded.
+    pub(super) foreign_home: PathBuf,
     /// Whether all was taken over that a supervisor before this one left.
     pub(super) adopted: bool,
     /// Where records of containers are, for a successor.

@@ -7,6 +7,7 @@ use crate::exit::Exit;
 use crate::supervisor::container::LONGEST_RECORD;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use std::path::Path;
 use std::time::Duration;
 use tare_error::{Error, Result};
 use tare_lifecycle::Pending;
@@ -15,8 +16,8 @@ use tare_lifecycle::Pending;
 const ENDING: Duration = Duration::from_secs(2);
 
 /// Ends the container of this name, if there is one: the pid of its first process, and how that ended, if it is known.
-pub(in crate::supervisor) fn end(namespace: &str, id: &str) -> Result<Option<(i32, Option<Exit>)>> {
-    let Some(record) = Record::find(namespace, id)? else {
+pub(in crate::supervisor) fn end(home: &Path, id: &str) -> Result<Option<(i32, Option<Exit>)>> {
+    let Some(record) = Record::find(home, id)? else {
         return Ok(None);
     };
     let pid = record.init.as_ref().map_or(0, |init| init.pid);

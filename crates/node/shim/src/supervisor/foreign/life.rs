@@ -91,7 +91,7 @@ impl Service {
         if self.sandbox.is_some() {
             rewrite(&bundle)?;
         }
-        let record = Record::begin(runtime, &self.namespace, &request.id, &bundle, &mounts)?;
+        let record = Record::begin(runtime, &self.foreign_home, &request.id, &bundle, &mounts)?;
         let number = self.number();
         let owner = Owner {
             namespace: &self.namespace,

@@ -1,7 +1,7 @@
 //! What is known of a foreign container without a process at hand: plain data, and the folder that it lies in.
 //!
 //! ```text
-//! /run/tare/foreign/NAMESPACE/ID/   0700
+//! /run/tare/foreign/NAMESPACE/ID/   0700; of our own engine: <run>/foreign/ID
 //!   foreign.json                    written before its runtime is called, and again when there is more to know
 //!   exit.json                       how its first process ended
 //!   root.json                       the mounts of its root, where it has any
@@ -89,22 +89,21 @@ impl Record {
     /// `AlreadyExists` where there is one.
     pub(super) fn begin(
         runtime: Runtime,
-        namespace: &str,
+        home: &Path,
         id: &str,
         bundle: &Bundle,
         mounts: &[Mount],
     ) -> Result<Record> {
-        let folder = folder(namespace, id);
+        let folder = home.join(id);
         let linux = bundle.spec.linux.as_ref();
         let asked_group = linux.and_then(|linux| linux.cgroups_path.clone());
-        let above = folder.parent().unwrap_or(Path::new(HOME));
         let private = |path: &Path, recursive: bool| {
             std::fs::DirBuilder::new()
                 .mode(0o700)
                 .recursive(recursive)
                 .create(path)
         };
-        private(above, true).op("make folder", above.display())?;
+        private(home, true).op("make folder", home.display())?;
         match private(&folder, false) {
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {
                 return Err(Error::new(Kind::AlreadyExists, "create container", id)
@@ -132,9 +131,9 @@ impl Record {
         Ok(record)
     }
 
-    /// The record of a container; none where there is none.
-    pub(in crate::supervisor) fn find(namespace: &str, id: &str) -> Result<Option<Record>> {
-        let folder = folder(namespace, id);
+    /// The record of a container in the folder of all; none where there is none.
+    pub(in crate::supervisor) fn find(home: &Path, id: &str) -> Result<Option<Record>> {
+        let folder = home.join(id);
         let path = folder.join(FILE);
         let bytes = match tare_store::read(&path, LONGEST) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
@@ -198,6 +197,7 @@ impl Record {
     }
 }
 
-fn folder(namespace: &str, id: &str) -> PathBuf {
-    Path::new(HOME).join(namespace).join(id)
+/// Where the folders of a namespace's containers are.
+pub(in crate::supervisor) fn home(namespace: &str) -> PathBuf {
+    Path::new(HOME).join(namespace)
 }
