@@ -76,7 +76,10 @@ fn it_is_started_with_its_streams_joined() {
         let mut running = world.tare(["start", "-a", "-i", "web"]).start();
         assert_eq!(running.line().as_deref(), Some("out"));
         let out = world.tare(["start", "-a", "web"]).fails(125);
-        assert!(out.contains("it is running"), "{out}");
+        assert!(
+            out.contains("its streams are those of whoever has started it"),
+            "{out}"
+        );
         running.signal(Signal::TERM);
         let _ = world.tare(["rm", "-f", "web"]).ok();
         let _ = running.finish();

@@ -2,6 +2,7 @@
 
 mod shell;
 
+mod attach;
 mod create;
 mod defaults;
 mod detached;

@@ -1,6 +1,7 @@
 //! The one table of options: from it come the parser, the help, the man pages and the completion. The keys of the
 //! configuration file have their own table, beside what they set (`tare_engine::config::KEYS`).
 
+mod attach;
 mod everywhere;
 mod images;
 mod life;
@@ -61,6 +62,7 @@ pub(crate) fn table() -> impl Iterator<Item = &'static Opt> {
         .chain(run::OPTIONS)
         .chain(life::OPTIONS)
         .chain(show::OPTIONS)
+        .chain(attach::OPTIONS)
         .chain(volumes::OPTIONS)
 }
 

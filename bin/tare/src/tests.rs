@@ -76,6 +76,7 @@ fn every_option_of_run_is_read() {
     low.count("verbose");
     low.switch("quiet");
     low.text("cidfile").unwrap();
+    crate::verbs::manner(&low).unwrap();
     let read = low.read.borrow();
     for option in options::of_verb("run").chain(options::of_all()) {
         assert!(read.contains(option.long), "nobody reads --{}", option.long);

@@ -1,5 +1,6 @@
 //! The verbs: one table, one file each.
 
+mod attach;
 mod completion;
 mod create;
 mod doctor;
@@ -38,6 +39,9 @@ use std::process::ExitCode;
 use tare_engine::Engine;
 use tare_error::Result;
 use tare_shim::Attach;
+
+#[cfg(test)]
+pub(crate) use attach::manner;
 
 /// One verb.
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +110,7 @@ pub(crate) const VERBS: &[Verb] = &[
     run::VERB,
     create::VERB,
     exec::VERB,
+    attach::VERB,
     logs::VERB,
     ps::VERB,
     start::VERB,

@@ -32,8 +32,9 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
         engine.execute(container, &asked, None)?;
         return Ok(ExitCode::SUCCESS);
     }
+    let manner = super::attach::manner(low)?;
     let executed = super::with_streams(asked.interactive, asked.terminal, |streams| {
-        engine.execute(container, &asked, Some(streams))
+        engine.execute(container, &asked, Some((streams, &manner)))
     })?;
     Ok(ExitCode::from(executed.map_or(0, |executed| executed.code)))
 }

@@ -11,7 +11,7 @@ use tare_engine::container::request::{PullPolicy, RunRequest, show_size};
 use tare_engine::image::{Image, PullOptions};
 use tare_error::{Error, Kind, Result};
 use tare_registry::{Platform, Reference};
-use tare_shim::Exit;
+use tare_shim::{Exit, Manner};
 
 pub(super) const VERB: Verb = Verb {
     name: "run",
@@ -48,20 +48,25 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
         warnings.iter().for_each(|text| output::warn(text));
         return Ok(output::say(&format!("{id}\n")));
     }
-    attended(container, low.count("verbose") > 0)
+    attended(container, &super::attach::manner(low)?, low.count("verbose") > 0)
 }
 
-/// Joins our streams with a container's until its end, and ends as it does.
-pub(super) fn attended(mut container: Container<'_>, verbose: bool) -> Result<ExitCode> {
+/// Joins our streams with a container's until its end, and ends as it does; or until we leave it.
+pub(super) fn attended(mut container: Container<'_>, manner: &Manner, verbose: bool) -> Result<ExitCode> {
     let (interactive, terminal) = (container.life().interactive, container.life().terminal);
-    let ended = super::with_streams(interactive, terminal, |streams| container.attach(streams));
+    let ended = super::with_streams(interactive, terminal, |streams| container.attach(streams, manner));
     container
         .take_warnings()
         .iter()
         .for_each(|text| output::warn(text));
     let name = container.name().to_owned();
+    super::attach::tell_missed(&name, container.missed());
     let exit = match ended {
-        Ok(exit) => exit,
+        Ok(Some(exit)) => exit,
+        Ok(None) => {
+            container.leave();
+            return Ok(ExitCode::SUCCESS);
+        }
         Err(e) => {
             return Err(match container.abandon() {
                 Ok(_) => e,

@@ -37,8 +37,12 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
             .because("you cannot start and attach multiple containers at once"));
     };
     let engine = session.engine()?;
+    let manner = super::attach::manner(low)?;
+    if engine.container(name)?.status.lives() {
+        return super::attach::join(&engine, name, interactive, &manner);
+    }
     let container = engine.start_attached(name, interactive)?;
-    super::run::attended(container, low.count("verbose") > 0)
+    super::run::attended(container, &manner, low.count("verbose") > 0)
 }
 
 /// What is to run since the machine was started, or is due again.

@@ -19,6 +19,7 @@ pub mod draft;
 mod place;
 
 mod again;
+mod attach;
 mod builtin;
 mod create;
 mod filter;
@@ -34,6 +35,7 @@ mod settings;
 mod update;
 
 pub use again::Changes;
+pub use attach::Attachable;
 pub use create::{Container, Programs};
 pub use filter::Filter;
 pub use list::{Listed, Status};

@@ -296,8 +296,10 @@ impl Collector {
             }
             let closed = self.inlets.iter().all(|inlet| inlet.closed);
             if !waits && (closed || idle_since.elapsed() >= writer::IDLE) && self.let_go() {
+                // At the end whoever looks on reads the last of it; the file goes soon.
                 self.inlets
                     .iter_mut()
+                    .filter(|_| !closed)
                     .for_each(|inlet| inlet.spool.forget(inlet.spool.length, true));
                 return Ok(if closed { Outcome::Ended } else { Outcome::Idle });
             }

@@ -246,7 +246,8 @@ impl<'a> Writer<'a> {
             } else {
                 Outcome::Idle
             };
-            for feed in &mut self.feeds {
+            // At the end whoever looks on reads the last of it; the file goes soon.
+            for feed in self.feeds.iter_mut().filter(|_| outcome == Outcome::Idle) {
                 let done = self.progress.done.get(feed.spool.stream.place()).copied();
                 feed.spool.forget(done.unwrap_or(0), true);
             }

@@ -6,15 +6,17 @@ mod container;
 mod end;
 mod exec;
 mod fifos;
+mod keys;
 mod launch;
 mod raw;
 mod relay;
 mod runtime;
 
-pub use attach::Attach;
+pub use attach::{Attach, Manner, Parted};
 pub use connection::Connection;
 pub use container::{CreateRequest, Created};
 pub use end::{Ended, end};
 pub use exec::{ExecRequest, Executed};
+pub use keys::Keys;
 pub use launch::{Launch, find, launch};
 pub use runtime::RuntimeCommand;

@@ -41,6 +41,11 @@ pub struct Oom {
 }
 
 impl Exit {
+    /// As far as an exit code tells it.
+    pub(crate) fn of_code(code: u8) -> Exit {
+        exit_from(Some(i32::from(code)), None)
+    }
+
     /// As far as the task service tells it.
     pub(crate) fn told(answer: &WaitResponse) -> Exit {
         let at = answer.exited_at.map(|at| (at.seconds, at.nanos));

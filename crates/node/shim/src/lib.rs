@@ -35,8 +35,8 @@ pub mod supervisor;
 mod terminal;
 
 pub use client::{
-    Attach, Connection, CreateRequest, Created, Ended, ExecRequest, Executed, Launch, RuntimeCommand, end,
-    find, launch,
+    Attach, Connection, CreateRequest, Created, Ended, ExecRequest, Executed, Keys, Launch, Manner, Parted,
+    RuntimeCommand, end, find, launch,
 };
 pub use exit::{Exit, Oom};
 pub use failure::{Failure, restore};

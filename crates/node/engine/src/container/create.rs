@@ -135,7 +135,8 @@ impl Engine {
             runtime: self.handler(self.handler_name(life))?,
             terminal: life.terminal,
             stdin_open: life.interactive,
-            log: life.detached.then(|| format!("json-file://{}", encoded(&log))),
+            // Whoever sits at a terminal may leave it: what it says then has to go somewhere.
+            log: (life.detached || life.terminal).then(|| format!("json-file://{}", encoded(&log))),
             on_hangup: match life.detached {
                 true => Hangup::Keep,
                 false => Hangup::Kill,

@@ -3,7 +3,7 @@
 use super::create::Container;
 use std::path::Path;
 use tare_error::{Error, Kind, Result};
-use tare_shim::{Attach, Exit};
+use tare_shim::{Attach, Connection, Exit, Manner, Parted};
 
 impl Container<'_> {
     /// Starts the supervisor and the process. Where this fails, nothing of the container is left.
@@ -37,15 +37,24 @@ impl Container<'_> {
         self.pod = None;
     }
 
-    /// Joins the streams until the container has ended and every byte it wrote is written.
+    /// Joins the streams until the container has ended and every byte it wrote is written, or until we leave it: nothing then, and
+    /// [`Container::leave`] is what is left to do.
     ///
     /// # Errors
     /// `Unavailable` where the supervisor dies; the container is then ended and cleared away.
-    pub fn attach(&mut self, streams: &Attach<'_>) -> Result<Exit> {
+    pub fn attach(&mut self, streams: &Attach<'_>, manner: &Manner) -> Result<Option<Exit>> {
         let Some(connection) = &mut self.connection else {
             return Err(Error::new(Kind::Conflict, "attach to", &self.name).because("it was not started"));
         };
-        connection.attach(self.id.as_str(), streams)
+        match connection.attach_until(self.id.as_str(), streams, manner)? {
+            Parted::Ended(exit) => Ok(Some(exit)),
+            Parted::Left => connection.let_live().map(|()| None),
+        }
+    }
+
+    /// How many bytes of its output came faster than they were written, and were left out.
+    pub fn missed(&self) -> u64 {
+        self.connection.as_ref().map_or(0, Connection::missed)
     }
 
     /// Clears away what the container needed; keeps its files and its record unless it was to be removed.

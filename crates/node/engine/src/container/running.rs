@@ -10,7 +10,7 @@ use crate::records::containers::ContainerRecord;
 use std::path::Path;
 use std::time::Duration;
 use tare_error::{Context, Error, Kind, Result};
-use tare_shim::{Attach, Condition, ExecRequest, Executed};
+use tare_shim::{Attach, Condition, ExecRequest, Executed, Manner};
 use tare_spec_oci::{Capabilities, Process, Spec};
 use tare_store::Id;
 
@@ -164,7 +164,8 @@ impl Engine {
         }
     }
 
-    /// Executes a process in a container that runs; how it ended, or nothing where nobody waits for it (`attach` is none).
+    /// Executes a process in a container that runs; how it ended, or nothing where nobody waits for it (`attach` is
+    /// none), or whoever did has left it.
     ///
     /// # Errors
     /// `Conflict` where the container does not run; `CommandNotFound`, `CommandNotExecutable`; those of the look-ups.
@@ -172,7 +173,7 @@ impl Engine {
         &self,
         typed: &str,
         asked: &Execute,
-        attach: Option<&Attach<'_>>,
+        attach: Option<(&Attach<'_>, &Manner)>,
     ) -> Result<Option<Executed>> {
         let (
             record,
@@ -197,7 +198,7 @@ impl Engine {
         };
         self.records().close();
         match attach {
-            Some(attach) => connection.exec(&request, attach).map(Some),
+            Some((attach, manner)) => connection.exec_until(&request, attach, manner),
             None => connection.exec_detached(&request).map(|_| None),
         }
     }

@@ -2,11 +2,13 @@
 
 use super::Connection;
 use super::container::{kill, wait};
-use super::fifos::Fifos;
+use super::fifos::Wires;
+use super::keys::Keys;
 use super::raw::{self, Raw, Size};
 use super::relay::{Input, Output};
 use crate::clock::timespec;
 use crate::exit::Exit;
+use crate::own::KeepRequest;
 use crate::signals::Signals;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, BorrowedFd};
@@ -21,6 +23,10 @@ use tare_spec_containerd::task::{CloseIoRequest, ResizePtyRequest, TaskMethod, W
 const PATIENCE: u32 = 3;
 /// How long after a container's end its streams may stay open without a word: somebody else has them.
 const SILENCE: Duration = Duration::from_secs(10);
+/// How often it is looked whether an output has ended that tells no end, once the container has.
+const LOOK: Duration = Duration::from_millis(3);
+/// How often it is looked for more of such an output, should the kernel not say so (splice(2) does not before Linux 6.8).
+const LOOK_SELDOM: Duration = Duration::from_millis(500);
 /// How many supervisors of one container may die before it is given up.
 const SUCCESSORS: u32 = 16;
 
@@ -37,6 +43,41 @@ pub struct Attach<'a> {
     pub terminal: bool,
 }
 
+/// How a client is attached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manner {
+    /// Typed on its terminal, they part it from the container, which lives on.
+    pub keys: Keys,
+    /// Signals that come to it meanwhile are the container's.
+    pub proxy: bool,
+}
+
+impl Default for Manner {
+    /// It stays till the end, and passes signals on.
+    fn default() -> Manner {
+        let (keys, proxy) = (Keys::none(), true);
+        Manner { keys, proxy }
+    }
+}
+
+impl Manner {
+    fn signals(&self) -> Result<Signals> {
+        match self.proxy {
+            true => Signals::proxied(),
+            false => Signals::of_terminal(),
+        }
+    }
+}
+
+/// How the two were parted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parted {
+    /// The container has ended.
+    Ended(Exit),
+    /// The keys were typed, or nobody reads its output any more: it lives on.
+    Left,
+}
+
 impl Connection {
     /// Joins streams, signals and terminal sizes until the container has ended and its last byte is written. A supervisor
     /// that dies meanwhile gets a successor, by which the container lives on.
@@ -49,15 +90,68 @@ impl Connection {
     /// # Errors
     /// `Conflict` where no container was made on this connection; `Unavailable` where no successor can be started.
     pub fn attach(&mut self, id: &str, attach: &Attach<'_>) -> Result<Exit> {
-        let Some(fifos) = self.fifos.take() else {
+        match self.attach_until(id, attach, &Manner::default())? {
+            Parted::Ended(exit) => Ok(exit),
+            Parted::Left => self.wait(id),
+        }
+    }
+
+    /// The same, but for who may leave.
+    ///
+    /// # Errors
+    /// As [`Connection::attach`].
+    pub fn attach_until(&mut self, id: &str, attach: &Attach<'_>, manner: &Manner) -> Result<Parted> {
+        let Some(wires) = self.wires.take() else {
             return Err(Error::new(Kind::Conflict, "attach to", id).because("it was not made here"));
         };
-        let signals = Signals::proxied()?;
-        let mut session = Session::join((id, ""), fifos, signals, attach, None)?;
+        let mut session = Session::join((id, ""), wires, manner.signals()?, (attach, manner), None)?;
         let ended = session.run(self);
         self.output_broken = session.stdout.broken;
+        self.missed = session.missed();
         ended?;
-        self.exit(id)
+        match session.has_left() {
+            true => Ok(Parted::Left),
+            false => self.exit(id).map(Parted::Ended),
+        }
+    }
+
+    /// The same with a container that was made by somebody else, and whose output is kept in a log: from now on, beside whoever
+    /// else looks on. It is not ended by our leaving, nor is its input by the end of ours.
+    ///
+    /// # Errors
+    /// As [`Connection::attach`]; `Unsupported` where its output is not kept.
+    pub fn look_on(&mut self, id: &str, attach: &Attach<'_>, manner: &Manner) -> Result<Parted> {
+        let wires = Wires::of_log(&self.pod, id, false)?;
+        let mut session = Session::join((id, ""), wires, manner.signals()?, (attach, manner), None)?;
+        session.looks_on = true;
+        let ended = session.run(self);
+        self.missed = session.missed();
+        let code = ended?;
+        if session.has_left() {
+            return Ok(Parted::Left);
+        }
+        // Whoever keeps it may have settled it by now.
+        match self.exit(id) {
+            Err(e) if e.kind() == Kind::NotFound => Ok(Parted::Ended(Exit::of_code(code))),
+            exit => exit.map(Parted::Ended),
+        }
+    }
+
+    /// From now on the container lives on without us.
+    ///
+    /// # Errors
+    /// `Unavailable` where the supervisor is gone.
+    pub fn let_live(&mut self) -> Result<()> {
+        let keep = KeepRequest {
+            kill: false,
+            ..self.keep.clone()
+        };
+        self.keep(keep)
+    }
+
+    /// How many bytes came faster than an [`Connection::attach`] could write them, and were left out: the log has them.
+    pub fn missed(&self) -> u64 {
+        self.missed
     }
 
     /// Whether an [`Connection::attach`] ended because nobody read `stdout` any more.
@@ -91,6 +185,9 @@ pub(super) struct Session<'a> {
     asked_to_end: u32,
     pub(super) killed: bool,
     successors: u32,
+    /// It is not ours: nothing of ours ends it.
+    looks_on: bool,
+    left: bool,
 }
 
 /// What a poll looks at.
@@ -107,9 +204,9 @@ impl<'a> Session<'a> {
     /// Joins what the client has with a process's FIFOs; of each output no more than `room` bytes.
     pub(super) fn join(
         (id, exec_id): (&'a str, &'a str),
-        fifos: Fifos,
+        wires: Wires,
         signals: Signals,
-        attach: &Attach<'a>,
+        (attach, manner): (&Attach<'a>, &Manner),
         room: Option<usize>,
     ) -> Result<Session<'a>> {
         let raw = match attach.stdin.filter(|_| attach.terminal) {
@@ -117,9 +214,16 @@ impl<'a> Session<'a> {
             None => None,
         };
         let input = match attach.stdin {
-            Some(stdin) => Some(Input::new(stdin, fifos.stdin()?)),
+            Some(stdin) => {
+                let keys = match attach.terminal {
+                    true => manner.keys.clone(),
+                    false => Keys::none(),
+                };
+                wires.stdin()?.map(|to| Input::new(stdin, to, keys))
+            }
             None => None,
         };
+        let (stdout, stderr) = wires.outputs()?;
         Ok(Session {
             id,
             exec_id,
@@ -128,10 +232,8 @@ impl<'a> Session<'a> {
             raw,
             terminal: attach.terminal.then_some(attach.stdout),
             input,
-            stdout: Output::new(fifos.stdout, attach.stdout, room),
-            stderr: fifos
-                .stderr
-                .map(|stderr| Output::new(stderr, attach.stderr, room)),
+            stdout: Output::new(stdout, attach.stdout, room),
+            stderr: stderr.map(|stderr| Output::new(stderr, attach.stderr, room)),
             input_ended: false,
             waits: 0,
             ended: None,
@@ -140,6 +242,8 @@ impl<'a> Session<'a> {
             asked_to_end: 0,
             killed: false,
             successors: 0,
+            looks_on: false,
+            left: false,
         })
     }
 
@@ -148,7 +252,7 @@ impl<'a> Session<'a> {
         self.begin(connection)?;
         loop {
             self.hear(connection);
-            if self.is_over() {
+            if self.is_over() || self.has_left() {
                 return Ok(self.code);
             }
             if self.until.is_some_and(|until| until <= Instant::now()) {
@@ -161,6 +265,16 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Whether we part from a container that lives.
+    pub(super) fn has_left(&self) -> bool {
+        self.ended.is_none() && (self.left || self.input.as_ref().is_some_and(Input::parts))
+    }
+
+    fn missed(&self) -> u64 {
+        let outputs = std::iter::once(&self.stdout).chain(&self.stderr);
+        outputs.map(Output::missed).sum()
+    }
+
     /// Asks for the container's end, and gives its terminal our size.
     fn begin(&mut self, connection: &mut Connection) -> Result<()> {
         self.waits = connection.request(TaskMethod::Wait, &wait(self.id, self.exec_id))?;
@@ -169,6 +283,10 @@ impl<'a> Session<'a> {
             self.end_input(connection)?;
         }
         self.size = None;
+        if self.looks_on {
+            // Another size for a moment has a program draw its screen again.
+            self.draw_again(connection)?;
+        }
         self.resize(connection)
     }
 
@@ -234,8 +352,26 @@ impl<'a> Session<'a> {
             None => self.until.filter(|_| !self.killed),
         };
         let patience = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let outputs = [
+            (Watched::Stdout, Some(&self.stdout)),
+            (Watched::Stderr, self.stderr.as_ref()),
+        ];
+        let looked_at: Vec<Watched> = outputs
+            .into_iter()
+            .filter(|(_, output)| output.is_some_and(Output::is_looked_at))
+            .map(|(what, _)| what)
+            .collect();
+        let look = match self.ended {
+            Some(_) => LOOK,
+            None => LOOK_SELDOM,
+        };
+        let patience = match looked_at.is_empty() {
+            true => patience,
+            false => Some(patience.map_or(look, |patience| patience.min(look))),
+        };
         match poll(&mut polled, patience.map(timespec).as_ref()) {
             Err(Errno::INTR) => return Ok(Vec::new()),
+            Ok(0) => return Ok(looked_at),
             other => other.op("wait for", "the container")?,
         };
         let ready = polled.iter().map(|fd| !fd.revents().is_empty());
@@ -255,8 +391,10 @@ impl<'a> Session<'a> {
         if moved && let Some(heard) = &mut self.ended {
             *heard = Instant::now();
         }
-        if self.stdout.broken {
-            self.kill(connection)?;
+        match (self.stdout.broken, self.looks_on) {
+            (true, true) => self.left = true,
+            (true, false) => self.kill(connection)?,
+            (false, _) => {}
         }
         Ok(())
     }
@@ -277,8 +415,9 @@ impl<'a> Session<'a> {
 
     fn pass_on_stdin(&mut self, connection: &mut Connection) -> Result<()> {
         let ended = self.input.as_mut().is_some_and(Input::act);
-        // A terminal has no end of its own; the container sees one when somebody types it.
-        if !ended || self.stderr.is_none() {
+        // A terminal has no end of its own; the container sees one when somebody types it. And whoever looks on is not the only one
+        // who may have something to say.
+        if !ended || self.stderr.is_none() || self.looks_on {
             return Ok(());
         }
         self.input_ended = true;
@@ -307,7 +446,7 @@ impl<'a> Session<'a> {
             if signal == Signal::INT.as_raw() || signal == Signal::TERM.as_raw() {
                 self.asked_to_end += 1;
             }
-            if self.asked_to_end >= PATIENCE {
+            if self.asked_to_end >= PATIENCE && !self.looks_on {
                 self.kill(connection)?;
             } else {
                 connection.request(TaskMethod::Kill, &kill(self.id, self.exec_id, signal, false))?;
@@ -332,6 +471,23 @@ impl<'a> Session<'a> {
             return Ok(());
         };
         self.size = Some(size);
+        self.set_size(connection, size)
+    }
+
+    fn draw_again(&self, connection: &mut Connection) -> Result<()> {
+        match self.terminal.and_then(raw::size) {
+            Some(Size { rows, columns }) => self.set_size(
+                connection,
+                Size {
+                    rows: rows.saturating_add(1),
+                    columns: columns.saturating_add(1),
+                },
+            ),
+            None => Ok(()),
+        }
+    }
+
+    fn set_size(&self, connection: &mut Connection, size: Size) -> Result<()> {
         let request = ResizePtyRequest {
             id: self.id.to_owned(),
             exec_id: self.exec_id.to_owned(),

@@ -1,7 +1,7 @@
 //! A connection to a supervisor: calls and their answers, and another one where the supervisor is gone.
 
 use super::Launch;
-use super::fifos::Fifos;
+use super::fifos::Wires;
 use super::launch;
 use crate::clock::wait_readable;
 use crate::failure::{self, Failure};
@@ -36,7 +36,8 @@ pub struct Connection {
     program: PathBuf,
     pub(super) containers: PathBuf,
     pub(super) keep: KeepRequest,
-    pub(super) fifos: Option<Fifos>,
+    pub(super) wires: Option<Wires>,
+    pub(super) missed: u64,
     pub(super) output_broken: bool,
 }
 
@@ -51,7 +52,8 @@ impl Connection {
             program: launch.program.to_owned(),
             containers: launch.containers.to_owned(),
             keep: KeepRequest::default(),
-            fifos: None,
+            wires: None,
+            missed: 0,
             output_broken: false,
         }
     }
@@ -94,10 +96,14 @@ impl Connection {
             pod: &pod,
             containers: &containers,
         })?;
-        found.fifos = self.fifos.take();
+        found.wires = self.wires.take();
         let keep = std::mem::take(&mut self.keep);
         *self = found;
-        self.keep(keep)
+        match keep.reap.is_empty() {
+            // Somebody else is its keeper.
+            true => Ok(()),
+            false => self.keep(keep),
+        }
     }
 
     /// Asks the task service, and waits for the answer.

@@ -1,7 +1,7 @@
 //! What a client asks of a supervisor about its container, in the words of containerd's task service and of our own.
 
 use super::Connection;
-use super::fifos::{self, Fifos};
+use super::fifos::{self, Fifos, Wires};
 use super::runtime::{RuntimeCommand, of_its_kind, options};
 use crate::exit::Exit;
 use crate::own::{Hangup, KEEP, KeepRequest, SUPERVISOR, foreign_home};
@@ -71,7 +71,10 @@ impl Connection {
         match &request.log {
             Some(_) if request.stdin_open => Fifos::make_stdin(folder)?,
             Some(_) => {}
-            None => self.fifos = Some(Fifos::make(folder, request.terminal, request.stdin_open)?),
+            None => {
+                let fifos = Fifos::make(folder, request.terminal, request.stdin_open)?;
+                self.wires = Some(Wires::Fifos(fifos));
+            }
         }
         let log = request.log.as_ref();
         let output = |entry| log.cloned().unwrap_or_else(|| fifos::name(folder, entry));
@@ -91,6 +94,18 @@ impl Connection {
         };
         let made = self.ask::<CreateTaskResponse>(TaskMethod::Create, &create);
         made.map_err(of_its_kind)?;
+        if request.log.is_some() && request.on_hangup == Hangup::Kill {
+            // Before it says anything.
+            match Wires::of_log(&self.pod, &id, true) {
+                Ok(wires) => self.wires = Some(wires),
+                Err(error) => {
+                    return Err(match self.delete(&id, "") {
+                        Ok(()) => error,
+                        Err(also) => error.also(also),
+                    });
+                }
+            }
+        }
         let start = StartRequest {
             id: id.clone(),
             exec_id: String::new(),

@@ -1,9 +1,9 @@
 //! Executing a process in a container that runs.
 
-use super::attach::Session;
-use super::fifos::{self, Fifos};
+use super::attach::{Manner, Session};
+use super::fifos::{self, Fifos, Wires};
 use super::runtime::of_its_kind;
-use super::{Attach, Connection};
+use super::{Attach, Connection, Keys};
 use crate::pod::Entry;
 use crate::signals::Signals;
 use std::path::Path;
@@ -12,6 +12,9 @@ use tare_error::{Error, Kind, Result};
 use tare_spec_containerd::task::{ExecProcessRequest, StartRequest, StartResponse, TaskMethod};
 use tare_spec_containerd::{Any, typeurl};
 use tare_spec_oci::Process;
+
+/// A log that nobody reads: what is on its way there can be looked at.
+const NOWHERE: &str = "file:///dev/null";
 
 /// A process to be executed.
 #[derive(Clone, Debug)]
@@ -49,13 +52,42 @@ impl Connection {
     /// `NotFound` where there is no such container, `Conflict` where it does not run; `CommandNotFound`, `CommandNotExecutable`
     /// and the like of its program.
     pub fn exec(&mut self, request: &ExecRequest, attach: &Attach<'_>) -> Result<Executed> {
+        let left = self.exec_until(request, attach, &Manner::default())?;
+        left.ok_or_else(|| Error::new(Kind::Internal, "wait for", &request.exec_id).because("nobody left it"))
+    }
+
+    /// The same, but for who may leave: nothing, where he has left a process that lives on.
+    ///
+    /// # Errors
+    /// As [`Connection::exec`].
+    pub fn exec_until(
+        &mut self,
+        request: &ExecRequest,
+        attach: &Attach<'_>,
+        manner: &Manner,
+    ) -> Result<Option<Executed>> {
         let folder = self.pod.make_exec(&request.exec_id)?;
-        let fifos = Fifos::make(&folder, request.process.terminal, request.stdin_open)?;
-        self.start_exec(request, Some(&folder))?;
         let names = (request.id.as_str(), request.exec_id.as_str());
-        let mut session = Session::join(names, fifos, Signals::of_terminal()?, attach, request.most_output)?;
+        let may_leave = request.process.terminal && manner.keys != Keys::none();
+        let wires = if may_leave {
+            // What it says is taken by somebody else than us, who may leave, and thrown away.
+            if request.stdin_open {
+                Fifos::make_stdin(&folder)?;
+            }
+            self.start_exec(request, Some(&folder), NOWHERE)?;
+            Wires::of_exec(&self.pod, names, &folder)?
+        } else {
+            let fifos = Fifos::make(&folder, request.process.terminal, request.stdin_open)?;
+            self.start_exec(request, Some(&folder), "")?;
+            Wires::Fifos(fifos)
+        };
+        let joined = (attach, manner);
+        let mut session = Session::join(names, wires, Signals::of_terminal()?, joined, request.most_output)?;
         session.until = request.timeout.map(|timeout| Instant::now() + timeout);
         let code = session.run(self)?;
+        if session.has_left() {
+            return Ok(None);
+        }
         let outputs = std::iter::once(&session.stdout).chain(&session.stderr);
         let executed = Executed {
             code,
@@ -64,7 +96,7 @@ impl Connection {
         };
         drop(session);
         self.delete(&request.id, &request.exec_id)?;
-        Ok(executed)
+        Ok(Some(executed))
     }
 
     /// Executes a process that nobody waits for and whose streams lead nowhere; its process id.
@@ -72,10 +104,10 @@ impl Connection {
     /// # Errors
     /// As [`Connection::exec`].
     pub fn exec_detached(&mut self, request: &ExecRequest) -> Result<u32> {
-        self.start_exec(request, None)
+        self.start_exec(request, None, "")
     }
 
-    fn start_exec(&mut self, request: &ExecRequest, folder: Option<&Path>) -> Result<u32> {
+    fn start_exec(&mut self, request: &ExecRequest, folder: Option<&Path>, log: &str) -> Result<u32> {
         let name = |entry| {
             folder
                 .map(|folder| fifos::name(folder, entry))
@@ -88,7 +120,10 @@ impl Connection {
             exec_id: request.exec_id.clone(),
             terminal: request.process.terminal,
             stdin: name(Entry::Stdin),
-            stdout: name(Entry::Stdout),
+            stdout: match log {
+                "" => name(Entry::Stdout),
+                log => log.to_owned(),
+            },
             stderr: name(Entry::Stderr),
             spec: Some(Any::json(typeurl::PROCESS, process)),
         };

@@ -1,12 +1,14 @@
 //! The FIFOs in a folder through which a process's streams go. What was written there and not read yet survives
 //! either side's death.
 
-use crate::pod::Entry;
+use super::relay::Source;
+use crate::pod::{Entry, PodDir};
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat};
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
-use tare_error::{Context, Result};
+use tare_error::{Context, Error, Kind, Result};
+use tare_logs::{Folder, Outlet, Stream};
 
 /// The client's ends.
 #[derive(Debug)]
@@ -51,6 +53,77 @@ impl Fifos {
     /// Opens the end by which the container's stdin is written, once somebody reads there.
     pub(super) fn stdin(&self) -> Result<OwnedFd> {
         open(&self.folder, Entry::Stdin, OFlags::WRONLY | OFlags::NONBLOCK)
+    }
+}
+
+/// How a client is joined with a process's streams.
+#[derive(Debug, Default)]
+pub(super) enum Wires {
+    /// By nothing.
+    #[default]
+    None,
+    /// By FIFOs that are its own.
+    Fifos(Fifos),
+    /// Beside a log: nobody waits for the client.
+    Log {
+        /// Where its input's FIFO is.
+        input: PathBuf,
+        stdout: Box<Outlet>,
+        stderr: Option<Box<Outlet>>,
+    },
+}
+
+impl Wires {
+    /// Those of a container's first process whose output is kept in a log: from its beginning on where `whole`, else from now.
+    ///
+    /// # Errors
+    /// `Unsupported` where no log is kept of it.
+    pub(super) fn of_log(pod: &PodDir, id: &str, whole: bool) -> Result<Wires> {
+        Wires::of_kept(pod, (id, "first"), whole, pod.path())
+    }
+
+    /// The same of a process that was executed, from its beginning on; the FIFO of its input is in `folder`.
+    pub(super) fn of_exec(pod: &PodDir, (id, exec_id): (&str, &str), folder: &Path) -> Result<Wires> {
+        Wires::of_kept(pod, (id, &format!("exec:{exec_id}")), true, folder)
+    }
+
+    fn of_kept(pod: &PodDir, (id, process): (&str, &str), whole: bool, input: &Path) -> Result<Wires> {
+        let folder = Folder::at(pod.streams().join(id).join(process));
+        let stdout = Outlet::open(&folder, Stream::Stdout, whole).map_err(|e| match e.kind() {
+            Kind::NotFound => Error::new(Kind::Unsupported, "attach to", id)
+                .because("its streams are those of whoever has started it"),
+            _ => e,
+        })?;
+        let stderr = match Outlet::open(&folder, Stream::Stderr, whole) {
+            Err(e) if e.kind() == Kind::NotFound => None,
+            opened => Some(Box::new(opened?)),
+        };
+        Ok(Wires::Log {
+            input: input.to_owned(),
+            stdout: Box::new(stdout),
+            stderr,
+        })
+    }
+
+    /// The end by which its input is written; none where it has none, or nobody reads it any more.
+    pub(super) fn stdin(&self) -> Result<Option<OwnedFd>> {
+        match self {
+            Wires::None => Ok(None),
+            Wires::Fifos(fifos) => fifos.stdin().map(Some),
+            Wires::Log { input, .. } => match open(input, Entry::Stdin, OFlags::WRONLY | OFlags::NONBLOCK) {
+                Err(e) if e.kind() == Kind::NotFound => Ok(None),
+                opened => opened.map(Some),
+            },
+        }
+    }
+
+    /// The outputs.
+    pub(super) fn outputs(self) -> Result<(Source, Option<Source>)> {
+        match self {
+            Wires::None => Err(Error::new(Kind::Conflict, "join", "streams").because("there are none")),
+            Wires::Fifos(fifos) => Ok((Source::Fifo(fifos.stdout), fifos.stderr.map(Source::Fifo))),
+            Wires::Log { stdout, stderr, .. } => Ok((Source::Spool(stdout), stderr.map(Source::Spool))),
+        }
     }
 }
 

@@ -3,19 +3,30 @@
 //! The client's descriptors are shared with whoever started it: they keep their blocking mode, and a read or write
 //! follows a poll that promised it will not block. The FIFOs are our own, and never block.
 
+use super::keys::Keys;
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
+use tare_logs::Outlet;
 
 /// What one write may hold: a pipe that polls writable takes `PIPE_BUF` bytes without blocking (pipe(7)).
 const WRITE: usize = 4096;
 /// What one read may bring.
 const READ: usize = 32 * 1024;
 
+/// Where an output of the container is read.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// A FIFO that is ours.
+    Fifo(OwnedFd),
+    /// On its way to a log.
+    Spool(Box<Outlet>),
+}
+
 /// An output of the container, on its way to a descriptor of the client's.
 #[derive(Debug)]
 pub(super) struct Output<'a> {
-    from: OwnedFd,
+    from: Source,
     to: BorrowedFd<'a>,
     pending: Vec<u8>,
     written: usize,
@@ -31,7 +42,7 @@ pub(super) struct Output<'a> {
 
 impl<'a> Output<'a> {
     /// Joins the two; beyond `room` bytes what comes is thrown away.
-    pub(super) fn new(from: OwnedFd, to: BorrowedFd<'a>, room: Option<usize>) -> Output<'a> {
+    pub(super) fn new(from: Source, to: BorrowedFd<'a>, room: Option<usize>) -> Output<'a> {
         Output {
             room,
             cut: false,
@@ -49,7 +60,24 @@ impl<'a> Output<'a> {
         if !self.is_empty() {
             return Some((self.to, PollFlags::OUT));
         }
-        (!self.ended).then(|| (self.from.as_fd(), PollFlags::IN))
+        let from = match &self.from {
+            Source::Fifo(fifo) => fifo.as_fd(),
+            Source::Spool(outlet) => outlet.as_fd(),
+        };
+        (!self.ended).then_some((from, PollFlags::IN))
+    }
+
+    /// Whether its end is not told, and has to be looked for.
+    pub(super) fn is_looked_at(&self) -> bool {
+        matches!(self.from, Source::Spool(_)) && self.is_empty() && !self.ended
+    }
+
+    /// How many bytes came faster than they were read.
+    pub(super) fn missed(&self) -> u64 {
+        match &self.from {
+            Source::Fifo(_) => 0,
+            Source::Spool(outlet) => outlet.missed(),
+        }
     }
 
     /// Everything that came is written.
@@ -69,7 +97,16 @@ impl<'a> Output<'a> {
     fn read(&mut self) -> bool {
         self.written = 0;
         self.pending.resize(READ, 0);
-        let read = rustix::io::read(&self.from, self.pending.as_mut_slice());
+        let room = self.pending.as_mut_slice();
+        let read = match &mut self.from {
+            Source::Fifo(fifo) => rustix::io::read(fifo, room),
+            Source::Spool(outlet) => match outlet.read(room) {
+                Ok(0) if outlet.has_ended() => Ok(0),
+                Ok(0) => Err(Errno::AGAIN),
+                Ok(count) => Ok(count),
+                Err(_) => Err(Errno::IO),
+            },
+        };
         self.pending.truncate(read.unwrap_or(0));
         match read {
             Err(Errno::AGAIN | Errno::INTR) => return false,
@@ -113,11 +150,14 @@ pub(super) struct Input<'a> {
     pending: Vec<u8>,
     written: usize,
     ended: bool,
+    keys: Keys,
 }
 
 impl<'a> Input<'a> {
-    pub(super) fn new(from: BorrowedFd<'a>, to: OwnedFd) -> Input<'a> {
+    /// Joins the two; `keys` let the client part from the container.
+    pub(super) fn new(from: BorrowedFd<'a>, to: OwnedFd, keys: Keys) -> Input<'a> {
         Input {
+            keys,
             from,
             to: Some(to),
             pending: Vec::new(),
@@ -129,10 +169,18 @@ impl<'a> Input<'a> {
     /// What to poll for: one thing at a time.
     pub(super) fn wanted(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
         let to = self.to.as_ref()?;
+        if self.parts() {
+            return None;
+        }
         if self.written < self.pending.len() {
             return Some((to.as_fd(), PollFlags::OUT));
         }
         (!self.ended).then_some((self.from, PollFlags::IN))
+    }
+
+    /// Whether the keys were typed, and what was typed before is written.
+    pub(super) fn parts(&self) -> bool {
+        self.keys.are_typed() && self.written == self.pending.len()
     }
 
     /// Moves on, after a poll. True once: when the end of the client's stdin has come, and all before it is written.
@@ -154,7 +202,7 @@ impl<'a> Input<'a> {
             Err(Errno::AGAIN | Errno::INTR) => {}
             // A closed stdin, or a terminal that hung up, ends like an empty file.
             Ok(0) | Err(_) => self.ended = true,
-            Ok(_) => {}
+            Ok(_) => self.keys.filter(&mut self.pending),
         }
     }
 
@@ -173,11 +221,18 @@ impl<'a> Input<'a> {
 mod tests {
     use super::*;
 
+    fn is_full(output: &Output<'_>) -> bool {
+        let Source::Fifo(from) = &output.from else {
+            return false;
+        };
+        rustix::io::ioctl_fionread(from).unwrap() > 0
+    }
+
     #[test]
     fn a_slow_reader_lets_no_buffer_grow() {
         let (from, source) = rustix::pipe::pipe().unwrap();
         let (read, write) = rustix::pipe::pipe().unwrap();
-        let mut output = Output::new(from, write.as_fd(), None);
+        let mut output = Output::new(Source::Fifo(from), write.as_fd(), None);
         let mut page = [0; WRITE];
         let mut came = 0;
         rustix::io::write(&source, &[1; 60_000]).unwrap();
@@ -197,7 +252,7 @@ mod tests {
     fn what_is_more_than_wanted_is_thrown_away_and_said() {
         let (from, source) = rustix::pipe::pipe().unwrap();
         let (read, write) = rustix::pipe::pipe().unwrap();
-        let mut output = Output::new(from, write.as_fd(), Some(7));
+        let mut output = Output::new(Source::Fifo(from), write.as_fd(), Some(7));
         for (bytes, cut) in [("hello", false), ("you", true), ("all", true)] {
             rustix::io::write(&source, bytes.as_bytes()).unwrap();
             assert!(output.act());
@@ -216,10 +271,10 @@ mod tests {
         let (from, source) = rustix::pipe::pipe().unwrap();
         let (read, write) = rustix::pipe::pipe().unwrap();
         drop(read);
-        let mut output = Output::new(from, write.as_fd(), None);
+        let mut output = Output::new(Source::Fifo(from), write.as_fd(), None);
         for _ in 0..3 {
             rustix::io::write(&source, b"hello").unwrap();
-            while !output.is_empty() || rustix::io::ioctl_fionread(&output.from).unwrap() > 0 {
+            while !output.is_empty() || is_full(&output) {
                 assert!(output.act());
             }
         }
@@ -232,7 +287,7 @@ mod tests {
         let (read, write) = rustix::pipe::pipe().unwrap();
         rustix::io::write(&source, b"line").unwrap();
         drop(source);
-        let mut input = Input::new(from.as_fd(), write);
+        let mut input = Input::new(from.as_fd(), write, Keys::none());
         assert!(!input.act() && !input.act() && input.act());
         assert!(!input.act() && input.wanted().is_none());
         let mut room = [0; 8];
