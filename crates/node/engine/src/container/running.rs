@@ -126,8 +126,18 @@ impl Engine {
     /// `NotFound` where there is no such container; `Conflict` for one that was never started.
     pub fn wait_container(&self, typed: &str) -> Result<u8> {
         let record = self.find_container(typed)?;
-        if let Some(mut found) = self.find_supervisor(&record.id)? {
-            return found.connection.wait(&record.id).map(|exit| exit.code);
+        while let Some(mut found) = self.find_supervisor(&record.id)? {
+            match found.connection.wait(&record.id) {
+                // Its supervisor was killed, and the next one is asked.
+                Err(e) if e.kind() == Kind::Unavailable => {}
+                // It has ended, and is being settled.
+                Err(e) if e.kind() == Kind::NotFound => {
+                    drop(found);
+                    self.settled(&record.id)?;
+                    break;
+                }
+                waited => return waited.map(|exit| exit.code),
+            }
         }
         match self.find_container(&record.id)?.end {
             Some(end) => Ok(end.code),
