@@ -36,7 +36,7 @@ fn a_named_volume_outlives_its_containers() {
         assert_eq!(sh(world, &["--mount", long], "cat /data/f"), "x\n");
         assert_eq!(names(world), "data\n");
         let list = world.tare(["volume", "ls"]).ok();
-        assert_eq!(list, "DRIVER   VOLUME NAME\nlocal    data\n");
+        assert_eq!(list, "DRIVER    VOLUME NAME\nlocal     data\n");
         let path = world.data_root().join("volumes/data/_data");
         assert_eq!(std::fs::read(path.join("f")).expect("the file"), b"x\n");
         let full = world.tare(["volume", "inspect", "data"]).ok();
