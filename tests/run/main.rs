@@ -3,6 +3,7 @@
 mod shell;
 
 mod attach;
+mod cp;
 mod create;
 mod defaults;
 mod detached;

@@ -74,7 +74,14 @@ fn prepare(
 ) -> Result<Session> {
     if verb.needs_engine {
         // An ordinary user's command goes on as root of a user namespace; what follows is the same for both.
-        tare_process::rootless::enter()?;
+        let ordinary = !rustix::process::geteuid().is_root();
+        let beside = ordinary
+            .then(|| verbs::neighbour(verb, low, &environment))
+            .flatten();
+        match beside {
+            Some(pid) => tare_process::rootless::join(pid)?,
+            None => tare_process::rootless::enter()?,
+        };
     }
     let session = Session::open(low, environment, started)?;
     tare_telemetry::start(session.log_level, session.log_format);

@@ -3,6 +3,7 @@
 
 mod attach;
 mod everywhere;
+mod files;
 mod images;
 mod life;
 mod run;
@@ -61,6 +62,7 @@ pub(crate) fn table() -> impl Iterator<Item = &'static Opt> {
         .chain(images::OPTIONS)
         .chain(run::OPTIONS)
         .chain(life::OPTIONS)
+        .chain(files::OPTIONS)
         .chain(show::OPTIONS)
         .chain(attach::OPTIONS)
         .chain(volumes::OPTIONS)

@@ -2,6 +2,7 @@
 
 mod attach;
 mod completion;
+mod cp;
 mod create;
 mod doctor;
 mod exec;
@@ -29,6 +30,7 @@ mod version;
 mod volume;
 mod wait;
 
+use crate::environment::Environment;
 use crate::low::Low;
 use crate::output;
 use crate::session::Session;
@@ -111,6 +113,7 @@ pub(crate) const VERBS: &[Verb] = &[
     create::VERB,
     exec::VERB,
     attach::VERB,
+    cp::VERB,
     logs::VERB,
     ps::VERB,
     start::VERB,
@@ -155,6 +158,14 @@ pub(crate) fn chosen(typed: &ArgMatches) -> Option<(&'static Verb, &ArgMatches)>
     match of_first.subcommand() {
         Some((second, of_second)) => Some((named(&format!("{first} {second}"))?, of_second)),
         None => Some((named(first)?, of_first)),
+    }
+}
+
+/// The process beside which an ordinary user's command has to stand, in its user namespace, to see what it is asked for.
+pub(crate) fn neighbour(verb: &Verb, low: &Low<'_>, environment: &Environment) -> Option<u32> {
+    match verb.name {
+        "cp" => cp::neighbour(low, environment),
+        _ => None,
     }
 }
 

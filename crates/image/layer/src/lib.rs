@@ -35,7 +35,7 @@ mod sparse;
 mod stream;
 mod unpack;
 
-pub use copy::copy;
+pub use copy::{copy, copy_files};
 pub use flavour::Flavour;
 pub use limits::Limits;
 pub use members::{Member, MemberKind, Members};

@@ -13,6 +13,7 @@ use crate::user_namespace::map_text;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::ffi::CString;
 use std::path::Path;
 use tare_error::{Context, Error, Kind, Result};
@@ -47,6 +48,27 @@ pub fn enter() -> Result<Standing> {
     }
     let (uids, gids) = own_maps()?;
     enter_namespace(&uids, &gids)?;
+    Err(seal::execute_again())
+}
+
+/// As [`enter`], but into the user namespace of a process of the same user's, instead of one of its own: what that process sees
+/// can be looked at there. Where the process has gone meanwhile, as [`enter`].
+///
+/// # Errors
+/// As [`enter`].
+pub fn join(pid: u32) -> Result<Standing> {
+    if rustix::process::geteuid().is_root() {
+        return standing();
+    }
+    let path = format!("/proc/{pid}/ns/user");
+    let Ok(namespace) = std::fs::File::open(&path) else {
+        return enter();
+    };
+    // Whoever is outside of a user namespace and has made it is all-powerful in it (user_namespaces(7)).
+    match move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::User)) {
+        Err(_) => return enter(),
+        Ok(()) => unshare(CloneFlags::NEWNS).op("make mounts of its own in", &path)?,
+    }
     Err(seal::execute_again())
 }
 

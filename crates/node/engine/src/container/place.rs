@@ -67,6 +67,18 @@ impl Engine {
         tare_shim::launch(&self.launch_of(pod, &self.runtime_folders()))
     }
 
+    /// Connects to the supervisor of a container, where one lives.
+    pub(super) fn connect(&self, id: &str) -> Result<Option<Connection>> {
+        let Ok(pod) = PodDir::open(self.pod_folder(id)) else {
+            return Ok(None);
+        };
+        tare_shim::find(&Launch {
+            program: &self.programs().supervisor,
+            pod: &pod,
+            containers: &self.runtime_folders(),
+        })
+    }
+
     /// Connects to the supervisor of a container that runs. Where one was just killed, its successor is started first.
     pub(super) fn find_supervisor(&self, id: &str) -> Result<Option<Supervised>> {
         for _ in 0..ATTEMPTS {

@@ -65,6 +65,11 @@ impl ImageView {
         })
     }
 
+    /// The root itself.
+    pub fn into_root(self) -> Root {
+        self.root
+    }
+
     /// The content of a regular file up to 4 MiB; empty where it is not there.
     ///
     /// # Errors
