@@ -8,6 +8,7 @@ mod create;
 mod defaults;
 mod detached;
 mod ends;
+mod events;
 mod files;
 mod input;
 mod killed;

@@ -5,6 +5,7 @@ mod completion;
 mod cp;
 mod create;
 mod doctor;
+mod events;
 mod exec;
 mod images;
 mod info;
@@ -115,6 +116,7 @@ pub(crate) const VERBS: &[Verb] = &[
     attach::VERB,
     cp::VERB,
     logs::VERB,
+    events::VERB,
     ps::VERB,
     start::VERB,
     stop::VERB,

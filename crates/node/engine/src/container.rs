@@ -27,6 +27,7 @@ mod filter;
 mod handler;
 mod inspect;
 mod list;
+mod note;
 mod reap;
 mod reconcile;
 mod restart;

@@ -211,6 +211,20 @@ pub fn settings(tx: &Transaction<'_>, id: &str) -> Result<Option<String>> {
     .map(Option::flatten)
 }
 
+/// The labels of one container.
+///
+/// # Errors
+/// SQLite's.
+pub fn labels_of(tx: &Transaction<'_>, id: &str) -> Result<BTreeMap<String, String>> {
+    let mut statement = tx
+        .prepare_cached("SELECT key, value FROM container_labels WHERE container = ?1")
+        .query("read", "labels")?;
+    let rows = statement
+        .query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query("read", "labels")?;
+    rows.collect::<Result<_, _>>().query("read", "labels")
+}
+
 /// The labels of every container, by its id.
 ///
 /// # Errors
