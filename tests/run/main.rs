@@ -13,6 +13,7 @@ mod files;
 mod input;
 mod killed;
 mod limits;
+mod messages;
 mod options;
 mod person;
 mod pulled;

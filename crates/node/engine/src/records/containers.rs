@@ -280,6 +280,33 @@ pub fn get(tx: &Transaction<'_>, id: &str) -> Result<Option<ContainerRecord>> {
         .query("read container", id)
 }
 
+/// The container of this name or id; where there is none, all whose ids begin so.
+///
+/// # Errors
+/// SQLite's.
+pub fn meant(tx: &Transaction<'_>, typed: &str) -> Result<Vec<ContainerRecord>> {
+    let all = |condition: &str| {
+        let mut statement = tx
+            .prepare_cached(&format!("{COLUMNS} WHERE {condition}"))
+            .query("find container", typed)?;
+        let rows = statement
+            .query_map([typed], read)
+            .query("find container", typed)?;
+        rows.collect::<Result<Vec<_>, _>>().query("find container", typed)
+    };
+    // A name is looked at first: it may look like the beginning of an id.
+    for condition in ["name = ?1", "id = ?1"] {
+        let found = all(condition)?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    match typed {
+        "" => Ok(Vec::new()),
+        _ => all("substr(id, 1, length(?1)) = ?1"),
+    }
+}
+
 /// The id of the container that has this name.
 ///
 /// # Errors
