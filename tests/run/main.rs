@@ -10,6 +10,7 @@ mod detached;
 mod ends;
 mod events;
 mod files;
+mod images;
 mod input;
 mod killed;
 mod limits;

@@ -39,7 +39,7 @@ mod update;
 pub use again::Changes;
 pub use attach::Attachable;
 pub use create::{Container, Programs};
-pub use files::{Copied, CopyOptions};
+pub use files::{Change, ChangeKind, Copied, CopyOptions};
 pub use filter::Filter;
 pub use list::{Listed, Status};
 pub(crate) use reconcile::names;
