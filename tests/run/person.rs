@@ -224,3 +224,33 @@ fn limits_and_policies_are_changed() {
         assert_eq!(tare(world, &["ps", "-aq"]).ok(), "");
     });
 }
+
+#[test]
+fn health_is_looked_after() {
+    test(NEEDS, |world| {
+        ready(world);
+        let words = [
+            "run",
+            "-d",
+            "--name",
+            "web",
+            "--health-cmd",
+            "echo said",
+            "--health-interval",
+            "50ms",
+        ];
+        let _ = world
+            .tare_as(world.person(), words)
+            .args(["busybox", "sleep", "1000"])
+            .ok();
+        while !tare(world, &["ps"]).ok().contains("(healthy)") {}
+        let said = tare(
+            world,
+            &["inspect", "-f", "{{(index .State.Health.Log 0).Output}}", "web"],
+        )
+        .ok();
+        assert_eq!(said.trim(), "said");
+        let _ = tare(world, &["rm", "-f", "web"]).ok();
+        assert_eq!(tare(world, &["ps", "-aq"]).ok(), "");
+    });
+}

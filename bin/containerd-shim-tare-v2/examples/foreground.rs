@@ -65,6 +65,7 @@ impl Run<'_> {
         let stdin = std::io::stdin();
         let mut connection = launch(&of)?;
         let request = CreateRequest {
+            health: None,
             id: ID.to_owned(),
             bundle: self.bundle.to_owned(),
             rootfs: Vec::new(),

@@ -5,10 +5,10 @@ use crate::session::Session;
 use std::path::Path;
 use tare_engine::container::Execute;
 use tare_engine::container::request::{
-    CapabilityChange, CgroupMode, CpuSet, Cpus, DeviceRequest, FilesRequest, Hostname, IdOrName, IpcMode,
-    LifeRequest, MountRequest, Name, NamespacesRequest, NetworkMode, PidMode, PidsLimit, ProcessRequest,
-    PullPolicy, ResourcesRequest, RestartPolicy, RunRequest, SecurityOption, SecurityRequest,
-    SelectionRequest, SwapLimit, Sysctl, Ulimit, UserMode, UserRequest, UtsMode, Variable, VolumesFrom,
+    CapabilityChange, CgroupMode, CpuSet, Cpus, DeviceRequest, FilesRequest, HealthRequest, Hostname,
+    IdOrName, IpcMode, LifeRequest, MountRequest, Name, NamespacesRequest, NetworkMode, PidMode, PidsLimit,
+    ProcessRequest, PullPolicy, ResourcesRequest, RestartPolicy, RunRequest, SecurityOption, SecurityRequest,
+    SelectionRequest, SwapLimit, Sysctl, Test, Ulimit, UserMode, UserRequest, UtsMode, Variable, VolumesFrom,
     parse_environment_file, parse_label, parse_seconds, parse_signal, parse_size,
 };
 use tare_error::{Context, Error, Kind, Result};
@@ -31,6 +31,7 @@ pub(crate) fn run_request(low: &Low<'_>, session: &Session) -> Result<RunRequest
         files: files(low, &directory)?,
         devices: low.all_parsed("device", DeviceRequest::parse)?,
         resources: resources(low)?,
+        health: health(low)?,
         namespaces: namespaces(low)?,
         labels: low.all_parsed("label", parse_label)?.into_iter().collect(),
         annotations: low.all_parsed("annotation", parse_label)?.into_iter().collect(),
@@ -50,6 +51,30 @@ fn life(low: &Low<'_>) -> Result<LifeRequest> {
         terminal: low.switch("tty"),
         size: None,
     })
+}
+
+fn health(low: &Low<'_>) -> Result<HealthRequest> {
+    let test = low.text("health-cmd")?.filter(|line| !line.is_empty());
+    let time = |long| Ok::<_, Error>(low.parsed(long, HealthRequest::parse_time)?.flatten());
+    let asked = HealthRequest {
+        test: test.map(|line| Test::Shell(line.to_owned())),
+        interval: time("health-interval")?,
+        timeout: time("health-timeout")?,
+        start_period: time("health-start-period")?,
+        start_interval: time("health-start-interval")?,
+        retries: low
+            .parsed("health-retries", HealthRequest::parse_retries)?
+            .flatten(),
+    };
+    match (low.switch("no-healthcheck"), asked == HealthRequest::default()) {
+        (false, _) => Ok(asked),
+        (true, true) => Ok(HealthRequest {
+            test: Some(Test::None),
+            ..asked
+        }),
+        (true, false) => Err(Error::new(Kind::Invalid, "read option", "--no-healthcheck")
+            .because("--no-healthcheck conflicts with --health-* options")),
+    }
 }
 
 /// Whether it is started again: not what goes with its end.

@@ -4,6 +4,7 @@
 mod attach;
 mod everywhere;
 mod files;
+mod health;
 mod images;
 mod life;
 mod run;
@@ -61,6 +62,7 @@ pub(crate) fn table() -> impl Iterator<Item = &'static Opt> {
         .iter()
         .chain(images::OPTIONS)
         .chain(run::OPTIONS)
+        .chain(health::OPTIONS)
         .chain(life::OPTIONS)
         .chain(files::OPTIONS)
         .chain(show::OPTIONS)

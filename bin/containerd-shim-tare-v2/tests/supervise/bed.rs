@@ -88,6 +88,7 @@ impl Bed {
         let spec = serde_json::to_vec(&asked.spec).unwrap();
         std::fs::write(self.dir.join("config.json"), spec).unwrap();
         CreateRequest {
+            health: None,
             id: ID.into(),
             bundle: self.dir.clone(),
             rootfs: Vec::new(),

@@ -10,6 +10,7 @@ use tare_engine::Engine;
 use tare_engine::container::{Filter, Listed, Status};
 use tare_error::{Error, Kind, Result};
 use tare_logs::Moment;
+use tare_shim::{Health, HealthStatus};
 
 pub(super) const VERB: Verb = Verb {
     name: "ps",
@@ -149,7 +150,14 @@ fn status(listed: &Listed, now: i64) -> String {
     let ended = listed.record.end.as_ref().map_or(now, |end| end.at);
     match &listed.status {
         Status::Created => "Created".to_owned(),
-        Status::Running => up(),
+        Status::Running => match &listed.health {
+            None => up(),
+            Some(Health {
+                status: HealthStatus::Starting,
+                ..
+            }) => format!("{} (health: starting)", up()),
+            Some(health) => format!("{} ({})", up(), health.status.word()),
+        },
         Status::Paused => format!("{} (Paused)", up()),
         Status::Restarting(code) => format!("Restarting ({code}) {}", output::ago(now, ended)),
         Status::Exited(code) => format!("Exited ({code}) {}", output::ago(now, ended)),
@@ -198,6 +206,7 @@ mod tests {
             status,
             pid: None,
             life: LifeRecord::default(),
+            health: None,
             started: "1970-01-01T00:02:00.5Z".into(),
         }
     }

@@ -4,7 +4,6 @@ mod archive;
 mod import;
 mod inspect;
 mod load;
-mod made;
 mod pipeline;
 mod progress;
 mod pull;
@@ -14,7 +13,6 @@ mod source;
 
 pub use inspect::Summary;
 pub use load::{LoadOptions, LoadSource};
-pub use made::CommitOptions;
 pub use progress::{Event, PlannedLayer, Progress, Silent};
 pub use pull::{PullOptions, Pulled};
 pub use remove::Removed;

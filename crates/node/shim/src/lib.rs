@@ -24,6 +24,7 @@ mod clock;
 mod entrance;
 mod exit;
 mod failure;
+mod health;
 mod hexadecimal;
 mod orphan;
 mod own;
@@ -40,6 +41,7 @@ pub use client::{
 };
 pub use exit::{Exit, Oom};
 pub use failure::{Failure, restore};
+pub use health::{Health, HealthPlan, HealthResult, HealthStatus};
 pub use own::Hangup;
 pub use pod::PodDir;
 pub use record::SupervisorRecord;

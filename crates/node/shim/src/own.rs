@@ -16,6 +16,10 @@ pub(crate) fn foreign_home(containers: &Path) -> PathBuf {
     containers.with_file_name("foreign")
 }
 
+/// How the health of the keeper's container is looked after, once that runs: a [`HealthPlan`](crate::HealthPlan) in JSON, as a
+/// string message.
+pub(crate) const HEALTH: &str = "Health";
+
 /// What the keeper of a pod wants of its supervisor.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct KeepRequest {

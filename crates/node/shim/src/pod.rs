@@ -4,6 +4,7 @@
 //! <run>/pods/<id>/          0700
 //!   supervisor.json         while a supervisor lives: pid, start time, boot, version, its scope
 //!   keeper.json             what the engine wants when its command is gone
+//!   health.json             how its container's health is looked after, and what came of it
 //!   sock                    0600; further clients (peer credentials are checked)
 //!   stdin stdout stderr     the engine's FIFOs; stdout and stderr are open read-write in the container
 //!   execs/ID/               the same FIFOs of a process that is executed
@@ -40,6 +41,7 @@ const STREAMS: &str = "streams";
 pub(crate) enum Entry {
     Supervisor,
     Keeper,
+    Health,
     Socket,
     Log,
     Stdin,
@@ -49,8 +51,9 @@ pub(crate) enum Entry {
 
 impl Entry {
     /// All of them.
-    const ALL: [Entry; 7] = [
+    const ALL: [Entry; 8] = [
         Entry::Keeper,
+        Entry::Health,
         Entry::Socket,
         Entry::Stdin,
         Entry::Stdout,
@@ -63,6 +66,7 @@ impl Entry {
         match self {
             Entry::Supervisor => "supervisor.json",
             Entry::Keeper => "keeper.json",
+            Entry::Health => "health.json",
             Entry::Socket => "sock",
             Entry::Log => "log",
             Entry::Stdin => "stdin",
@@ -254,7 +258,7 @@ impl PodDir {
         tare_store::replace(&path, Durability::Volatile, 0o600, &bytes)
     }
 
-    fn read<T: DeserializeOwned>(&self, entry: Entry) -> Result<Option<T>> {
+    pub(crate) fn read<T: DeserializeOwned>(&self, entry: Entry) -> Result<Option<T>> {
         let path = self.file(entry);
         let file = match std::fs::File::open(&path) {
             Ok(file) => file,

@@ -23,6 +23,7 @@ mod delete;
 mod departure;
 mod foreign;
 mod handing;
+mod health;
 mod held_up;
 mod home;
 mod journal;

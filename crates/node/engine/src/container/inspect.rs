@@ -8,6 +8,7 @@ use crate::records::containers::{self, ContainerRecord};
 use serde_json::{Map, Value, json};
 use tare_error::{Kind, Result};
 use tare_logs::Moment;
+use tare_shim::Health;
 use tare_spec_oci::{Mount, Spec};
 
 /// What docker writes where there is no time.
@@ -36,7 +37,7 @@ impl Engine {
             "Created": moment(record.created),
             "Path": process.args.first(),
             "Args": process.args.get(1..).unwrap_or_default(),
-            "State": state(&listed),
+            "State": state(&listed, self.health(&id)?.as_ref()),
             "Image": record.image,
             "ResolvConfPath": file("resolv.conf"),
             "HostnamePath": file("hostname"),
@@ -103,7 +104,7 @@ impl Engine {
 }
 
 /// Docker's `State`.
-fn state(listed: &Listed) -> Value {
+fn state(listed: &Listed, health: Option<&Health>) -> Value {
     let end = listed.record.end.as_ref();
     let detail = end.map(|end| end.detail.clone()).unwrap_or_default();
     let lives = listed.status.lives();
@@ -136,6 +137,9 @@ fn state(listed: &Listed) -> Value {
         "StartedAt": started,
         "FinishedAt": finished.unwrap_or_else(|| NEVER.to_owned()),
     });
+    if let (Some(health), Some(members)) = (health, state.as_object_mut()) {
+        members.insert("Health".to_owned(), json!(health));
+    }
     // Beyond docker's: what it was killed for.
     if let (Some(oom), false, Some(members)) = (&detail.oom, lives, state.as_object_mut()) {
         members.insert("OOMLimit".to_owned(), json!(oom.limit));

@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use tare_cgroup::{Freezers, Host};
-use tare_error::nearest;
 use tare_error::{Error, Kind, Result};
 use tare_lifecycle::{ContainerId, Home};
-use tare_shim::{Exit, PodDir};
+use tare_shim::{Exit, Health, PodDir};
 use tare_store::Id;
 
 /// The longest record of an end that is read.
@@ -27,6 +26,8 @@ pub struct Listed {
     pub status: Status,
     /// Whether it is started again, and how often it was.
     pub life: LifeRecord,
+    /// Its health, where somebody looks after that.
+    pub health: Option<Health>,
     /// Its first process, while that lives, in our pid namespace.
     pub pid: Option<i32>,
     /// When it was last started (RFC 3339); empty where it never was, or nobody knows.
@@ -225,6 +226,10 @@ impl Engine {
         Ok(Listed {
             started: started.or(before).unwrap_or_default(),
             labels,
+            health: match status.lives() {
+                true => self.health(&record.id)?,
+                false => None,
+            },
             status,
             pid,
             record,
@@ -252,26 +257,18 @@ impl Engine {
     /// # Errors
     /// `NotFound`; `Invalid` where several ids begin so.
     pub(crate) fn find_container(&self, typed: &str) -> Result<ContainerRecord> {
-        let mut found = self
-            .records()
-            .read("find container", |tx| containers::meant(tx, typed))?;
-        match found.len() {
-            0 => Err(self.no_container(typed)?),
-            1 => Ok(found.swap_remove(0)),
+        let mut all = self.records().read("find container", containers::all)?;
+        if let Some(at) = all.iter().position(|c| c.name == typed || c.id == typed) {
+            return Ok(all.swap_remove(at));
+        }
+        all.retain(|c| !typed.is_empty() && c.id.starts_with(typed));
+        match all.len() {
+            0 => Err(Error::new(Kind::NotFound, "find container", typed)
+                .because("there is none of that name or id")
+                .hint("`tare ps -a` lists them")),
+            1 => Ok(all.swap_remove(0)),
             n => Err(Error::new(Kind::Invalid, "find container", typed).because(format!("{n} ids begin so"))),
         }
-    }
-
-    fn no_container(&self, typed: &str) -> Result<Error> {
-        let error =
-            Error::new(Kind::NotFound, "find container", typed).because("there is none of that name or id");
-        let all = self.records().read("find container", containers::all)?;
-        Ok(
-            match nearest(typed, all.iter().map(|record| record.name.as_str())) {
-                Some(near) => error.hint(format!("did you mean {near}?")),
-                None => error.hint("`tare ps -a` lists them"),
-            },
-        )
     }
 
     /// A name that another container has: who, how that one is, and what to do.

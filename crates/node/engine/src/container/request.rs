@@ -3,6 +3,7 @@
 mod capability;
 mod device;
 mod environment;
+mod health;
 mod mount;
 mod name;
 mod namespace;
@@ -18,6 +19,7 @@ mod volume;
 pub use capability::{Capability, CapabilityChange};
 pub use device::DeviceRequest;
 pub use environment::{Variable, parse_environment_file};
+pub use health::{HealthRequest, Test};
 pub(crate) use mount::target_path;
 pub use mount::{BindSource, MountKind, MountRequest, Propagation};
 pub use name::{Hostname, Name};
@@ -57,6 +59,8 @@ pub struct RunRequest {
     pub devices: Vec<DeviceRequest>,
     /// Its limits.
     pub resources: ResourcesRequest,
+    /// How its health is looked after.
+    pub health: HealthRequest,
     /// Its namespaces and what is set in them.
     pub namespaces: NamespacesRequest,
     /// Labels: data for people and other tools.
@@ -177,6 +181,7 @@ impl RunRequest {
             files: FilesRequest::default(),
             devices: Vec::new(),
             resources: ResourcesRequest::default(),
+            health: HealthRequest::default(),
             namespaces: NamespacesRequest::default(),
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),

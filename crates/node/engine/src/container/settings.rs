@@ -4,8 +4,8 @@ use super::draft::Draft;
 use super::facts::ImageFacts;
 use super::handler::OWN;
 use super::request::{
-    CapabilityChange, CgroupMode, Cpus, IpcMode, MountKind, NetworkMode, PidMode, PidsLimit, RunRequest,
-    SeccompChoice, SwapLimit, UtsMode, Variable,
+    CapabilityChange, CgroupMode, Cpus, HealthRequest, IpcMode, MountKind, NetworkMode, PidMode, PidsLimit,
+    RunRequest, SeccompChoice, SwapLimit, UtsMode, Variable,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -56,6 +56,19 @@ impl Settings {
             );
         }
         settings
+    }
+
+    /// What comes of what was asked and what the image says of its health.
+    pub(super) fn with_health(mut self, asked: &HealthRequest, value: Value) -> Settings {
+        if !value.is_null() {
+            let from = if *asked == HealthRequest::default() {
+                IMAGE
+            } else {
+                "--health-cmd"
+            };
+            self.add("Config.Healthcheck", value, from);
+        }
+        self
     }
 
     /// Reads what [`Settings::to_json`] wrote; what is none is nothing.

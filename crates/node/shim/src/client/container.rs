@@ -4,7 +4,8 @@ use super::Connection;
 use super::fifos::{self, Fifos, Wires};
 use super::runtime::{RuntimeCommand, of_its_kind, options};
 use crate::exit::Exit;
-use crate::own::{Hangup, KEEP, KeepRequest, SUPERVISOR, foreign_home};
+use crate::health::HealthPlan;
+use crate::own::{HEALTH, Hangup, KEEP, KeepRequest, SUPERVISOR, foreign_home};
 use crate::pod::Entry;
 use crate::supervisor::EXIT_RECORD;
 use rustix::process::Signal;
@@ -46,6 +47,8 @@ pub struct CreateRequest {
     pub on_hangup: Hangup,
     /// The command that cleans up when no client does: program and arguments.
     pub reap: Vec<String>,
+    /// How its health is looked after.
+    pub health: Option<HealthPlan>,
 }
 
 /// A container whose process runs.
@@ -66,6 +69,9 @@ impl Connection {
             reap: request.reap,
             kill: request.on_hangup == Hangup::Kill,
         })?;
+        if let Some(plan) = &request.health {
+            self.plan_health(plan)?;
+        }
         let id = request.id;
         let folder = self.pod.path();
         match &request.log {
@@ -118,6 +124,14 @@ impl Connection {
                 Err(also) => error.also(also),
             }),
         }
+    }
+
+    /// Says how the container's health is looked after, once it runs.
+    fn plan_health(&mut self, plan: &HealthPlan) -> Result<()> {
+        let text = serde_json::to_string(plan).map_err(|e| {
+            Error::new(Kind::Internal, "describe the health checks of", &plan.container).from_source(e)
+        })?;
+        self.call(SUPERVISOR, HEALTH, &text, None)
     }
 
     /// From now on we are the keeper of the pod.

@@ -32,6 +32,7 @@ impl Service {
         self.note_failure(swept.map(drop));
         let records = ContainerRecord::read_all(&self.records).unwrap_or_else(|error| vec![Err(error)]);
         self.adopted = true;
+        self.adopt_health();
         if self.sandbox.is_none() {
             match Sandbox::adopt(self.journal.pod().path()) {
                 Ok(sandbox) => self.sandbox = sandbox,

@@ -9,7 +9,7 @@ use super::service::Service;
 use super::stats;
 use super::stdio::{Leaving, Wanted, Writing};
 use super::telling::told;
-use crate::own::{KEEP, SUPERVISOR, UPGRADE};
+use crate::own::{HEALTH, KEEP, SUPERVISOR, UPGRADE};
 use rustix::io::Errno;
 use rustix::process::Signal;
 use std::time::SystemTime;
@@ -107,6 +107,10 @@ impl Service {
             KEEP if self.arguments.own.is_some() => call.message().and_then(|request| {
                 let kept = self.keep(asked, request);
                 kept.map(|()| Some(Vec::new())).map_err(refused)
+            }),
+            HEALTH if self.arguments.own.is_some() => call.message().and_then(|plan: String| {
+                let planned = self.plan_health(&plan);
+                planned.map(|()| Some(Vec::new())).map_err(refused)
             }),
             _ => return None,
         };
@@ -214,7 +218,8 @@ impl Service {
         Ok(())
     }
 
-    fn kill(&mut self, request: &KillRequest) -> Result<()> {
+    /// Sends a signal to a process.
+    pub(super) fn kill(&mut self, request: &KillRequest) -> Result<()> {
         let signal = i32::try_from(request.signal).unwrap_or(-1);
         let finished =
             || Error::new(Kind::NotFound, "signal", &request.id).because("process already finished");

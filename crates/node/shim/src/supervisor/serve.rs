@@ -112,6 +112,7 @@ pub(super) fn service(arguments: &Arguments, listener: OwnedFd, signals: Signals
         alone_since: Instant::now(),
         leave_by: None,
         keeper: None,
+        health: None,
     })
 }
 

@@ -4,6 +4,7 @@ use super::arguments::Arguments;
 use super::connection::{Asked, Connection};
 use super::container::{Container, LOOK_AGAIN};
 use super::foreign::Strays;
+use super::health::HealthCheck;
 use super::held_up::{GivenUp, HeldUp};
 use super::home::Home;
 use super::journal::Journal;
@@ -76,6 +77,8 @@ pub(super) struct Service {
     pub(super) leave_by: Option<Instant>,
     /// Whose pod it is, where that is our own engine's.
     pub(super) keeper: Option<Keeper>,
+    /// The health of its container, where somebody wants that to be looked after.
+    pub(super) health: Option<Box<HealthCheck>>,
 }
 
 impl Service {
@@ -114,6 +117,7 @@ impl Service {
             Source::Making(number, _) => self.advance(number),
             Source::Errand(number, _) => self.run_errand(number),
             Source::Sandbox => self.look_at_sandbox(),
+            Source::Health => self.listen_to_health(),
             Source::End(number) => self.with(number, |container| container.look_at_end(number)),
             Source::Memory(number) => self.look_at_memory(number),
             Source::Stream(number, _) => self.with(number, |container| {
@@ -187,6 +191,7 @@ impl Service {
     }
 
     pub(super) fn answer(&mut self, asked: Asked, outcome: Result<Vec<u8>, Status>) {
+        self.hear_of_health(asked, &outcome);
         // containerd gets what it knows, and no more.
         let plain = |status: Status| Status {
             detail: status.detail.filter(|_| self.arguments.own.is_some()),
@@ -247,6 +252,7 @@ impl Service {
         self.see_off(now);
         self.look_at_held_up(now);
         self.tell_ends(now);
+        self.look_at_health(now);
         for container in &mut self.containers {
             let looked = container.look_at_logs(now);
             if let Err(error) = container.close_streams(now).and(looked) {
@@ -359,6 +365,7 @@ impl Service {
         earliest.add(self.publisher.deadline());
         earliest.add(self.strays.deadline());
         earliest.add(self.leave_by);
+        earliest.add(self.health.as_ref().and_then(|check| check.deadline()));
         earliest.add(self.upgrade_deadline());
         if self.containers.is_empty() && self.connections.is_empty() && self.sandbox.is_none() {
             earliest.add(Some(self.alone_since + self.patience()));
@@ -389,6 +396,7 @@ impl Service {
             fd: connection.as_fd(),
             flags: connection.flags(),
         }));
+        into.extend(self.health.as_ref().and_then(|check| check.interest()));
         let init = self.sandbox.as_ref().and_then(|sandbox| sandbox.init.as_ref());
         into.extend(init.map(|init| Interest {
             source: Source::Sandbox,

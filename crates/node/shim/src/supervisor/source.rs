@@ -16,6 +16,8 @@ pub(super) enum Source {
     Upgrade,
     /// The command that cleans up.
     Reaper,
+    /// What a health check says.
+    Health,
     /// A connection, by its number.
     Connection(u32),
     /// A process being made or started, by its number: the fd whose turn it is.
@@ -44,6 +46,7 @@ impl poller::Source for Source {
             Source::Publisher => (2, 0),
             Source::Sandbox => (13, 0),
             Source::Reaper => (14, 0),
+            Source::Health => (15, 0),
             Source::Connection(number) => (3, number),
             Source::Making(number, turn) => {
                 return u64::from(turn) << (NUMBER + BITS) | u64::from(number) << BITS | 4;
@@ -77,6 +80,7 @@ impl poller::Source for Source {
             2 => Source::Publisher,
             13 => Source::Sandbox,
             14 => Source::Reaper,
+            15 => Source::Health,
             3 => Source::Connection(number),
             5 => Source::End(number),
             6 => Source::Memory(number),
@@ -114,6 +118,7 @@ mod tests {
         }
         for source in [
             Source::Listener,
+            Source::Health,
             Source::Signals,
             Source::Publisher,
             Source::Upgrade,

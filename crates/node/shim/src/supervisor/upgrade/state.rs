@@ -172,6 +172,8 @@ impl Service {
         for leaving in state.leaving {
             self.leaving.push(Leaving::restore(leaving)?);
         }
+        // A check that was under way is begun anew.
+        self.adopt_health();
         Ok(())
     }
 }
