@@ -81,6 +81,9 @@ fn of_verb(verb: &Verb) -> Command {
         Operands::None => command,
         Operands::Maybe(name, doc) => command.arg(operands(name, doc).num_args(1).required(false)),
         Operands::One(name, doc) => command.arg(operands(name, doc).num_args(1)),
+        Operands::OneAndMaybe(names, doc) => {
+            command.arg(operands("", doc).value_names(names).num_args(1..=2))
+        }
         Operands::Two(names, doc) => command.arg(operands("", doc).value_names(names).num_args(2)),
         Operands::Any(name, doc) => command.arg(operands(name, doc).required(false).num_args(0..)),
         Operands::Many(name, doc) => command.arg(operands(name, doc).num_args(1..)),

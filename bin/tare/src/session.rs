@@ -24,6 +24,8 @@ pub(crate) struct Session {
     pub(crate) log_level: Level,
     /// In which form.
     pub(crate) log_format: Format,
+    /// By which door whoever asks has come.
+    door: &'static str,
     root: Option<PathBuf>,
     run_root: Option<PathBuf>,
     config: Option<PathBuf>,
@@ -45,6 +47,10 @@ impl Session {
         Ok(Session {
             log_level: text("log-level")?.map_or(Ok(Level::DEFAULT), |word| Level::parse(&word))?,
             log_format: text("log-format")?.map_or(Ok(Format::default()), |word| Format::parse(&word))?,
+            door: match low.verb() {
+                "reap" => "supervisor",
+                _ => "command",
+            },
             root: path("root")?,
             run_root: path("run-root")?,
             config: path("config")?,
@@ -163,6 +169,7 @@ impl Session {
         config.logins = self.logins();
         config.rootless = in_user_namespace();
         config.started = Some(self.started);
+        config.door = Some(self.door);
         let programs = self.programs(&roots, &config)?;
         Engine::open(roots, config, programs)
     }

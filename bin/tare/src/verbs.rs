@@ -1,12 +1,17 @@
 //! The verbs: one table, one file each.
 
 mod attach;
+mod commit;
 mod completion;
 mod cp;
 mod create;
+mod diff;
 mod doctor;
+mod events;
 mod exec;
+mod export;
 mod images;
+mod import;
 mod info;
 mod inspect;
 mod kill;
@@ -94,6 +99,8 @@ pub(crate) enum Operands {
     Maybe(&'static str, &'static str),
     /// Exactly one.
     One(&'static str, &'static str),
+    /// One, and perhaps a second.
+    OneAndMaybe([&'static str; 2], &'static str),
     /// Exactly two.
     Two([&'static str; 2], &'static str),
     /// As many as one likes.
@@ -114,7 +121,11 @@ pub(crate) const VERBS: &[Verb] = &[
     exec::VERB,
     attach::VERB,
     cp::VERB,
+    diff::VERB,
+    export::VERB,
+    commit::VERB,
     logs::VERB,
+    events::VERB,
     ps::VERB,
     start::VERB,
     stop::VERB,
@@ -129,6 +140,7 @@ pub(crate) const VERBS: &[Verb] = &[
     inspect::VERB,
     pull::VERB,
     load::VERB,
+    import::VERB,
     images::VERB,
     rmi::VERB,
     volume::create::VERB,

@@ -7,7 +7,7 @@ pub(super) const OPTIONS: &[Opt] = &[
     opt(
         "platform",
         Value::Text("OS/ARCH"),
-        &["run", "create", "pull", "load"],
+        &["run", "create", "pull", "load", "import"],
         "take the image for this platform, as in linux/arm64",
     )
     .default("this machine's")

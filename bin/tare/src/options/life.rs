@@ -57,13 +57,13 @@ pub(super) const OPTIONS: &[Opt] = &[
     opt(
         "since",
         Value::Text("TIME"),
-        &["logs"],
+        &["logs", "events"],
         "show nothing older: 2026-01-31T12:00:00Z, or 10m before now",
     ),
     opt(
         "until",
         Value::Text("TIME"),
-        &["logs"],
+        &["logs", "events"],
         "show nothing newer: 2026-01-31T12:00:00Z, or 10m before now",
     ),
     opt(

@@ -27,6 +27,20 @@ pub(super) const OPTIONS: &[Opt] = &[
     .short('f')
     .many(),
     opt(
+        "filter",
+        Value::Text("KEY=VALUE"),
+        &["events"],
+        "show those alone: container, event, image, label, type, volume, outcome, uid",
+    )
+    .short('f')
+    .many(),
+    opt(
+        "format",
+        Value::Text("FORMAT"),
+        &["events"],
+        "show it as json, or as a template says: '{{.Action}}'",
+    ),
+    opt(
         "last",
         Value::Text("NUMBER"),
         &["ps"],

@@ -80,7 +80,7 @@ fn parse_tail(text: &str) -> Result<Option<u64>> {
 }
 
 /// Reads a moment (RFC 3339), or how long before `now` it was (`90s`, `10m`, `2h`, `1d`).
-fn parse_moment(text: &str, now: SystemTime) -> Result<Moment> {
+pub(super) fn parse_moment(text: &str, now: SystemTime) -> Result<Moment> {
     let before = || {
         let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
         let number: u64 = number.parse().ok()?;

@@ -40,5 +40,5 @@ pub use flavour::Flavour;
 pub use limits::Limits;
 pub use members::{Member, MemberKind, Members};
 pub use pack::{Packed, Packer, Packing};
-pub use stream::Compression;
+pub use stream::{Compression, inflate};
 pub use unpack::{Link, Options, Unpacked, unpack, unpack_files};

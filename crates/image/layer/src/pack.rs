@@ -14,7 +14,7 @@ use header::Header;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::CString;
 use std::io::{Read, Write};
 use tare_error::{Context, Result};
@@ -37,6 +37,8 @@ pub struct Packing {
     pub mode: u32,
     /// Whether extended attributes are kept.
     pub xattrs: bool,
+    /// Names in the archive that are left out with all below them, without a slash at the end.
+    pub skip: BTreeSet<Vec<u8>>,
 }
 
 impl Packing {
@@ -49,6 +51,7 @@ impl Packing {
             owner: None,
             mode: 0o7777,
             xattrs: true,
+            skip: BTreeSet::new(),
         }
     }
 }
@@ -119,6 +122,9 @@ impl<'a> Packer<'a> {
                 continue;
             };
             let path = joined(&level.name, next.to_bytes());
+            if self.packing.skip.contains(&path) {
+                continue;
+            }
             let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let fd = match rustix::fs::openat(&level.dir, &next, flags, Mode::empty()) {
                 // It went meanwhile.

@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::io::{self, BufReader, Read};
 use std::rc::Rc;
 use tare_content::{Digest, Hasher};
-use tare_error::{Error, Kind, Result};
+use tare_error::{Context, Error, Kind, Result};
 
 /// The buffer that inflated bytes stand in; large enough that a system call per buffer costs nothing.
 const BUFFER: usize = 256 << 10;
@@ -24,6 +24,25 @@ pub enum Compression {
     Gzip,
     /// Zstandard, one or several frames (RFC 8878).
     Zstd,
+}
+
+/// Writes an archive as it is once inflated; its digest, a diff id where it is a layer, and how many bytes.
+///
+/// # Errors
+/// `Unsupported` for a compression other than gzip and zstd, `Corrupt`, `Exhausted` for a limit, the reader's and the writer's.
+pub fn inflate(mut reader: impl Read, out: &mut dyn io::Write, limits: &Limits) -> Result<(Digest, u64)> {
+    let mut stream = Stream::open(&mut reader, limits)?;
+    loop {
+        let have = stream.fill()?;
+        if have.is_empty() {
+            break;
+        }
+        out.write_all(have).op("write", "the archive")?;
+        let length = have.len();
+        stream.consume(length);
+    }
+    let (digest, size, ..) = stream.finish()?;
+    Ok((digest, size))
 }
 
 /// The caller's reader, counting, and keeping its error apart from those of the inflater.

@@ -207,9 +207,13 @@ fn explain(uri: &Uri, error: &(dyn StdError + 'static)) -> Error {
     }
     if links.iter().any(|e| e.to_string() == "dns error") {
         let said = io.map(ToString::to_string).unwrap_or_default();
-        let cause = said.rsplit(": ").next().unwrap_or_default().to_owned();
+        let cause = match said.rsplit(": ").next().unwrap_or_default() {
+            // What the C library says where none of its name servers did (EAI_AGAIN of getaddrinfo(3)).
+            "Try again" => "no name server answered",
+            cause => cause,
+        };
         return Error::new(Kind::Unavailable, "look up", uri.host().unwrap_or_default())
-            .because(lower_first(&cause))
+            .because(lower_first(cause))
             .hint("check the registry's name and this machine's DNS; `tare images` lists what is here");
     }
     if io.is_some_and(|e| e.kind() == ErrorKind::UnexpectedEof) {

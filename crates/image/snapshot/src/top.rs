@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::path::PathBuf;
 use tare_error::{Context, Error, Kind, Result};
+use tare_path::Root;
 use tare_spec_oci::Mount;
 
 /// As many lower layers as overlayfs takes (`OVL_MAX_STACK`).
@@ -63,7 +64,13 @@ impl Snapshots {
             format!("upperdir={}", top.join("fs").display()),
             format!("workdir={}", top.join("work").display()),
         ];
-        Ok(vec![self.overlay(&lowers, upper.to_vec())])
+        let mut more = upper.to_vec();
+        if self.flavour == Flavour::Privileged {
+            // What a kernel may have on by itself, and for which a top would not say alone what was written. Where marks are
+            // user.* the kernel has both off.
+            more.extend(["redirect_dir=nofollow", "metacopy=off"].map(str::to_owned));
+        }
+        Ok(vec![self.overlay(&lowers, more)])
     }
 
     /// The mounts that show the layers of `chain` (base first), read-only, for `/`.
@@ -77,6 +84,32 @@ impl Snapshots {
             [one] => Ok(vec![bind(one.clone(), &["rbind", "ro"])]),
             _ => Ok(vec![self.overlay(&lowers, vec!["ro".to_owned()])]),
         }
+    }
+
+    /// The mounts that show a top over its layers, read-only, for `/`. What its container writes meanwhile may be seen or not.
+    ///
+    /// # Errors
+    /// `NotFound` for the top or a layer below it, else the file system's.
+    pub fn whole(&self, id: &str) -> Result<Vec<Mount>> {
+        check(id)?;
+        let mut lowers = vec![self.path.join(id).join("fs")];
+        if !is_opaque(self.top(id)?.as_fd(), self.flavour).op("look at snapshot", id)? {
+            lowers.extend(self.lowers(&self.chain_of(id)?)?);
+        }
+        match &lowers[..] {
+            [one] => Ok(vec![bind(one.clone(), &["rbind", "ro"])]),
+            _ => Ok(vec![self.overlay(&lowers, vec!["ro".to_owned()])]),
+        }
+    }
+
+    /// What the container `id` has written, as overlayfs keeps it.
+    ///
+    /// # Errors
+    /// `NotFound`, else the file system's.
+    pub fn top(&self, id: &str) -> Result<Root> {
+        check(id)?;
+        let top = open(self.dir.as_fd(), id).op("open snapshot", id)?;
+        fs_root(&top).op("open snapshot", id)
     }
 
     /// The layers a top lies on, base first.

@@ -1,5 +1,6 @@
 //! The configuration file: one table of keys, from which reading, hints and documentation follow.
 
+use crate::journal::Forward;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -29,6 +30,10 @@ pub struct Config {
     pub default_handler: Option<String>,
     /// The programs of other OCI runtimes, by the names that people give them.
     pub handlers: BTreeMap<String, String>,
+    /// Where records of what is done go besides the journal.
+    pub forward: Forward,
+    /// By which door whoever asks has come; set by the program.
+    pub door: Option<&'static str>,
     /// When the program started; set by the program, told to the image inside it alone.
     pub started: Option<SystemTime>,
 }
@@ -92,6 +97,16 @@ pub const KEYS: &[Key] = &[
                     plain_http: Some(value.as_bool()?),
                 },
             );
+            Some(())
+        },
+    },
+    Key {
+        path: &["events", "forward"],
+        takes: "none, journald or syslog",
+        default: "none",
+        doc: "hand each record of what was done, and by whom, on to the system's journal as well",
+        set: |config, _, value| {
+            config.forward = Forward::named(value.as_str()?)?;
             Some(())
         },
     },
@@ -265,7 +280,7 @@ mod tests {
 
     #[test]
     fn every_key_is_read() {
-        let text = "supervisor = \"/opt/shim\"\ndefault-handler = \"crun\"\n[handler.crun]\ncommand = \"/usr/bin/crun\"\n[registry.\"10.0.0.1:5000\"]\nplain-http = true\n\n[layer]\nbytes = 5\nentries = 6\nratio = 7\n";
+        let text = "events.forward = \"syslog\"\nsupervisor = \"/opt/shim\"\ndefault-handler = \"crun\"\n[handler.crun]\ncommand = \"/usr/bin/crun\"\n[registry.\"10.0.0.1:5000\"]\nplain-http = true\n\n[layer]\nbytes = 5\nentries = 6\nratio = 7\n";
         let config = Config::parse(text, "x").unwrap();
         assert_eq!(
             (config.layers.bytes, config.layers.entries, config.layers.ratio),

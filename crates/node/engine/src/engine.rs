@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::container::Programs;
+use crate::journal::Journal;
 use crate::leftovers::Intent;
 use crate::records::Records;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub struct Engine {
     records: Records,
     content: Store,
     snapshots: Snapshots,
+    journal: Journal,
 }
 
 impl Engine {
@@ -39,6 +41,12 @@ impl Engine {
         let engine = Engine {
             records: Records::new(&data.join("tare.db")),
             content: Store::open(&data.join("content"))?,
+            journal: Journal::new(
+                data.join("journal"),
+                roots.run().join("journal-gap"),
+                config.forward.clone(),
+                config.door.unwrap_or("library"),
+            ),
             snapshots: Snapshots::open(&data.join("snapshots"), flavour)?,
             roots,
             config,
@@ -76,6 +84,11 @@ impl Engine {
     /// The unpacked layers and the tops over them.
     pub fn snapshots(&self) -> &Snapshots {
         &self.snapshots
+    }
+
+    /// What was done, and by whom.
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// Keeps every image as it is while held: to be held from resolving an image until a top lies over it.

@@ -4,6 +4,7 @@ mod archive;
 mod import;
 mod inspect;
 mod load;
+mod made;
 mod pipeline;
 mod progress;
 mod pull;
@@ -13,6 +14,7 @@ mod source;
 
 pub use inspect::Summary;
 pub use load::{LoadOptions, LoadSource};
+pub use made::CommitOptions;
 pub use progress::{Event, PlannedLayer, Progress, Silent};
 pub use pull::{PullOptions, Pulled};
 pub use remove::Removed;

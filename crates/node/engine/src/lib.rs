@@ -15,6 +15,7 @@ pub mod config;
 pub mod container;
 mod engine;
 pub mod image;
+pub mod journal;
 mod leftovers;
 pub mod records;
 pub mod volume;

@@ -24,6 +24,7 @@ pub(crate) use uses::VolumeUse;
 
 use crate::Engine;
 use crate::container::request::{Name, VolumeWish};
+use crate::journal::{Event, Subject};
 use crate::records::volumes::{self, VolumeRecord};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -36,6 +37,22 @@ impl Engine {
     /// # Errors
     /// `Conflict` where it is there with other options; the database's and the file system's.
     pub fn create_volume(&self, name: Option<&Name>, wish: &VolumeWish) -> Result<String> {
+        let made = self.try_create_volume(name, wish);
+        let named = name.map(ToString::to_string).unwrap_or_default();
+        let subject = Subject {
+            kind: "volume",
+            id: made.as_ref().ok().cloned().unwrap_or(named),
+            ..Subject::default()
+        };
+        self.note(
+            &Event::new(subject, "create")
+                .with("driver", "local")
+                .came_to(&made),
+        );
+        made
+    }
+
+    fn try_create_volume(&self, name: Option<&Name>, wish: &VolumeWish) -> Result<String> {
         let record = match name {
             Some(name) => record(name.as_str(), false, wish),
             None => record(Id::random()?.as_str(), true, wish),

@@ -1,6 +1,7 @@
 //! Containers that are there and do not run: started again, named anew, and what they have said.
 
 use super::create::Container;
+use super::note::Stages;
 use super::place::Pod;
 use super::request::{LifeRequest, Name};
 use crate::Engine;
@@ -70,10 +71,12 @@ impl Engine {
     /// # Errors
     /// Those of both.
     pub fn restart_container(&self, typed: &str, signal: Option<i32>, timeout: Option<i64>) -> Result<()> {
-        let record = self.find_container(typed)?;
-        self.want_start(&record.id)?;
-        self.end_gently(&record, signal, timeout)?;
-        self.start_container(&record.id).map(drop)
+        self.noted(typed, "restart", &[], || {
+            let record = self.find_container(typed)?;
+            self.want_start(&record.id)?;
+            self.end_gently(&record, signal, timeout)?;
+            self.start_container(&record.id).map(drop)
+        })
     }
 
     /// Starts a container that is due, whoever else may be at it.
@@ -174,6 +177,8 @@ impl Engine {
             running: false,
             warnings: Vec::new(),
             volumes: Vec::new(),
+            subject: self.subject(&record.id),
+            stages: Stages::default(),
             id,
         })
     }
@@ -183,6 +188,11 @@ impl Engine {
     /// # Errors
     /// `NotFound` where there is no such container, `AlreadyExists` where another has the name.
     pub fn rename_container(&self, typed: &str, name: &Name) -> Result<()> {
+        let attributes = [("newName", name.to_string())];
+        self.noted(typed, "rename", &attributes, || self.try_rename(typed, name))
+    }
+
+    fn try_rename(&self, typed: &str, name: &Name) -> Result<()> {
         let record = self.find_container(typed)?;
         let renamed = self.records().write("rename container", |tx| {
             containers::rename(tx, &record.id, name.as_str())

@@ -2,6 +2,7 @@
 
 use super::place::Supervised;
 use crate::Engine;
+use crate::journal::Event;
 use tare_error::{Error, Kind, Result};
 use tare_shim::{Attach, Condition, Connection, Manner, Parted};
 
@@ -42,6 +43,7 @@ impl Engine {
             Ok(_) => {}
         }
         let process = self.spec_of(&record.id)?.process.unwrap_or_default();
+        self.note(&Event::new(self.subject(&record.id), "attach"));
         self.records().close();
         Ok(Attachable {
             id: record.id,

@@ -3,14 +3,17 @@
 use super::draft::{Draft, Input, Warning};
 use super::facts::ImageFacts;
 use super::look::{self, ImageView};
+use super::note::Stages;
 use super::place::{Pod, make_folder};
 use super::request::{LifeRequest, RunRequest};
 use super::settings::Settings;
 use crate::Engine;
 use crate::image::Image;
+use crate::journal::{Event, Subject};
 use crate::records::containers::{self, ContainerRecord};
 use crate::records::life::{self, LifeRecord};
 use crate::volume::VolumeUse;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tare_database::sql::Transaction;
@@ -47,6 +50,9 @@ pub struct Container<'e> {
     pub(super) warnings: Vec<String>,
     /// The volumes it mounts, where it is being made.
     pub(super) volumes: Vec<VolumeUse>,
+    /// What the journal calls it.
+    pub(super) subject: Subject,
+    pub(super) stages: Stages,
 }
 
 impl Engine {
@@ -55,11 +61,13 @@ impl Engine {
     /// # Errors
     /// `AlreadyExists` for a name in use; what the look-ups and the contributors say; the file system's.
     pub fn create_container(&self, request: &RunRequest, image: &Image) -> Result<Container<'_>> {
+        let mut stages = Stages::default();
         let _images = self.hold_images()?;
         let id = Id::random()?;
         let (request, volumes) = &self.with_volumes(request, &image_facts(image, None).volumes)?;
         let view = ImageView::open(&self.snapshots().view(&image.layers)?)?;
         let draft = self.draft(request, image, &id, &view)?;
+        stages.done("plan");
         let pod = Pod::make(self, &id)?;
         let name = request
             .name
@@ -67,7 +75,7 @@ impl Engine {
             .map_or_else(|| id.short().to_owned(), ToString::to_string);
         let mut container = Container {
             engine: self,
-            name,
+            name: name.clone(),
             remove: request.life.remove,
             known: false,
             pod: Some(pod),
@@ -78,10 +86,19 @@ impl Engine {
             running: false,
             warnings: self.untold(&draft.warnings),
             volumes: volumes.clone(),
+            subject: Subject {
+                kind: "container",
+                id: id.to_string(),
+                name,
+                image: request.image.clone(),
+                labels: labels(request, image),
+            },
+            stages,
             id,
         };
         let filled = container.fill(request, image, &draft);
         let filled = filled.and_then(|()| self.fill_volumes(volumes, &view));
+        self.note(&Event::new(container.subject.clone(), "create").came_to(&filled));
         match filled {
             Ok(()) => Ok(container),
             Err(e) => Err(container.undo(e)),
@@ -228,11 +245,13 @@ impl Container<'_> {
         let (engine, id) = (self.engine, self.id.as_str());
         tare_failpoint::pass("create-pod")?;
         self.record(request, image, draft)?;
+        self.stages.done("record");
         tare_failpoint::pass("create-recorded")?;
         // Who dies while he makes it leaves it under another name.
         let intent = engine.intend()?;
         engine.snapshots().prepare(id, &image.layers)?;
         drop(intent);
+        self.stages.done("snapshot");
         tare_failpoint::pass("create-snapshot")?;
         let folder = engine.container_folder(id);
         make_folder(&engine.container_folders())?;
@@ -246,6 +265,7 @@ impl Container<'_> {
         write(&folder, "config.json", 0o600, &text)?;
         let health = engine.health_of(request, image)?;
         engine.plan_health(id, &health, &draft.process)?;
+        self.stages.done("bundle");
         tare_failpoint::pass("create-bundle")?;
         self.call = Some(Box::new(engine.call(id, &request.life)?));
         Ok(())
@@ -268,9 +288,7 @@ impl Container<'_> {
             created: seconds(SystemTime::now()),
             end: None,
         };
-        let mut labels = image_facts(image, None).labels;
-        labels.extend(request.labels.clone());
-        let labels: Vec<(String, String)> = labels.into_iter().collect();
+        let labels: Vec<(String, String)> = labels(request, image).into_iter().collect();
         let life = LifeRecord {
             began: !request.life.later,
             policy: request.life.restart.to_string(),
@@ -297,6 +315,13 @@ impl Container<'_> {
             added => added,
         }
     }
+}
+
+/// The image's labels and those asked for.
+fn labels(request: &RunRequest, image: &Image) -> BTreeMap<String, String> {
+    let mut labels = image_facts(image, None).labels;
+    labels.extend(request.labels.clone());
+    labels
 }
 
 /// The signal that ends it, as its image says; one that does not exist is none.

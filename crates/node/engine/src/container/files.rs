@@ -1,4 +1,4 @@
-//! A container's files, for commands outside of it: copied in and out.
+//! A container's files, for commands outside of it: copied in and out, compared, exported, committed.
 //!
 //! ```text
 //! it runs     ─▶ /proc/PID/root, held; asked again whether that was its process
@@ -10,9 +10,12 @@
 //! with it, however it ends.
 
 mod assembly;
+mod changes;
+mod commit;
 mod copy;
 mod place;
 
+pub use changes::{Change, ChangeKind};
 pub use copy::{Copied, CopyOptions};
 
 use super::look::ImageView;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use tare_cgroup::{Freezers, Host};
+use tare_error::nearest;
 use tare_error::{Error, Kind, Result};
 use tare_lifecycle::{ContainerId, Home};
 use tare_shim::{Exit, Health, PodDir};
@@ -257,18 +258,26 @@ impl Engine {
     /// # Errors
     /// `NotFound`; `Invalid` where several ids begin so.
     pub(crate) fn find_container(&self, typed: &str) -> Result<ContainerRecord> {
-        let mut all = self.records().read("find container", containers::all)?;
-        if let Some(at) = all.iter().position(|c| c.name == typed || c.id == typed) {
-            return Ok(all.swap_remove(at));
-        }
-        all.retain(|c| !typed.is_empty() && c.id.starts_with(typed));
-        match all.len() {
-            0 => Err(Error::new(Kind::NotFound, "find container", typed)
-                .because("there is none of that name or id")
-                .hint("`tare ps -a` lists them")),
-            1 => Ok(all.swap_remove(0)),
+        let mut found = self
+            .records()
+            .read("find container", |tx| containers::meant(tx, typed))?;
+        match found.len() {
+            0 => Err(self.no_container(typed)?),
+            1 => Ok(found.swap_remove(0)),
             n => Err(Error::new(Kind::Invalid, "find container", typed).because(format!("{n} ids begin so"))),
         }
+    }
+
+    fn no_container(&self, typed: &str) -> Result<Error> {
+        let error =
+            Error::new(Kind::NotFound, "find container", typed).because("there is none of that name or id");
+        let all = self.records().read("find container", containers::all)?;
+        Ok(
+            match nearest(typed, all.iter().map(|record| record.name.as_str())) {
+                Some(near) => error.hint(format!("did you mean {near}?")),
+                None => error.hint("`tare ps -a` lists them"),
+            },
+        )
     }
 
     /// A name that another container has: who, how that one is, and what to do.

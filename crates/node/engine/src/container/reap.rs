@@ -2,6 +2,7 @@
 
 use super::place::{ATTEMPTS, Pod, Supervised};
 use crate::Engine;
+use crate::journal::Event;
 use crate::records::containers::{self, EndDetail, EndRecord};
 use crate::records::life::{self, LifeRecord};
 use std::time::{Duration, UNIX_EPOCH};
@@ -58,6 +59,10 @@ impl Engine {
             // Who was about to start it has died.
             self.say_due(id)?;
         }
+        let subject = record.as_ref().map(|record| self.subject(&record.id));
+        if let (Some(subject), Some(exit)) = (&subject, &exit) {
+            self.note_end(subject, exit);
+        }
         let stays = match (&record, &exit) {
             // Without an exit its process never was, and whoever asked for it never got it; or whoever was here before us died
             // after he had recorded it. One that was whole before its first start stays.
@@ -73,6 +78,9 @@ impl Engine {
         tare_failpoint::pass("reap-left")?;
         if !stays {
             self.remove_everything(id, true)?;
+            if let Some(subject) = subject {
+                self.note(&Event::new(subject, "destroy"));
+            }
         }
         Ok(exit)
     }
@@ -154,6 +162,10 @@ impl Engine {
     /// # Errors
     /// `NotFound`; `Conflict` while it runs.
     pub fn remove_container(&self, typed: &str, force: bool, volumes: bool) -> Result<String> {
+        self.noted(typed, "destroy", &[], || self.try_remove(typed, force, volumes))
+    }
+
+    fn try_remove(&self, typed: &str, force: bool, volumes: bool) -> Result<String> {
         let id = self.find_container(typed)?.id;
         let busy = || {
             Error::new(Kind::Conflict, "remove container", typed)

@@ -50,6 +50,7 @@ impl Engine {
     }
 
     pub(super) fn reconcile_one(&self, id: &str) -> Result<()> {
+        self.finish_commit(id)?;
         let Some(pod) = Pod::take(self, id)? else {
             return Ok(());
         };

@@ -1,6 +1,7 @@
 //! The foreground: process started, streams joined, end told, everything cleared away.
 
 use super::create::Container;
+use crate::journal::Event;
 use std::path::Path;
 use tare_error::{Error, Kind, Result};
 use tare_shim::{Attach, Connection, Exit, Manner, Parted};
@@ -11,7 +12,10 @@ impl Container<'_> {
     /// # Errors
     /// `CommandNotFound` and `CommandNotExecutable` for the command; the supervisor's, step by step.
     pub fn start(&mut self) -> Result<()> {
-        self.try_start().map_err(|e| self.undo(e))
+        let started = self.try_start();
+        let event = Event::new(self.subject.clone(), "start").in_stages(&self.stages.took);
+        self.engine.note(&event.came_to(&started));
+        started.map_err(|e| self.undo(e))
     }
 
     fn try_start(&mut self) -> Result<()> {
@@ -22,11 +26,13 @@ impl Container<'_> {
         self.engine.records().close();
         let launched = self.engine.launch(pod).map_err(supervisor_missing)?;
         let connection = self.connection.insert(launched);
+        self.stages.done("supervisor");
         tare_failpoint::pass("start-launched")?;
         connection
             .create(*call)
             .map_err(|e| about_options(e, &self.command))?;
         self.running = true;
+        self.stages.done("process");
         tare_failpoint::pass("start-created")
     }
 
@@ -64,6 +70,7 @@ impl Container<'_> {
     pub fn finish(mut self, exit: &Exit) -> Result<()> {
         tare_failpoint::pass("finish-ended")?;
         let id = self.id.as_str();
+        self.engine.note_end(&self.subject, exit);
         if !self.remove {
             self.engine.record_end(id, exit)?;
         }
@@ -74,6 +81,7 @@ impl Container<'_> {
         tare_failpoint::pass("finish-left")?;
         if self.remove {
             self.engine.remove_everything(id, true)?;
+            self.engine.note(&Event::new(self.subject.clone(), "destroy"));
         }
         if let Some(pod) = self.pod.take() {
             pod.remove()?;

@@ -6,6 +6,7 @@ use super::look::{ImageView, host_facts};
 use super::place::{Pod, Supervised};
 use super::request::{Capability, ProcessRequest, RunRequest, UserRequest, Variable};
 use crate::Engine;
+use crate::journal::Event;
 use crate::records::containers::ContainerRecord;
 use std::path::Path;
 use std::time::Duration;
@@ -42,6 +43,11 @@ impl Engine {
     /// # Errors
     /// `NotFound` where there is no such container, `Conflict` where it does not run.
     pub fn kill_container(&self, typed: &str, signal: i32) -> Result<()> {
+        let attributes = [("signal", signal.to_string())];
+        self.noted(typed, "kill", &attributes, || self.try_kill(typed, signal))
+    }
+
+    fn try_kill(&self, typed: &str, signal: i32) -> Result<()> {
         let record = self.find_container(typed)?;
         let kill = rustix::process::Signal::KILL.as_raw();
         let ends = signal == kill || signal == record.stop_signal.unwrap_or(TERM);
@@ -64,6 +70,10 @@ impl Engine {
     /// # Errors
     /// `NotFound` where there is no such container; the supervisor's.
     pub fn stop_container(&self, typed: &str, signal: Option<i32>, timeout: Option<i64>) -> Result<()> {
+        self.noted(typed, "stop", &[], || self.try_stop(typed, signal, timeout))
+    }
+
+    fn try_stop(&self, typed: &str, signal: Option<i32>, timeout: Option<i64>) -> Result<()> {
         let record = self.find_container(typed)?;
         self.want_end(&record.id)?;
         self.end_gently(&record, signal, timeout)
@@ -152,6 +162,11 @@ impl Engine {
     /// # Errors
     /// `NotFound` where there is no such container, `Conflict` where it does not run or is so already.
     pub fn freeze_container(&self, typed: &str, still: bool) -> Result<()> {
+        let action = if still { "pause" } else { "unpause" };
+        self.noted(typed, action, &[], || self.try_freeze(typed, still))
+    }
+
+    fn try_freeze(&self, typed: &str, still: bool) -> Result<()> {
         let operation = if still {
             "pause container"
         } else {
@@ -180,6 +195,33 @@ impl Engine {
     /// # Errors
     /// `Conflict` where the container does not run; `CommandNotFound`, `CommandNotExecutable`; those of the look-ups.
     pub fn execute(
+        &self,
+        typed: &str,
+        asked: &Execute,
+        attach: Option<(&Attach<'_>, &Manner)>,
+    ) -> Result<Option<Executed>> {
+        let subject = self.subject(typed);
+        let command = asked.command.join(" ");
+        self.note(
+            &Event::new(subject.clone(), format!("exec_start: {command}")).with("execCommand", &command),
+        );
+        let outcome = self.try_execute(typed, asked, attach);
+        let event = Event::new(subject, "exec_die").with("execCommand", command);
+        let code = outcome
+            .as_ref()
+            .ok()
+            .and_then(Option::as_ref)
+            .map(|executed| executed.code);
+        self.note(
+            &code
+                .iter()
+                .fold(event, |event, code| event.with("exitCode", code))
+                .came_to(&outcome),
+        );
+        outcome
+    }
+
+    fn try_execute(
         &self,
         typed: &str,
         asked: &Execute,

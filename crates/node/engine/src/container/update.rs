@@ -28,6 +28,15 @@ impl Engine {
         asked: &ResourcesRequest,
         policy: Option<RestartPolicy>,
     ) -> Result<Vec<String>> {
+        self.noted(typed, "update", &[], || self.try_update(typed, asked, policy))
+    }
+
+    fn try_update(
+        &self,
+        typed: &str,
+        asked: &ResourcesRequest,
+        policy: Option<RestartPolicy>,
+    ) -> Result<Vec<String>> {
         let record = self.find_container(typed)?;
         if record.remove && policy.is_some_and(|policy| policy != RestartPolicy::No) {
             return Err(Error::new(Kind::Conflict, "update container", typed).because(

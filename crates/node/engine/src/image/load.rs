@@ -5,6 +5,7 @@ use super::import::Import;
 use super::progress::Progress;
 use crate::Engine;
 use crate::image::Image;
+use crate::journal::{Event, Subject};
 use crate::records::images::Names;
 use oci_spec::image::{Descriptor, ImageIndex};
 use serde::Deserialize;
@@ -70,6 +71,29 @@ impl Engine {
     /// `Corrupt` for what is no image archive or does not keep its digests, `NotFound` for another platform,
     /// `Exhausted` for a limit or a full disk. Images loaded before the error stay.
     pub fn load(
+        &self,
+        source: LoadSource<'_>,
+        options: &LoadOptions,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Image>> {
+        let loaded = self.try_load(source, options, progress);
+        let of = |id: String, name: String| Subject {
+            kind: "image",
+            id,
+            name,
+            ..Subject::default()
+        };
+        match &loaded {
+            Ok(images) => images.iter().for_each(|image| {
+                let name = image.names.first().cloned().unwrap_or_default();
+                self.note(&Event::new(of(image.id.clone(), name), "load"));
+            }),
+            Err(_) => self.note(&Event::new(of(String::new(), String::new()), "load").came_to(&loaded)),
+        }
+        loaded
+    }
+
+    fn try_load(
         &self,
         source: LoadSource<'_>,
         options: &LoadOptions,

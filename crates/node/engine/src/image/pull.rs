@@ -6,6 +6,7 @@ use super::remote::Remote;
 use crate::Engine;
 use crate::container::request::PullPolicy;
 use crate::image::Image;
+use crate::journal::{Event, Subject};
 use crate::records::images::Names;
 use tare_error::{Error, Kind, Result, While};
 use tare_registry::{Credentials, Platform, Reference, Settings};
@@ -37,6 +38,29 @@ impl Engine {
     /// `NotFound` (with near names where the policy is `Never`), `Denied`, `Unavailable`, `Corrupt`, `Exhausted`; then
     /// nothing of it is left.
     pub fn pull(
+        &self,
+        reference: &Reference,
+        options: &PullOptions,
+        progress: &dyn Progress,
+    ) -> Result<Pulled> {
+        let pulled = self.try_pull(reference, options, progress);
+        if pulled.as_ref().is_ok_and(|pulled| !pulled.asked) {
+            return pulled;
+        }
+        let subject = Subject {
+            kind: "image",
+            id: pulled
+                .as_ref()
+                .map(|pulled| pulled.image.id.clone())
+                .unwrap_or_default(),
+            name: reference.to_string(),
+            ..Subject::default()
+        };
+        self.note(&Event::new(subject, "pull").came_to(&pulled));
+        pulled
+    }
+
+    fn try_pull(
         &self,
         reference: &Reference,
         options: &PullOptions,

@@ -2,6 +2,7 @@
 
 use super::{as_prefix, by_reference, familiar};
 use crate::Engine;
+use crate::journal::{Event, Subject};
 use crate::records::{containers, images};
 use tare_database::sql::Transaction;
 use tare_error::{Error, Kind, Result};
@@ -26,6 +27,29 @@ impl Engine {
     /// `NotFound` with the nearest name; `Conflict` where a container uses the image, naming it, or where an id has
     /// several names.
     pub fn remove_image(&self, typed: &str, force: bool) -> Result<Removed> {
+        let id = self.lookup(typed).ok().flatten();
+        let removed = self.try_remove_image(typed, force);
+        let subject = |name: &str| Subject {
+            kind: "image",
+            id: id.clone().unwrap_or_default(),
+            name: name.to_owned(),
+            ..Subject::default()
+        };
+        match &removed {
+            Ok(removed) => {
+                for name in &removed.untagged {
+                    self.note(&Event::new(subject(name), "untag"));
+                }
+                if removed.deleted.is_some() {
+                    self.note(&Event::new(subject(""), "delete"));
+                }
+            }
+            Err(_) => self.note(&Event::new(subject(typed), "delete").came_to(&removed)),
+        }
+        removed
+    }
+
+    fn try_remove_image(&self, typed: &str, force: bool) -> Result<Removed> {
         let Some(id) = self.lookup(typed)? else {
             return Err(self.no_image(typed)?);
         };

@@ -211,6 +211,20 @@ pub fn settings(tx: &Transaction<'_>, id: &str) -> Result<Option<String>> {
     .map(Option::flatten)
 }
 
+/// The labels of one container.
+///
+/// # Errors
+/// SQLite's.
+pub fn labels_of(tx: &Transaction<'_>, id: &str) -> Result<BTreeMap<String, String>> {
+    let mut statement = tx
+        .prepare_cached("SELECT key, value FROM container_labels WHERE container = ?1")
+        .query("read", "labels")?;
+    let rows = statement
+        .query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query("read", "labels")?;
+    rows.collect::<Result<_, _>>().query("read", "labels")
+}
+
 /// The labels of every container, by its id.
 ///
 /// # Errors
@@ -264,6 +278,33 @@ pub fn get(tx: &Transaction<'_>, id: &str) -> Result<Option<ContainerRecord>> {
     tx.query_row(&format!("{COLUMNS} WHERE id = ?1"), [id], read)
         .optional()
         .query("read container", id)
+}
+
+/// The container of this name or id; where there is none, all whose ids begin so.
+///
+/// # Errors
+/// SQLite's.
+pub fn meant(tx: &Transaction<'_>, typed: &str) -> Result<Vec<ContainerRecord>> {
+    let all = |condition: &str| {
+        let mut statement = tx
+            .prepare_cached(&format!("{COLUMNS} WHERE {condition}"))
+            .query("find container", typed)?;
+        let rows = statement
+            .query_map([typed], read)
+            .query("find container", typed)?;
+        rows.collect::<Result<Vec<_>, _>>().query("find container", typed)
+    };
+    // A name is looked at first: it may look like the beginning of an id.
+    for condition in ["name = ?1", "id = ?1"] {
+        let found = all(condition)?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    match typed {
+        "" => Ok(Vec::new()),
+        _ => all("substr(id, 1, length(?1)) = ?1"),
+    }
 }
 
 /// The id of the container that has this name.

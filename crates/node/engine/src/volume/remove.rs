@@ -3,6 +3,7 @@
 use super::VolumeFilter;
 use super::place::{GONE, take_away};
 use crate::Engine;
+use crate::journal::{Event, Subject};
 use crate::records::{containers, volumes};
 use tare_database::sql::Transaction;
 use tare_error::{Kind, Result};
@@ -23,6 +24,21 @@ impl Engine {
     /// # Errors
     /// `NotFound`; `Conflict` where a container uses it.
     pub fn remove_volume(&self, name: &str) -> Result<()> {
+        let removed = self.try_remove_volume(name);
+        let subject = Subject {
+            kind: "volume",
+            id: name.to_owned(),
+            ..Subject::default()
+        };
+        self.note(
+            &Event::new(subject, "destroy")
+                .with("driver", "local")
+                .came_to(&removed),
+        );
+        removed
+    }
+
+    fn try_remove_volume(&self, name: &str) -> Result<()> {
         let check = |tx: &Transaction<'_>| volumes::check_unused(tx, name).map(|()| vec![name.to_owned()]);
         self.forget_volumes(check, |tx| volumes::remove(tx, name))
     }
