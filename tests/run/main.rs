@@ -16,6 +16,7 @@ mod input;
 mod killed;
 mod limits;
 mod messages;
+mod namespaces;
 mod options;
 mod person;
 mod pulled;

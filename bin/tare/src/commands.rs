@@ -16,7 +16,12 @@ pub(crate) fn whole() -> Command {
 
 /// The command with the options of those verbs alone that occur in the arguments: what parsing needs.
 pub(crate) fn for_arguments(arguments: &[OsString]) -> Command {
-    build(|verb| arguments.iter().any(|a| a == verb.word()))
+    build(|verb| {
+        let words = [Some(verb.word()), verb.alias()];
+        arguments
+            .iter()
+            .any(|a| words.iter().flatten().any(|word| a == word))
+    })
 }
 
 fn build(full: impl Fn(&Verb) -> bool) -> Command {
@@ -51,9 +56,10 @@ fn build(full: impl Fn(&Verb) -> bool) -> Command {
 /// A verb without its options.
 fn bare(verb: &Verb) -> Command {
     Command::new(verb.word())
+        .visible_aliases(verb.alias())
         .args_override_self(true)
         .about(verb.about)
-        .hide(verb.heading.is_empty())
+        .hide(verb.heading.is_empty() && verb.group().is_none())
 }
 
 /// A verb with its options, those of all included; a short name that the verb uses itself is the verb's.

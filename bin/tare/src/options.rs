@@ -8,6 +8,7 @@ mod health;
 mod images;
 mod life;
 mod run;
+mod seeds;
 mod show;
 mod volumes;
 
@@ -68,6 +69,7 @@ pub(crate) fn table() -> impl Iterator<Item = &'static Opt> {
         .chain(show::OPTIONS)
         .chain(attach::OPTIONS)
         .chain(volumes::OPTIONS)
+        .chain(seeds::OPTIONS)
 }
 
 /// The options of one verb, without those of all.

@@ -18,6 +18,7 @@ mod kill;
 mod load;
 mod logs;
 mod man;
+mod ns;
 mod pause;
 mod ps;
 mod pull;
@@ -84,6 +85,12 @@ impl Verb {
         self.name.split_once(' ').map_or(self.name, |(_, word)| word)
     }
 
+    /// The other word that it is chosen by, where there is one.
+    pub(crate) fn alias(&self) -> Option<&'static str> {
+        let of_verb = ALIASES.iter().find(|(name, _)| *name == self.name);
+        of_verb.map(|(_, alias)| *alias)
+    }
+
     /// The group it belongs to.
     pub(crate) fn group(&self) -> Option<&'static str> {
         self.name.split_once(' ').map(|(group, _)| group)
@@ -112,7 +119,7 @@ pub(crate) enum Operands {
 }
 
 /// Headings of `tare --help`, in order.
-pub(crate) const HEADINGS: &[&str] = &["Containers", "Images", "Volumes", "About"];
+pub(crate) const HEADINGS: &[&str] = &["Containers", "Images", "Volumes", "Parts", "About"];
 
 /// Every verb, in the order of the help.
 pub(crate) const VERBS: &[Verb] = &[
@@ -148,6 +155,7 @@ pub(crate) const VERBS: &[Verb] = &[
     volume::ls::VERB,
     volume::prune::VERB,
     volume::rm::VERB,
+    ns::ls::VERB,
     version::VERB,
     info::VERB,
     doctor::VERB,
@@ -156,8 +164,11 @@ pub(crate) const VERBS: &[Verb] = &[
     reap::VERB,
 ];
 
+/// Other words that verbs of groups are chosen by.
+const ALIASES: &[(&str, &str)] = &[("ns ls", "list"), ("volume ls", "list")];
+
 /// Every group, in the order of the help.
-pub(crate) const GROUPS: &[Group] = &[volume::GROUP];
+pub(crate) const GROUPS: &[Group] = &[volume::GROUP, ns::GROUP];
 
 /// The verb of that name.
 pub(crate) fn named(name: &str) -> Option<&'static Verb> {

@@ -10,6 +10,8 @@ use tare_template::Template;
 pub(crate) enum Format {
     /// Columns that a template makes, divided by tabs, under a heading.
     Table(Template),
+    /// The same without a heading.
+    Columns(Template),
     /// One object a line.
     Json,
     /// What the template says of each.
@@ -35,6 +37,14 @@ impl Format {
         }
     }
 
+    /// The same columns without what stands over them.
+    pub(crate) fn without_headings(self) -> Format {
+        match self {
+            Format::Table(template) => Format::Columns(template),
+            other => other,
+        }
+    }
+
     /// The list: of each row the named fields are shown as JSON, and the headings stand over its columns.
     pub(crate) fn show(&self, rows: &[Value], headings: &[(&str, &str)]) -> Result<String> {
         match self {
@@ -54,15 +64,20 @@ impl Format {
                     .iter()
                     .map(|(name, heading)| ((*name).to_owned(), Value::from(*heading)));
                 let over = template.render(&Value::Object(over.collect()))?;
-                let mut table = Table::new(&over.split('\t').collect::<Vec<_>>());
-                for row in rows {
-                    let line = template.render(row)?;
-                    table.row(line.split('\t').map(str::to_owned).collect());
-                }
-                Ok(table.render())
+                fill(Table::new(&over.split('\t').collect::<Vec<_>>()), template, rows)
             }
+            Format::Columns(template) => fill(Table::without_heading(), template, rows),
         }
     }
+}
+
+/// The table with a row for each.
+fn fill(mut table: Table, template: &Template, rows: &[Value]) -> Result<String> {
+    for row in rows {
+        let line = template.render(row)?;
+        table.row(line.split('\t').map(str::to_owned).collect());
+    }
+    Ok(table.render())
 }
 
 /// What a template says of each, a line each.

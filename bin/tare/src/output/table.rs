@@ -19,6 +19,11 @@ impl Table {
         }
     }
 
+    /// A table with rows alone.
+    pub(crate) fn without_heading() -> Table {
+        Table { rows: Vec::new() }
+    }
+
     /// Adds a row; missing cells are empty.
     pub(crate) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);

@@ -18,6 +18,7 @@
 
 mod capabilities;
 mod handover;
+mod namespaces;
 mod passing;
 mod procfs;
 pub mod rootless;
@@ -31,6 +32,7 @@ pub use capabilities::{
     CapabilitySet, drop_from_bounding, parse_capabilities, set_ambient, set_thread_capabilities,
 };
 pub use handover::{close_all_but, leave_open, set_stdio, take_left, take_passed};
+pub use namespaces::{NAMESPACE_KINDS, Namespace, namespaces, namespaces_of};
 pub use passing::pass_on;
 pub use procfs::Procfs;
 pub use spawn::{Child, Fork, spawn, spawn_through, spawn_worker};

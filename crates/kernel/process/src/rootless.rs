@@ -110,7 +110,7 @@ fn own_maps() -> Result<(Vec<IdMapping>, Vec<IdMapping>)> {
 }
 
 /// The name of a user in the text of `/etc/passwd`.
-fn user_name(passwd: &str, uid: u32) -> Option<String> {
+pub(crate) fn user_name(passwd: &str, uid: u32) -> Option<String> {
     let uid = uid.to_string();
     let line = passwd.lines().find(|l| l.split(':').nth(2) == Some(&uid))?;
     line.split(':').next().map(str::to_owned)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 use tare_error::{Context, Error, Kind, Result};
 use tare_shim::{Condition, Connection, Ended, Launch, PodDir};
-use tare_store::{Id, Lock};
+use tare_store::{Id, Lock, Roots};
 
 /// The lock in a pod's folder: held by the command that makes, runs or clears away its container.
 const LOCK: &str = "engine.lock";
@@ -38,6 +38,11 @@ pub(super) struct Pod {
     _lock: Lock,
 }
 
+/// `<run>/containers` of these roots.
+pub(super) fn runtime_folders(roots: &Roots) -> PathBuf {
+    roots.run().join("containers")
+}
+
 impl Engine {
     /// `<data>/containers/<id>`: bundle, generated files, last exit record.
     pub(crate) fn container_folder(&self, id: &str) -> PathBuf {
@@ -59,7 +64,7 @@ impl Engine {
 
     /// `<run>/containers`: what the runtime library keeps of them.
     pub(super) fn runtime_folders(&self) -> PathBuf {
-        self.roots().run().join("containers")
+        runtime_folders(self.roots())
     }
 
     /// Connects to the supervisor of a pod, or starts one.
