@@ -26,4 +26,5 @@ mod shown;
 mod storm;
 mod streams;
 mod update;
+mod used;
 mod volumes;

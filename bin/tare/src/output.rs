@@ -4,7 +4,7 @@ mod amount;
 mod format;
 mod table;
 
-pub(crate) use amount::{ago, decimal_size, lasted, parse_time};
+pub(crate) use amount::{ago, binary_size, decimal_size, lasted, parse_time};
 pub(crate) use format::{Format, per_object};
 pub(crate) use table::Table;
 

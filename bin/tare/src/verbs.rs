@@ -29,7 +29,9 @@ mod rm;
 mod rmi;
 mod run;
 mod start;
+mod stats;
 mod stop;
+mod top;
 mod unpause;
 mod update;
 mod version;
@@ -133,6 +135,8 @@ pub(crate) const VERBS: &[Verb] = &[
     commit::VERB,
     logs::VERB,
     events::VERB,
+    top::VERB,
+    stats::VERB,
     ps::VERB,
     start::VERB,
     stop::VERB,

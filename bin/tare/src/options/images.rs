@@ -48,13 +48,13 @@ pub(super) const OPTIONS: &[Opt] = &[
     opt(
         "no-trunc",
         Value::Switch,
-        &["images", "ps"],
+        &["images", "ps", "stats"],
         "print ids and commands whole",
     ),
     opt(
         "all",
         Value::Switch,
-        &["ps"],
+        &["ps", "stats"],
         "show those that have ended as well",
     )
     .short('a'),

@@ -6,7 +6,7 @@ pub(super) const OPTIONS: &[Opt] = &[
     opt(
         "format",
         Value::Text("FORMAT"),
-        &["ps", "images"],
+        &["ps", "images", "stats"],
         "show it as table, json, or as a template says: '{{.ID}}'",
     )
     .default("table"),
@@ -62,6 +62,7 @@ pub(super) const OPTIONS: &[Opt] = &[
         &["inspect"],
         "show what is of this type alone: container or image",
     ),
+    opt("no-stream", Value::Switch, &["stats"], "show it once"),
     opt(
         "explain",
         Value::Switch,

@@ -24,6 +24,31 @@ pub(crate) fn decimal_size(bytes: u64) -> String {
     format!("{plain}{}", UNITS[unit])
 }
 
+/// `67108864` as `64MiB`: powers of 1024, four digits, as docker shows memory.
+pub(crate) fn binary_size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut unit = 0;
+    // Ten-thousandths of the unit, so that nothing is rounded twice.
+    let mut whole = u128::from(bytes) * 10_000;
+    while whole >= 10_240_000 && unit + 1 < UNITS.len() {
+        whole /= 1024;
+        unit += 1;
+    }
+    let (number, rest) = (whole / 10_000, whole % 10_000);
+    let digits = match number {
+        0..=9 => format!("{number}.{:03}", rest / 10),
+        10..=99 => format!("{number}.{:02}", rest / 100),
+        100..=999 => format!("{number}.{}", rest / 1000),
+        _ => number.to_string(),
+    };
+    let plain = if digits.contains('.') {
+        digits.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        &digits
+    };
+    format!("{plain}{}", UNITS[unit])
+}
+
 /// How long ago, in docker's words: `2 weeks ago`.
 pub(crate) fn ago(now: i64, then: i64) -> String {
     format!("{} ago", lasted(now, then))
@@ -95,6 +120,20 @@ mod tests {
             (1_500_000_000, "1.5GB"),
         ] {
             assert_eq!(decimal_size(bytes), text);
+        }
+    }
+
+    #[test]
+    fn memory_as_dockers() {
+        for (bytes, text) in [
+            (0, "0B"),
+            (1023, "1023B"),
+            (1024, "1KiB"),
+            (67_108_864, "64MiB"),
+            (5_452_595, "5.199MiB"),
+            (8_270_000_000, "7.702GiB"),
+        ] {
+            assert_eq!(binary_size(bytes), text);
         }
     }
 

@@ -36,6 +36,7 @@ mod restart;
 mod run;
 mod running;
 mod settings;
+mod top;
 mod update;
 
 pub use again::Changes;
@@ -48,3 +49,5 @@ pub use list::{Listed, Status};
 pub(crate) use reconcile::names;
 pub use running::Execute;
 pub use settings::{Setting, Settings};
+pub use tare_cgroup::{Pressure, Stall};
+pub use top::{ProcessLine, Sample};
