@@ -19,6 +19,7 @@ mod messages;
 mod namespaces;
 mod options;
 mod person;
+mod prune;
 mod pulled;
 mod records;
 mod restart;

@@ -7,6 +7,7 @@ mod files;
 mod health;
 mod images;
 mod life;
+mod prune;
 mod run;
 mod seeds;
 mod show;
@@ -69,6 +70,7 @@ pub(crate) fn table() -> impl Iterator<Item = &'static Opt> {
         .chain(show::OPTIONS)
         .chain(attach::OPTIONS)
         .chain(volumes::OPTIONS)
+        .chain(prune::OPTIONS)
         .chain(seeds::OPTIONS)
 }
 

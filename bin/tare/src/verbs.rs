@@ -20,6 +20,7 @@ mod logs;
 mod man;
 mod ns;
 mod pause;
+mod prune;
 mod ps;
 mod pull;
 mod reap;
@@ -31,6 +32,7 @@ mod run;
 mod start;
 mod stats;
 mod stop;
+mod system;
 mod top;
 mod unpause;
 mod update;
@@ -154,6 +156,8 @@ pub(crate) const VERBS: &[Verb] = &[
     import::VERB,
     images::VERB,
     rmi::VERB,
+    prune::CONTAINERS,
+    prune::IMAGES,
     volume::create::VERB,
     volume::inspect::VERB,
     volume::ls::VERB,
@@ -162,6 +166,9 @@ pub(crate) const VERBS: &[Verb] = &[
     ns::ls::VERB,
     version::VERB,
     info::VERB,
+    system::df::VERB,
+    system::INFO,
+    system::prune::VERB,
     doctor::VERB,
     completion::VERB,
     man::VERB,
@@ -172,7 +179,13 @@ pub(crate) const VERBS: &[Verb] = &[
 const ALIASES: &[(&str, &str)] = &[("ns ls", "list"), ("volume ls", "list")];
 
 /// Every group, in the order of the help.
-pub(crate) const GROUPS: &[Group] = &[volume::GROUP, ns::GROUP];
+pub(crate) const GROUPS: &[Group] = &[
+    prune::CONTAINER,
+    prune::IMAGE,
+    volume::GROUP,
+    ns::GROUP,
+    system::GROUP,
+];
 
 /// The verb of that name.
 pub(crate) fn named(name: &str) -> Option<&'static Verb> {

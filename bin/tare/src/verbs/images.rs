@@ -64,7 +64,7 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
 }
 
 /// Repository and tag of a familiar name; a port's colon is no tag's.
-fn split(name: &str) -> (&str, &str) {
+pub(super) fn split(name: &str) -> (&str, &str) {
     match name.rsplit_once(':') {
         Some((repository, tag)) if !tag.contains('/') => (repository, tag),
         _ => (name, "<none>"),

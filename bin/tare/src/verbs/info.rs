@@ -6,6 +6,7 @@ use crate::output;
 use crate::session::Session;
 use std::process::ExitCode;
 use tare_engine::container::Status;
+use tare_engine::volume::VolumeFilter;
 use tare_error::Result;
 
 pub(super) const VERB: Verb = Verb {
@@ -43,6 +44,10 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
         ("Rootless", engine.config().rootless.to_string()),
         ("Containers", format!("{} ({running} running)", containers.len())),
         ("Images", engine.images()?.len().to_string()),
+        (
+            "Volumes",
+            engine.volumes(&VolumeFilter::default())?.len().to_string(),
+        ),
     ];
     Ok(output::facts(&facts, json))
 }

@@ -17,9 +17,13 @@ mod engine;
 pub mod image;
 pub mod journal;
 mod leftovers;
+mod prune;
 pub mod records;
+mod usage;
 pub mod volume;
 
 pub use config::Config;
 pub use engine::Engine;
 pub use leftovers::Collected;
+pub use prune::{GoneImages, PruneFilter};
+pub use usage::{DiskUsage, ImageUsage};

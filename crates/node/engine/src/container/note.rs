@@ -58,7 +58,7 @@ impl Engine {
     }
 
     /// Does something to a container, and writes down that it was done, or why not.
-    pub(super) fn noted<T>(
+    pub(crate) fn noted<T>(
         &self,
         typed: &str,
         action: &str,

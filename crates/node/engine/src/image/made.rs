@@ -10,6 +10,7 @@ use super::progress::Silent;
 use super::source::{Pieces, Source};
 use super::{Image, familiar};
 use crate::Engine;
+use crate::journal::{Event, Subject};
 use crate::records::images::Names;
 use oci_spec::image::Descriptor;
 use rustix::fs::{CWD, Mode, OFlags};
@@ -81,7 +82,17 @@ impl Engine {
     pub fn import_archive(&self, reader: &mut dyn Read, options: &CommitOptions) -> Result<Image> {
         let limits = self.config().layers.clone();
         let layer = self.spool(|out| tare_layer::inflate(reader, out, &limits).map(drop));
-        self.make_image(None, layer.map_err(|e| self.with_space_hint(e))?, options)
+        let made = layer
+            .map_err(|e| self.with_space_hint(e))
+            .and_then(|layer| self.make_image(None, layer, options));
+        let subject = Subject {
+            kind: "image",
+            id: made.as_ref().map(|image| image.id.clone()).unwrap_or_default(),
+            name: options.name.as_ref().map(ToString::to_string).unwrap_or_default(),
+            ..Subject::default()
+        };
+        self.note(&Event::new(subject, "import").came_to(&made));
+        made
     }
 
     /// A layer's archive as it is written.

@@ -281,6 +281,14 @@ pub fn remove(tx: &Transaction<'_>, id: &str) -> Result<bool> {
         > 0)
 }
 
+/// Digests of the content that one image came with.
+///
+/// # Errors
+/// SQLite's.
+pub fn blobs_of(tx: &Transaction<'_>, id: &str) -> Result<Vec<String>> {
+    texts(tx, "SELECT digest FROM image_blobs WHERE image = ?1", &[id])
+}
+
 /// Digests of all content that an image needs.
 ///
 /// # Errors

@@ -65,6 +65,7 @@ impl Engine {
                 }
             }
         }
+        self.note_pruned("volume", gone.bytes);
         Ok(gone)
     }
 

@@ -34,6 +34,13 @@ impl Engine {
     /// `NotFound` where there is no such container or its image is gone; `Exhausted` for a limit; the stores' and the
     /// supervisor's.
     pub fn commit_container(&self, typed: &str, options: &CommitOptions) -> Result<Image> {
+        let comment = options.message.clone().unwrap_or_default();
+        self.noted(typed, "commit", &[("comment", comment)], || {
+            self.try_commit(typed, options)
+        })
+    }
+
+    fn try_commit(&self, typed: &str, options: &CommitOptions) -> Result<Image> {
         let record = self.find_container(typed)?;
         let base = self.image(&record.image)?.ok_or_else(|| {
             Error::new(Kind::NotFound, "commit container", typed)

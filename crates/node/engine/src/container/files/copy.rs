@@ -53,11 +53,14 @@ impl Engine {
     pub fn copy_in(&self, from: &str, typed: &str, path: &str, options: CopyOptions) -> Result<Copied> {
         let shown = format!("{typed}:{path}");
         let source = Source::find(&machine()?, from, options.follow, from)?;
-        self.with_files(typed, |root| {
-            let destination = Destination::find(root, path, &source, &shown)?;
-            self.copy(&source, &destination, options, 0o7777)
-        })
-        .during("copy to container", typed)
+        let copied = || {
+            self.with_files(typed, |root| {
+                let destination = Destination::find(root, path, &source, &shown)?;
+                self.copy(&source, &destination, options, 0o7777)
+            })
+        };
+        self.noted(typed, "extract-to-dir", &[("path", path.to_owned())], copied)
+            .during("copy to container", typed)
     }
 
     /// Writes an archive of what is in a container.
@@ -94,15 +97,18 @@ impl Engine {
     /// As [`Engine::copy_out`], `Corrupt` for what is no archive, and the reader's.
     pub fn archive_in(&self, from: &mut (dyn Read + Send), typed: &str, path: &str) -> Result<Copied> {
         let shown = format!("{typed}:{path}");
-        self.with_files(typed, |root| {
-            let into = Destination::directory(root, path, &shown)?;
-            let unpacked = unpack_files(from, &into, &self.unpacking(), false)?;
-            Ok(Copied {
-                bytes: unpacked.size,
-                skipped: unpacked.skipped_devices,
+        let unpacked = || {
+            self.with_files(typed, |root| {
+                let into = Destination::directory(root, path, &shown)?;
+                let unpacked = unpack_files(from, &into, &self.unpacking(), false)?;
+                Ok(Copied {
+                    bytes: unpacked.size,
+                    skipped: unpacked.skipped_devices,
+                })
             })
-        })
-        .during("copy to container", typed)
+        };
+        self.noted(typed, "extract-to-dir", &[("path", path.to_owned())], unpacked)
+            .during("copy to container", typed)
     }
 
     fn copy(&self, source: &Source, to: &Destination, options: CopyOptions, mode: u32) -> Result<Copied> {
