@@ -29,3 +29,4 @@ mod streams;
 mod update;
 mod used;
 mod volumes;
+mod why;

@@ -39,6 +39,7 @@ mod update;
 mod version;
 mod volume;
 mod wait;
+mod why;
 
 use crate::environment::Environment;
 use crate::low::Low;
@@ -151,6 +152,7 @@ pub(crate) const VERBS: &[Verb] = &[
     rename::VERB,
     rm::VERB,
     inspect::VERB,
+    why::VERB,
     pull::VERB,
     load::VERB,
     import::VERB,

@@ -6,12 +6,12 @@ use crate::session::Session;
 use crate::{high, output, progress};
 use std::process::ExitCode;
 use tare_engine::Engine;
-use tare_engine::container::Container;
-use tare_engine::container::request::{PullPolicy, RunRequest, show_size};
+use tare_engine::container::request::{PullPolicy, RunRequest};
+use tare_engine::container::{Container, about_memory};
 use tare_engine::image::{Image, PullOptions};
 use tare_error::{Error, Kind, Result};
 use tare_registry::{Platform, Reference};
-use tare_shim::{Exit, Manner};
+use tare_shim::Manner;
 
 pub(super) const VERB: Verb = Verb {
     name: "run",
@@ -74,8 +74,8 @@ pub(super) fn attended(mut container: Container<'_>, manner: &Manner, verbose: b
             });
         }
     };
-    if let Some(text) = about_memory(&name, &exit) {
-        output::tell(&format!("tare: {text}\n"));
+    if let Some(oom) = &exit.oom {
+        output::tell(&format!("tare: {}\n", about_memory(&name, oom)));
     }
     if let Err(e) = container.finish(&exit) {
         output::fail(&e, verbose);
@@ -160,24 +160,10 @@ fn taken(path: &str) -> Error {
         .because("container ID file found, make sure the other container isn't running or delete it")
 }
 
-/// What is said of a container that its memory limit killed.
-fn about_memory(name: &str, exit: &Exit) -> Option<String> {
-    let oom = exit.oom.as_ref()?;
-    let who = if oom.first_process {
-        name.to_owned()
-    } else {
-        format!("a process of {name}")
-    };
-    Some(match oom.limit {
-        Some(limit) => format!("{who} was killed for memory: its limit is {}", show_size(limit)),
-        None => format!("{who} was killed for memory: the machine has no more"),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tare_shim::Oom;
+    use tare_shim::{Exit, Oom};
 
     #[test]
     fn a_kill_for_memory_is_told_with_its_limit() {
@@ -193,7 +179,7 @@ mod tests {
             }),
             unknown: None,
         };
-        let told = |exit: &Exit| about_memory("web", exit).unwrap();
+        let told = |exit: &Exit| about_memory("web", exit.oom.as_ref().unwrap());
         assert_eq!(
             told(&exit(Some(64 << 20), true)),
             "web was killed for memory: its limit is 64 MiB"
@@ -205,16 +191,6 @@ mod tests {
         assert_eq!(
             told(&exit(None, true)),
             "web was killed for memory: the machine has no more"
-        );
-        assert_eq!(
-            about_memory(
-                "web",
-                &Exit {
-                    oom: None,
-                    ..exit(None, true)
-                }
-            ),
-            None
         );
     }
 }

@@ -38,6 +38,7 @@ mod running;
 mod settings;
 mod top;
 mod update;
+mod why;
 
 pub use again::Changes;
 pub use attach::Attachable;
@@ -51,3 +52,4 @@ pub use running::Execute;
 pub use settings::{Setting, Settings};
 pub use tare_cgroup::{Pressure, Stall};
 pub use top::{ProcessLine, Sample};
+pub use why::{Why, about_memory};
