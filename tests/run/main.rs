@@ -12,6 +12,7 @@ mod events;
 mod files;
 mod health;
 mod images;
+mod init;
 mod input;
 mod killed;
 mod limits;

@@ -254,3 +254,13 @@ fn health_is_looked_after() {
         assert_eq!(tare(world, &["ps", "-aq"]).ok(), "");
     });
 }
+
+#[test]
+fn a_first_process_of_ours_reaps() {
+    test(NEEDS, |world| {
+        ready(world);
+        let script = "cat /proc/1/comm; exit 6";
+        let out = tare(world, &["run", "--rm", "--init", "busybox", "sh", "-c", script]).run();
+        assert_eq!((out.code(), out.stdout.as_str()), (Some(6), "init\n"), "{out}");
+    });
+}

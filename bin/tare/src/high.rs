@@ -157,6 +157,7 @@ fn process(low: &Low<'_>, session: &Session) -> Result<ProcessRequest> {
         user: low.parsed("user", UserRequest::parse)?,
         groups: low.all_parsed("group-add", IdOrName::parse)?,
         ulimits: low.all_parsed("ulimit", Ulimit::parse)?,
+        init: low.switch("init"),
     })
 }
 

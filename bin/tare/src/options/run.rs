@@ -44,6 +44,7 @@ pub(super) const OPTIONS: &[Opt] = &[
         .short('u')
         .default("the image's, else root")
         .heading(PROCESS),
+    opt("init", Value::Switch, RUN, "run it below a first process that reaps and passes signals on").heading(PROCESS),
     opt("group-add", Value::Text("GROUP"), RUN, "join a further group").many().heading(PROCESS),
     opt("ulimit", Value::Text("NAME=SOFT[:HARD]"), RUN, "limit a resource of the process, as in nofile=1024:4096")
         .many()

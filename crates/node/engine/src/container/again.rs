@@ -171,7 +171,10 @@ impl Engine {
             known: true,
             pod: None,
             call: Some(Box::new(self.call(&record.id, &life)?)),
-            command: process.args.first().cloned().unwrap_or_default(),
+            command: super::draft::init::after(&process.args)
+                .first()
+                .cloned()
+                .unwrap_or_default(),
             life,
             connection: None,
             running: false,

@@ -1,5 +1,6 @@
 //! From a request to everything a supervisor needs.
 
+use super::draft::init;
 use super::draft::{Draft, Input, Warning};
 use super::facts::ImageFacts;
 use super::look::{self, ImageView};
@@ -258,6 +259,9 @@ impl Container<'_> {
         make_folder(&folder)?;
         for file in &draft.files {
             write(&folder, file.name, 0o644, &file.content)?;
+        }
+        if draft.init {
+            write(&folder, init::FILE, 0o555, tare_init::PROGRAM)?;
         }
         let spec = draft.spec(request.files.read_only);
         let text = serde_json::to_vec(&spec)

@@ -11,6 +11,7 @@ mod annotations;
 mod capabilities;
 mod devices;
 mod hostname;
+pub(super) mod init;
 mod limits;
 mod mounts;
 mod namespaces;
@@ -66,6 +67,8 @@ pub struct Draft {
     pub granted: u64,
     /// Files to be written into the container's folder before the container is created.
     pub files: Vec<GeneratedFile>,
+    /// Whether a first process of ours starts the one that was asked for.
+    pub init: bool,
     /// What the person should know.
     pub warnings: Vec<Warning>,
 }
@@ -102,6 +105,7 @@ const CONTRIBUTORS: &[(&str, Contributor)] = &[
     ("masked paths", paths::contribute),
     ("hostname", hostname::contribute),
     ("mounts", mounts::contribute),
+    ("init", init::contribute),
     ("devices", devices::contribute),
     ("resources", resources::contribute),
     ("process limits", limits::contribute),
@@ -126,7 +130,13 @@ impl Draft {
     pub fn spec(&self, read_only: bool) -> Spec {
         Spec {
             oci_version: tare_spec_oci::VERSION.to_owned(),
-            process: Some(self.process.clone()),
+            process: Some(match self.init {
+                true => Process {
+                    args: init::before(&self.process.args),
+                    ..self.process.clone()
+                },
+                false => self.process.clone(),
+            }),
             root: Some(Root {
                 path: "rootfs".into(),
                 readonly: read_only,

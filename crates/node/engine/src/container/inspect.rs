@@ -28,6 +28,7 @@ impl Engine {
             spec => spec?,
         };
         let process = spec.process.clone().unwrap_or_default();
+        let args = super::draft::init::after(&process.args);
         let folder = self.container_folder(&id);
         let file = |name: &str| json!(folder.join(name));
         let record = &listed.record;
@@ -35,8 +36,8 @@ impl Engine {
         Ok(json!({
             "Id": id,
             "Created": moment(record.created),
-            "Path": process.args.first(),
-            "Args": process.args.get(1..).unwrap_or_default(),
+            "Path": args.first(),
+            "Args": args.get(1..).unwrap_or_default(),
             "State": state(&listed, self.health(&id)?.as_ref()),
             "Image": record.image,
             "ResolvConfPath": file("resolv.conf"),

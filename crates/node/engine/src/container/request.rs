@@ -131,6 +131,8 @@ pub struct ProcessRequest {
     pub groups: Vec<IdOrName>,
     /// Resource limits of the process.
     pub ulimits: Vec<Ulimit>,
+    /// A first process that reaps and passes signals on.
+    pub init: bool,
 }
 
 /// What the container sees of file systems.

@@ -148,6 +148,9 @@ impl Settings {
                 "--group-add",
             );
         }
+        if process.init {
+            self.add("HostConfig.Init", json!(true), "--init");
+        }
         self.environment(request, image, draft);
         for limit in &process.ulimits {
             let value = json!({"Name": limit.kind, "Soft": limit.soft, "Hard": limit.hard});

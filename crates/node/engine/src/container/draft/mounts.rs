@@ -185,7 +185,7 @@ fn check_place(input: &Input<'_>, from: FileKind, path: &Path, own: &MountReques
     }
 }
 
-fn mount(
+pub(super) fn mount(
     target: impl AsRef<Path>,
     kind: &str,
     source: impl AsRef<Path>,
