@@ -3,7 +3,8 @@
 //! **Not.** No tables (their owners give the migrations), no cache, no pool.
 //!
 //! **Words.** *Migration*: one step from schema version n to n+1 (`PRAGMA user_version`). *Synced commit*: a
-//! transaction that changed something, hence one `fsync` of the write-ahead log.
+//! transaction that changed something and is on disk, hence one `fsync` of the write-ahead log. *Unsynced commit*: one
+//! that all processes see at once, and that a power cut may undo, with those after it and without those before it.
 //!
 //! **Life.** `Database::open(path, migrations)` → `read` / `write` → drop. Open late, and close before a child is
 //! spawned: a run needs it only to record what was asked.
@@ -119,17 +120,53 @@ impl Database {
         operation: &'static str,
         body: impl FnOnce(&Transaction<'_>) -> Result<T>,
     ) -> Result<T> {
+        let (value, changed) = self.transact(operation, body)?;
+        if changed {
+            self.committed(operation);
+            self.shorten_log();
+        }
+        Ok(value)
+    }
+
+    /// As [`Database::write`], for what nobody misses after a power cut: it is not waited for the disk. The file stays whole
+    /// whatever happens (SQLite, `PRAGMA synchronous=NORMAL` with a write-ahead log).
+    ///
+    /// # Errors
+    /// As [`Database::write`].
+    pub fn write_unsynced<T>(
+        &mut self,
+        operation: &'static str,
+        body: impl FnOnce(&Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.sync_commits(operation, false)?;
+        let done = self.transact(operation, body);
+        self.sync_commits(operation, true)?;
+        let (value, _) = done?;
+        self.shorten_log();
+        Ok(value)
+    }
+
+    /// Whether commits from now on are waited for.
+    fn sync_commits(&mut self, operation: &'static str, wait: bool) -> Result<()> {
+        let shown = self.path.display().to_string();
+        let mode = if wait { "FULL" } else { "NORMAL" };
+        let set = self.connection()?.pragma_update(None, "synchronous", mode);
+        set.query(operation, shown)
+    }
+
+    /// One transaction, and whether it changed anything.
+    fn transact<T>(
+        &mut self,
+        operation: &'static str,
+        body: impl FnOnce(&Transaction<'_>) -> Result<T>,
+    ) -> Result<(T, bool)> {
         let path = self.path.clone();
         let tx = self.begin(operation, TransactionBehavior::Immediate)?;
         let before = tx.total_changes();
         let value = body(&tx)?;
         let changed = tx.total_changes() != before;
         tx.commit().query(operation, path.display())?;
-        if changed {
-            self.committed(operation);
-            self.shorten_log();
-        }
-        Ok(value)
+        Ok((value, changed))
     }
 
     /// Moves a long log into the file. Where another process reads or writes just now it is left to the next commit.

@@ -72,6 +72,24 @@ fn only_commits_that_change_something_count() {
     database.write("nothing", |_| Ok(())).unwrap();
     names(&mut database);
     assert_eq!(database.synced_commits(), 2);
+    database.write_unsynced("add", |tx| add(tx, "ada")).unwrap();
+    assert_eq!(database.synced_commits(), 2, "it waits for no disk");
+    assert_eq!(
+        names(&mut Database::open(&scratch.file(), &[PETS]).unwrap()),
+        ["ada", "rex"],
+        "and is seen"
+    );
+    let mode = |database: &mut Database| {
+        database
+            .read("ask", |tx| {
+                tx.query_row("PRAGMA synchronous", [], |row| row.get::<_, i64>(0))
+                    .query("ask", "synchronous")
+            })
+            .unwrap()
+    };
+    assert_eq!(mode(&mut database), 2, "FULL again");
+    database.write_unsynced("add", |tx| add(tx, "ada")).unwrap_err();
+    assert_eq!(mode(&mut database), 2, "also where it fails");
     assert_eq!(
         Database::open(&scratch.file(), &[PETS]).unwrap().synced_commits(),
         0

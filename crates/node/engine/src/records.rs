@@ -59,6 +59,18 @@ impl Records {
         self.database(&mut self.state())?.write(operation, body)
     }
 
+    /// As [`Records::write`], for what nobody misses after a power cut.
+    ///
+    /// # Errors
+    /// As [`Database::open`] and [`Database::write_unsynced`].
+    pub fn write_unsynced<T>(
+        &self,
+        operation: &'static str,
+        body: impl FnOnce(&Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.database(&mut self.state())?.write_unsynced(operation, body)
+    }
+
     /// Closes the database: to be called before a child process is made. The next question opens it again.
     pub fn close(&self) {
         let mut state = self.state();

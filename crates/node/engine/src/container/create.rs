@@ -310,9 +310,11 @@ impl Container<'_> {
                 .iter()
                 .try_for_each(|volume| volume.add(tx, &record.id))
         };
-        let added = match self.volumes.is_empty() {
-            true => self.engine.records().write("record container", add),
-            false => self.engine.record_volumes(add),
+        let added = match (self.volumes.is_empty(), self.remove) {
+            (false, _) => self.engine.record_volumes(add),
+            (true, false) => self.engine.records().write("record container", add),
+            // It ends with this boot at the latest, and what a power cut leaves of it without a record is swept.
+            (true, true) => self.engine.records().write_unsynced("record container", add),
         };
         match added {
             Err(e) if e.kind() == Kind::AlreadyExists => Err(self.engine.name_in_use(&self.name, e)),

@@ -270,6 +270,18 @@ pub fn remove(tx: &Transaction<'_>, id: &str) -> Result<bool> {
         > 0)
 }
 
+/// Whether a container stays when it has ended; one without a record does not.
+///
+/// # Errors
+/// SQLite's.
+pub fn stays(tx: &Transaction<'_>, id: &str) -> Result<bool> {
+    let remove = tx.query_row("SELECT remove FROM containers WHERE id = ?1", [id], |row| {
+        row.get::<_, bool>(0)
+    });
+    let remove = remove.optional().query("read container", id)?;
+    Ok(remove == Some(false))
+}
+
 /// The container of this id.
 ///
 /// # Errors

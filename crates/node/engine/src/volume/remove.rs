@@ -75,9 +75,13 @@ impl Engine {
             true => volumes::of_container_alone(tx, id),
             false => Ok(Vec::new()),
         };
-        if self.records().read("read uses of volumes", own)?.is_empty() {
-            let forget = |tx: &Transaction<'_>| containers::remove(tx, id);
-            return self.records().write("remove container", forget).map(drop);
+        let look = |tx: &Transaction<'_>| Ok((own(tx)?.is_empty(), containers::stays(tx, id)?));
+        let forget = |tx: &Transaction<'_>| containers::remove(tx, id).map(drop);
+        match self.records().read("read uses of volumes", look)? {
+            (true, true) => return self.records().write("remove container", forget),
+            // Where a power cut brings its record back, that is found to be of no container.
+            (true, false) => return self.records().write_unsynced("remove container", forget),
+            _ => {}
         }
         self.forget_volumes(own, |tx| {
             let gone = own(tx)?;
