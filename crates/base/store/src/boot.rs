@@ -1,6 +1,7 @@
 //! Which boot of the machine this is: state in the run folder is void under another.
 
 use std::fmt;
+use std::sync::OnceLock;
 use tare_error::{Context, Error, Kind, Result};
 
 /// Where the kernel tells (random(4)).
@@ -11,13 +12,18 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 pub struct BootId(String);
 
 impl BootId {
-    /// The id of the running kernel's boot.
+    /// The id of the running kernel's boot. It is asked for once: no process outlives its boot.
     ///
     /// # Errors
     /// Where `/proc` is not mounted.
     pub fn current() -> Result<BootId> {
+        static ASKED: OnceLock<BootId> = OnceLock::new();
+        if let Some(known) = ASKED.get() {
+            return Ok(known.clone());
+        }
         let text = crate::read(BOOT_ID, 64).op("read", BOOT_ID)?;
-        BootId::parse(&String::from_utf8_lossy(&text))
+        let told = BootId::parse(&String::from_utf8_lossy(&text))?;
+        Ok(ASKED.get_or_init(|| told).clone())
     }
 
     /// Reads an id written by the kernel or by [`fmt::Display`].

@@ -27,7 +27,7 @@ use tare_error::{Context, Error, Kind, Result};
 use tare_store::Durability;
 
 /// The longest record that is read.
-const LONGEST: u64 = 64 * 1024;
+const LONGEST: usize = 64 * 1024;
 
 /// The folder with a record of each container.
 const CONTAINERS: &str = "containers";
@@ -126,12 +126,11 @@ impl PodDir {
     /// # Errors
     /// As [`PodDir::supervisor`].
     pub fn living_supervisor(&self) -> Result<Option<OwnedFd>> {
-        let Some(record) = self.supervisor()? else {
-            return Ok(None);
-        };
-        // One that is ending is found as well, and looks after nothing.
-        let found = record.stamp.find()?;
-        if record.stamp.runs()? { Ok(found) } else { Ok(None) }
+        match self.supervisor()? {
+            // One that is ending looks after nothing any more.
+            Some(record) => record.stamp.running(),
+            None => Ok(None),
+        }
     }
 
     /// Whether a supervisor looks after this pod: by pid, start time and boot.
@@ -260,13 +259,11 @@ impl PodDir {
 
     pub(crate) fn read<T: DeserializeOwned>(&self, entry: Entry) -> Result<Option<T>> {
         let path = self.file(entry);
-        let file = match std::fs::File::open(&path) {
-            Ok(file) => file,
+        let bytes = match tare_store::read(&path, LONGEST) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(e).op("open", path.display()),
+            bytes => bytes.op("read", path.display())?,
         };
-        let reader = std::io::Read::take(std::io::BufReader::new(file), LONGEST);
-        let record = serde_json::from_reader(reader)
+        let record = serde_json::from_slice(&bytes)
             .map_err(|e| Error::new(Kind::Corrupt, "read", path.display()).from_source(e))?;
         Ok(Some(record))
     }

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::SystemTime;
 use tare_error::{Context, Error, Kind, Result};
-use tare_shim::Condition;
+use tare_shim::{Condition, PodDir};
 use tare_store::Durability;
 
 /// In the run folder, once everything that outlived a boot was looked at.
@@ -51,6 +51,10 @@ impl Engine {
 
     pub(super) fn reconcile_one(&self, id: &str) -> Result<()> {
         self.finish_commit(id)?;
+        // Most are looked after, and are not to be held up.
+        if PodDir::open(self.pod_folder(id)).is_ok_and(|pod| pod.supervisor_alive().unwrap_or(false)) {
+            return Ok(());
+        }
         let Some(pod) = Pod::take(self, id)? else {
             return Ok(());
         };
