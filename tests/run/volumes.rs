@@ -37,6 +37,8 @@ fn a_named_volume_outlives_its_containers() {
         assert_eq!(names(world), "data\n");
         let list = world.tare(["volume", "ls"]).ok();
         assert_eq!(list, "DRIVER    VOLUME NAME\nlocal     data\n");
+        let format = "{{.Name}}={{.Links}}";
+        assert_eq!(world.tare(["volume", "ls", "--format", format]).ok(), "data=0\n");
         let path = world.data_root().join("volumes/data/_data");
         assert_eq!(std::fs::read(path.join("f")).expect("the file"), b"x\n");
         let full = world.tare(["volume", "inspect", "data"]).ok();
@@ -44,6 +46,10 @@ fn a_named_volume_outlives_its_containers() {
             full.contains(&format!("\"Mountpoint\": \"{}\"", path.display())),
             "{full}"
         );
+        let place = world
+            .tare(["volume", "inspect", "-f", "{{.Mountpoint}}", "data"])
+            .ok();
+        assert_eq!(place.trim(), path.to_string_lossy());
         assert_eq!(world.tare(["volume", "rm", "data"]).ok(), "data\n");
         assert!(!world.data_root().join("volumes/data").exists());
         let gone = world.tare(["volume", "rm", "data"]).fails(125);

@@ -22,6 +22,21 @@ pub(super) const OPTIONS: &[Opt] = &[
     .short('o')
     .many(),
     opt("label", Value::Text("KEY=VALUE"), CREATE, "attach a label").many(),
+    opt(
+        "format",
+        Value::Text("FORMAT"),
+        &["volume ls"],
+        "show it as table, json, or as a template says: '{{.Name}}'",
+    )
+    .default("table"),
+    opt(
+        "format",
+        Value::Text("FORMAT"),
+        &["volume inspect"],
+        "show it as a template says: '{{.Mountpoint}}'",
+    )
+    .short('f')
+    .default("json"),
     opt("quiet", Value::Switch, &["volume ls"], "print names alone").short('q'),
     opt(
         "filter",
