@@ -27,6 +27,7 @@ mod restart;
 mod shown;
 mod storm;
 mod streams;
+mod unshare;
 mod update;
 mod used;
 mod volumes;

@@ -62,7 +62,7 @@ fn bare(verb: &Verb) -> Command {
         .hide(verb.heading.is_empty() && verb.group().is_none())
 }
 
-/// A verb with its options, those of all included; a short name that the verb uses itself is the verb's.
+/// A verb with its options, those of all included; a name that the verb uses itself is the verb's.
 fn of_verb(verb: &Verb) -> Command {
     let mut command = bare(verb);
     let taken: Vec<char> = options::of_verb(verb.name).filter_map(|o| o.short).collect();
@@ -76,7 +76,7 @@ fn of_verb(verb: &Verb) -> Command {
             .arg(help.help_heading("Everywhere"));
     }
     command = command.args(options::of_verb(verb.name).map(argument));
-    for option in options::of_all() {
+    for option in options::of_all_beside(verb.name) {
         let argument = argument(option);
         command = command.arg(match option.short {
             Some(short) if taken.contains(&short) => argument.short(None),
@@ -93,6 +93,10 @@ fn of_verb(verb: &Verb) -> Command {
         Operands::Two(names, doc) => command.arg(operands("", doc).value_names(names).num_args(2)),
         Operands::Any(name, doc) => command.arg(operands(name, doc).required(false).num_args(0..)),
         Operands::Many(name, doc) => command.arg(operands(name, doc).num_args(1..)),
+        Operands::Program(name, doc) => {
+            let all = operands(name, doc).required(false).num_args(0..);
+            command.arg(all.trailing_var_arg(true))
+        }
         Operands::Command(name, doc) => command.arg(operands(name, doc).num_args(1..).trailing_var_arg(true)),
     }
 }
@@ -123,6 +127,14 @@ fn argument(option: &Opt) -> Arg {
     match option.value {
         Value::Switch => argument.action(ArgAction::SetTrue),
         Value::Count => argument.action(ArgAction::Count),
+        Value::Maybe(name) => argument
+            .action(ArgAction::Set)
+            .value_name(name)
+            .value_hint(option.value.hint())
+            .value_parser(value_parser!(OsString))
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value(""),
         Value::Text(_) | Value::Path(_) | Value::OneOf(_) => {
             let action = if option.many {
                 ArgAction::Append

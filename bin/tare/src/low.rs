@@ -62,7 +62,9 @@ impl<'a> Low<'a> {
     pub(crate) fn texts(&self, long: &'static str) -> Result<Vec<&'a str>> {
         self.note(long);
         let given = self.values(self.typed, long);
-        let given = if given.is_empty() {
+        // What stands before the verb is of an option that all have.
+        let is_own = options::of_verb(self.verb).any(|option| option.long == long);
+        let given = if given.is_empty() && !is_own {
             self.values(self.before, long)
         } else {
             given
@@ -110,6 +112,11 @@ impl<'a> Low<'a> {
             .into_iter()
             .map(|value| utf8("argument", value))
             .collect()
+    }
+
+    /// The same, as they are.
+    pub(crate) fn words(&self) -> Vec<&'a OsString> {
+        self.values(self.typed, OPERANDS)
     }
 
     fn values(&self, matches: &'a ArgMatches, id: &str) -> Vec<&'a OsString> {

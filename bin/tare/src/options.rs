@@ -51,6 +51,8 @@ pub(crate) enum Value {
     Text(&'static str),
     /// A path of the host.
     Path(&'static str),
+    /// A text after an equals sign, or nothing; shown by this name.
+    Maybe(&'static str),
     /// One of these words.
     OneOf(&'static [&'static str]),
 }
@@ -82,6 +84,11 @@ pub(crate) fn of_verb(verb: &str) -> impl Iterator<Item = &'static Opt> {
 /// The options that every verb has.
 pub(crate) fn of_all() -> impl Iterator<Item = &'static Opt> {
     everywhere::OPTIONS.iter()
+}
+
+/// The same without those whose names the verb has for something else.
+pub(crate) fn of_all_beside(verb: &str) -> impl Iterator<Item = &'static Opt> {
+    of_all().filter(move |all| !of_verb(verb).any(|own| own.long == all.long))
 }
 
 /// A row of the table: an option of `verbs` that takes `value`.
@@ -133,10 +140,10 @@ impl Opt {
 }
 
 impl Value {
-    /// The name shown for it; empty where it takes nothing.
+    /// The name shown for it; empty where it has to have none.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Value::Switch | Value::Count => "",
+            Value::Switch | Value::Count | Value::Maybe(_) => "",
             Value::Text(name) | Value::Path(name) => name,
             Value::OneOf(_) => "WORD",
         }

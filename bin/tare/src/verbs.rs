@@ -35,6 +35,7 @@ mod stop;
 mod system;
 mod top;
 mod unpause;
+mod unshare;
 mod update;
 mod version;
 mod volume;
@@ -121,6 +122,8 @@ pub(crate) enum Operands {
     Many(&'static str, &'static str),
     /// One, and from it on everything belongs to the command it names, options included.
     Command(&'static str, &'static str),
+    /// The same, or nothing.
+    Program(&'static str, &'static str),
 }
 
 /// Headings of `tare --help`, in order.
@@ -166,6 +169,7 @@ pub(crate) const VERBS: &[Verb] = &[
     volume::prune::VERB,
     volume::rm::VERB,
     ns::ls::VERB,
+    unshare::VERB,
     version::VERB,
     info::VERB,
     system::df::VERB,

@@ -1,5 +1,6 @@
 //! **What.** Processes: forked children that inherit nothing by accident, capability sets, user-namespace maps,
-//! terminals, verified writes to procfs, and a program's own image made read-only.
+//! terminals, verified writes to procfs, a program's own image made read-only, programs in namespaces of their own
+//! ([`Unshare`]), and a list of the namespaces there are ([`namespaces`]).
 //!
 //! **Not.** What a container's process is to look like is `tare-container`'s plan.
 //!
@@ -26,6 +27,7 @@ pub mod seal;
 mod spawn;
 mod stamp;
 mod terminal;
+mod unshare;
 mod user_namespace;
 
 pub use capabilities::{
@@ -39,4 +41,5 @@ pub use spawn::{Child, Fork, spawn, spawn_through, spawn_worker};
 pub use stamp::Stamp;
 pub use tare_sys::CloneFlags;
 pub use terminal::{Terminal, leave_line_ends, set_window_size};
+pub use unshare::{Ended, IdMaps, IdRange, Place, Propagation, Unshare, end_by, first_subordinate};
 pub use user_namespace::{map_text, user_namespace, write_maps};

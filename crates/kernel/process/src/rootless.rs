@@ -117,7 +117,7 @@ pub(crate) fn user_name(passwd: &str, uid: u32) -> Option<String> {
 }
 
 /// Ranges of a user (by name or number) in the text of `/etc/subuid` or `/etc/subgid`: first id and how many.
-fn subordinate(text: &str, uid: u32, name: Option<&str>) -> Vec<(u32, u32)> {
+pub(crate) fn subordinate(text: &str, uid: u32, name: Option<&str>) -> Vec<(u32, u32)> {
     let number = uid.to_string();
     let ranges = text.lines().filter_map(|line| {
         let mut fields = line.split(':');

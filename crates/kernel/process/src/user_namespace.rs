@@ -48,7 +48,8 @@ pub fn map_text(maps: &[IdMapping]) -> String {
 
 /// Writes the maps of the new user namespace that the child `pid` is in. Root of a user namespace, or of the machine,
 /// writes them itself; an ordinary user writes one that has nothing but their own id, and has `newuidmap` and `newgidmap`
-/// write others. Each map can be written once.
+/// write others. Each map can be written once, and an empty one
+/// is not written at all.
 ///
 /// # Errors
 /// The kernel's, with the file as subject; `Denied` where those programs refuse, `Unsupported` where they are missing.
@@ -68,6 +69,9 @@ pub fn write_maps(pid: Pid, uids: &[IdMapping], gids: &[IdMapping]) -> Result<()
             own: getegid().as_raw(),
         },
     ] {
+        if map.lines.is_empty() {
+            continue;
+        }
         if is_root || map.is_own() {
             // Only where groups cannot be dropped may an ordinary user map the own group (user_namespaces(7)).
             if !is_root && map.file == "gid_map" {
