@@ -10,6 +10,7 @@ mod detached;
 mod ends;
 mod events;
 mod files;
+mod groups;
 mod health;
 mod images;
 mod init;

@@ -1,6 +1,7 @@
 //! The verbs: one table, one file each.
 
 mod attach;
+mod cgroup;
 mod commit;
 mod completion;
 mod cp;
@@ -170,6 +171,10 @@ pub(crate) const VERBS: &[Verb] = &[
     volume::rm::VERB,
     ns::ls::VERB,
     unshare::VERB,
+    cgroup::create::VERB,
+    cgroup::exec::VERB,
+    cgroup::ls::VERB,
+    cgroup::rm::VERB,
     version::VERB,
     info::VERB,
     system::df::VERB,
@@ -182,7 +187,7 @@ pub(crate) const VERBS: &[Verb] = &[
 ];
 
 /// Other words that verbs of groups are chosen by.
-const ALIASES: &[(&str, &str)] = &[("ns ls", "list"), ("volume ls", "list")];
+const ALIASES: &[(&str, &str)] = &[("cgroup ls", "list"), ("ns ls", "list"), ("volume ls", "list")];
 
 /// Every group, in the order of the help.
 pub(crate) const GROUPS: &[Group] = &[
@@ -190,6 +195,7 @@ pub(crate) const GROUPS: &[Group] = &[
     prune::IMAGE,
     volume::GROUP,
     ns::GROUP,
+    cgroup::GROUP,
     system::GROUP,
 ];
 

@@ -2,6 +2,8 @@
 
 use super::{Opt, Value, opt};
 
+/// All that name a group.
+const CGROUP: &[&str] = &["cgroup create", "cgroup exec", "cgroup ls", "cgroup rm"];
 const NS: &[&str] = &["ns ls"];
 const UNSHARE: &[&str] = &["unshare"];
 /// Where a namespace is to stay.
@@ -188,4 +190,34 @@ pub(super) const OPTIONS: &[Opt] = &[
         UNSHARE,
         "put the clock since boot of a new time namespace forward",
     ),
+    opt(
+        "group",
+        Value::Text("CONTROLLERS:PATH"),
+        CGROUP,
+        "a group by its controllers and path: cpu,memory:/build, or *:/build for all controllers",
+    )
+    .short('g')
+    .many(),
+    opt(
+        "set",
+        Value::Text("FILE=VALUE"),
+        &["cgroup create"],
+        "write a value to a control file: memory.max=64M",
+    )
+    .many(),
+    opt(
+        "recursive",
+        Value::Switch,
+        &["cgroup rm"],
+        "remove the groups below it with it",
+    )
+    .short('r'),
+    opt("no-headings", Value::Switch, &["cgroup ls"], "print no headings").short('n'),
+    opt(
+        "format",
+        Value::Text("FORMAT"),
+        &["cgroup ls"],
+        "show it as table, json, or as a template says: '{{.Group}} {{.NProcs}}'",
+    )
+    .default("table"),
 ];

@@ -3,10 +3,12 @@
 mod below;
 mod delegate;
 mod make;
+mod named;
 mod own;
 mod write;
 
 pub use below::SubGroup;
+pub use named::{GroupLine, NamedGroup};
 pub use own::OwnGroup;
 
 use crate::dir::Dir;

@@ -8,7 +8,8 @@
 //! *Group*: one directory of the same path in every hierarchy (`cgroups(7)`). *Member*: that directory in one of
 //! them. *Home*: the version on which a controller is available to a group. *Hybrid*: controllers on version 1 and
 //! a version 2 tree beside them. *Leftover*: a group of a name to be made that holds no process. *Own group*: one below a
-//! group for a single process and what that starts, in one hierarchy.
+//! group for a single process and what that starts, in one hierarchy. *Named group*: one in some hierarchies alone, by
+//! cgcreate's notation `cpu,memory:/path`.
 //!
 //! **Life.**
 //! ```text
@@ -65,7 +66,7 @@ mod wait;
 
 pub use devices::{Access as DeviceAccess, Device as DeviceSet, Policy as DevicePolicy};
 pub use freezer::Freezers;
-pub use group::{Entrance, Group, OwnGroup, SubGroup};
+pub use group::{Entrance, Group, GroupLine, NamedGroup, OwnGroup, SubGroup};
 pub use host::{Controller, Hierarchy, Host, Layout, Version};
 pub use limits::{io_weight, swap_alone, weight_of_shares};
 pub use notice::MemoryNotice;
