@@ -11,6 +11,7 @@ mod ends;
 mod events;
 mod files;
 mod groups;
+mod guide;
 mod health;
 mod images;
 mod init;
