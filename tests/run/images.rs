@@ -253,6 +253,48 @@ fn one_that_runs_stands_still_meanwhile_and_goes_on() {
     });
 }
 
+#[test]
+fn images_are_made_of_images_that_were_made() {
+    test(NEEDS, |world| {
+        ready(world);
+        for (from, script, to) in [
+            (
+                "busybox",
+                "echo one > /a; echo one > /b; mkdir /d; touch /d/x",
+                "one",
+            ),
+            ("one", "echo two > /b; rm -r /d", "two"),
+            ("two", "mkdir /d; echo three > /d/y; rm /a; ls /d", "three"),
+        ] {
+            let _ = world
+                .tare(["run", "--name", "maker", from, "sh", "-c", script])
+                .ok();
+            let _ = world.tare(["commit", "maker", to]).ok();
+            let _ = world.tare(["rm", "maker"]).ok();
+        }
+        let seen = world
+            .tare([
+                "run",
+                "--rm",
+                "three",
+                "sh",
+                "-c",
+                "cat /b /d/y; ls /d; ls /a || echo gone",
+            ])
+            .ok();
+        assert_eq!(seen, "two\nthree\ny\ngone\n");
+        // A layer that two images have stays with the one that is left.
+        let _ = world.tare(["rmi", "two", "one"]).ok();
+        assert_eq!(world.tare(["run", "--rm", "three", "cat", "/b"]).ok(), "two\n");
+        // The image inside the program too.
+        let _ = world.tare(["run", "--name", "maker", "hello"]).ok();
+        let _ = world.tare(["commit", "maker", "greeting"]).ok();
+        let _ = world.tare(["rm", "maker"]).ok();
+        assert!(!world.tare(["run", "--rm", "greeting"]).ok().is_empty());
+        assert_nothing_left(world);
+    });
+}
+
 /// A volume's place in an image that leads out of it: what is copied into the volume is the image's, never the machine's.
 #[test]
 fn a_hostile_image_s_volume_gets_nothing_of_the_machine() {

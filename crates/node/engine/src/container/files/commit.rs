@@ -132,7 +132,11 @@ impl Engine {
             state: Ok((Condition::Paused, _)),
         }) = self.find_supervisor(id)?
         {
-            connection.resume(id).during("unpause container", id)?;
+            match connection.resume(id) {
+                // It has ended, or somebody else had it go on.
+                Err(e) if matches!(e.kind(), Kind::Conflict | Kind::NotFound) => {}
+                resumed => resumed.during("unpause container", id)?,
+            }
         }
         // The file goes last: where it is, somebody is to go on.
         let still = self.still(id);
