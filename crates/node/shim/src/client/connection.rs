@@ -91,11 +91,18 @@ impl Connection {
         }
         let pod = self.pod.clone();
         let (program, containers) = (self.program.clone(), self.containers.clone());
-        let mut found = launch(&Launch {
+        let launched = launch(&Launch {
             program: &program,
             pod: &pod,
             containers: &containers,
-        })?;
+        });
+        let mut found = match launched {
+            Err(_) if !pod.path().is_dir() => {
+                let why = "its container has ended, and was cleared away";
+                return Err(self.broken(Kind::Unavailable, why));
+            }
+            launched => launched?,
+        };
         found.wires = self.wires.take();
         let keep = std::mem::take(&mut self.keep);
         *self = found;
