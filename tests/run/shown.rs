@@ -69,6 +69,12 @@ fn the_list_has_dockers_columns_and_words() {
             size.starts_with("NAMES     SIZE\nweb       ") && size.contains("B (virtual "),
             "{size}"
         );
+        let wired = ps(
+            world,
+            &["--format", "{{.Mounts}}|{{.Networks}}|{{.LocalVolumes}}"],
+        );
+        assert_eq!(wired, "|none|0\n");
+        assert_eq!(ps(world, &["-q", "--filter", "health=healthy"]), "");
         let json: serde_json::Value = serde_json::from_str(&ps(world, &["--format", "json"])).expect("JSON");
         assert_eq!(
             (&json["Names"], &json["State"], &json["Image"]),

@@ -22,7 +22,7 @@ pub(super) const OPTIONS: &[Opt] = &[
         "filter",
         Value::Text("KEY=VALUE"),
         &["ps"],
-        "show those alone: id, name, label, status, exited, ancestor, before, since",
+        "show those alone: id, name, label, status, exited, health, ancestor, before, since",
     )
     .short('f')
     .many(),

@@ -102,7 +102,17 @@ fn line(event: &Value, at: Moment) -> String {
         error if error.is_empty() => String::new(),
         error => format!(" failed: {error}"),
     };
-    let words = [at.to_string(), text(&event["Type"]), text(&event["Action"]), id];
+    // Nine digits, as docker has them here, so that lines stand below each other and sort.
+    let whole = Moment {
+        seconds: at.seconds,
+        nanoseconds: 0,
+    };
+    let at = format!(
+        "{}.{:09}Z",
+        whole.to_string().trim_end_matches('Z'),
+        at.nanoseconds
+    );
+    let words = [at, text(&event["Type"]), text(&event["Action"]), id];
     let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
     // Escaped: what images and people have put into it moves no cursor.
     let shown: String = format!("{} ({}){failed}", words.join(" "), attributes.join(", "));

@@ -48,6 +48,7 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
     let (all, quiet, size) = (low.switch("all"), low.switch("quiet"), low.switch("size"));
     let mut asked = Asked {
         whole: low.switch("no-trunc"),
+        whole_story: false,
         size,
         now: session.now(),
     };
@@ -67,6 +68,12 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
     };
     // Sizes are counted file by file: only for who wants them.
     asked.size |= typed.is_some_and(|text| text.contains(".Size"));
+    asked.whole_story = typed.is_some_and(|text| {
+        text == "json"
+            || [".Mounts", ".Networks", ".LocalVolumes", "json"]
+                .iter()
+                .any(|field| text.contains(field))
+    });
     let engine = session.engine()?;
     let mut containers = engine.filtered(engine.containers()?, &filters)?;
     let every = all || last.is_some() || filters.iter().any(Filter::is_about_ends);
@@ -83,6 +90,8 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
 struct Asked {
     /// Nothing is cut.
     whole: bool,
+    /// What each has to be asked for by itself.
+    whole_story: bool,
     size: bool,
     /// Seconds since 1970.
     now: i64,
@@ -109,6 +118,10 @@ impl Asked {
             nanoseconds: 0,
         };
         let created = created.to_string().replace('T', " ");
+        let (mounts, volumes, networks) = match self.whole_story {
+            true => wired(&engine.inspect_container(&record.id)?),
+            false => (String::new(), 0, String::new()),
+        };
         Ok(json!({
             "ID": self.cut(&record.id, 12),
             "Image": record.reference,
@@ -121,9 +134,9 @@ impl Asked {
             "Names": record.name,
             "Labels": labels.join(","),
             "Label": listed.labels,
-            "LocalVolumes": "0",
-            "Mounts": "",
-            "Networks": "",
+            "LocalVolumes": volumes.to_string(),
+            "Mounts": mounts,
+            "Networks": networks,
             "Size": if self.size { format!("{own} (virtual {whole})") } else { "0B".to_owned() },
         }))
     }
@@ -141,6 +154,30 @@ impl Asked {
             false => command.to_owned(),
         }
     }
+}
+
+/// What it mounts, how much of that are volumes, and its networks.
+fn wired(full: &Value) -> (String, usize, String) {
+    let mounts = full["Mounts"].as_array().cloned().unwrap_or_default();
+    let name = |mount: &Value| {
+        let named = [&mount["Name"], &mount["Source"], &mount["Destination"]];
+        let found = named
+            .into_iter()
+            .filter_map(Value::as_str)
+            .find(|text| !text.is_empty());
+        found.unwrap_or_default().to_owned()
+    };
+    let volumes = mounts.iter().filter(|mount| mount["Type"] == "volume").count();
+    let networks = full["NetworkSettings"]["Networks"]
+        .as_object()
+        .cloned()
+        .unwrap_or_default();
+    let networks: Vec<String> = networks.into_iter().map(|(name, _)| name).collect();
+    (
+        mounts.iter().map(name).collect::<Vec<_>>().join(","),
+        volumes,
+        networks.join(","),
+    )
 }
 
 /// docker's words for how it is.

@@ -4,6 +4,7 @@ use super::list::{Listed, Status};
 use crate::Engine;
 use tare_error::{Error, Kind, Result, nearest};
 use tare_registry::Reference;
+use tare_shim::HealthStatus;
 
 /// One `--filter KEY=VALUE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,18 +21,20 @@ enum Key {
     Label,
     Status,
     Exited,
+    Health,
     Ancestor,
     Before,
     Since,
 }
 
 /// Every key by its word.
-const KEYS: [(&str, Key); 8] = [
+const KEYS: [(&str, Key); 9] = [
     ("id", Key::Id),
     ("name", Key::Name),
     ("label", Key::Label),
     ("status", Key::Status),
     ("exited", Key::Exited),
+    ("health", Key::Health),
     ("ancestor", Key::Ancestor),
     ("before", Key::Before),
     ("since", Key::Since),
@@ -47,6 +50,19 @@ const STATUSES: [&str; 7] = [
     "exited",
     "dead",
 ];
+
+/// Docker's words for its health.
+const HEALTHS: [&str; 4] = ["starting", "healthy", "unhealthy", "none"];
+
+/// Its health in one of them.
+fn health(listed: &Listed) -> &'static str {
+    match listed.health.as_ref().map(|health| health.status) {
+        Some(HealthStatus::Starting) => "starting",
+        Some(HealthStatus::Healthy) => "healthy",
+        Some(HealthStatus::Unhealthy) => "unhealthy",
+        None => "none",
+    }
+}
 
 impl Filter {
     /// Every word that may stand before the `=`.
@@ -76,6 +92,10 @@ impl Filter {
         if *key == Key::Status && !STATUSES.contains(&value) {
             return Err(wrong(format!("no container is {value}"))
                 .hint(format!("it is one of {}", STATUSES.join(", "))));
+        }
+        if *key == Key::Health && !HEALTHS.contains(&value) {
+            return Err(wrong(format!("no container is {value}"))
+                .hint(format!("it is one of {}", HEALTHS.join(", "))));
         }
         if *key == Key::Exited && value.parse::<u8>().is_err() {
             return Err(wrong("an exit code is a number from 0 to 255".to_owned()));
@@ -146,6 +166,7 @@ impl Filter {
                 Status::Exited(code) => value.parse() == Ok(*code),
                 _ => false,
             },
+            Key::Health => value == health(listed),
             Key::Ancestor => is_of_image(&record.image, &record.reference, value),
             Key::Before | Key::Since => true,
         }
@@ -187,6 +208,7 @@ mod tests {
             ("nmae=x", "there is no filter nmae"),
             ("status=up", "no container is up"),
             ("exited=300", "an exit code is"),
+            ("health=well", "no container is well"),
         ] {
             let error = Filter::parse(text).unwrap_err();
             assert!(error.to_string().contains(reason), "{error}");

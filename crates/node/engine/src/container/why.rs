@@ -215,7 +215,7 @@ fn by_whom(history: &[Value], action: &str, did: &str) -> String {
 }
 
 fn when(event: &Value) -> String {
-    moment(event["time"].as_i64().unwrap_or(0)).replace(".000000000Z", "Z")
+    moment(event["time"].as_i64().unwrap_or(0))
 }
 
 /// A moment to the second.
