@@ -24,6 +24,9 @@ pub struct NamedGroup {
     from_top: bool,
 }
 
+/// Why a version 2 group may lack the files of its controllers (cgroup-v2.rst, "No Internal Process Constraint").
+const NOT_HANDED_ON: &str = "a group of version 2 hands controllers on only while no process is right in it: move those above into a group of their own";
+
 /// One group in one hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupLine {
@@ -280,10 +283,14 @@ impl Group {
             return error(Kind::Invalid, "that is no limit of a controller".to_owned());
         }
         let Some(member) = self.members.iter().find(|member| member.dir.has(file)) else {
-            return error(
+            let missing = error(
                 Kind::NotFound,
                 "none of its controllers has such a file".to_owned(),
             );
+            return match self.v2() {
+                Some(_) => missing.map_err(|e| e.hint(NOT_HANDED_ON)),
+                None => missing,
+            };
         };
         match member.dir.write(file, value) {
             Err(Errno::INVAL | Errno::RANGE | Errno::NOSPC) => error(
