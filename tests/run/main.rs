@@ -13,6 +13,7 @@ mod files;
 mod groups;
 mod guide;
 mod health;
+mod hostile;
 mod images;
 mod init;
 mod input;

@@ -8,13 +8,19 @@ pub(crate) use amount::{ago, binary_size, decimal_size, lasted, parse_time};
 pub(crate) use format::{Format, per_object};
 pub(crate) use table::Table;
 
-use std::io::{ErrorKind, Write};
+use std::borrow::Cow;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 use tare_error::{Error, Report};
 
-/// Prints a result. A reader that went away (`tare images | head -1`) is no failure.
+/// Prints a result. A reader that went away (`tare images | head -1`) is no failure. Scripts get it as it is; a terminal gets no
+/// character that it obeys: names, labels and commands are data of images and containers.
 pub(crate) fn say(text: &str) -> ExitCode {
     let mut out = std::io::stdout().lock();
+    let text = match out.is_terminal() {
+        true => Cow::Owned(text.replace(|c: char| c.is_control() && c != '\n' && c != '\t', "?")),
+        false => Cow::Borrowed(text),
+    };
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) if e.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,

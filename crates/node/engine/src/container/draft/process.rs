@@ -56,7 +56,20 @@ fn directory(input: &Input<'_>) -> Result<String> {
                 .because("it is not an absolute path"),
         );
     }
-    Ok(directory.to_owned())
+    Ok(cleaned(directory))
+}
+
+/// An absolute path without empty parts, `.` and `..`, by its words alone, as docker cleans it.
+fn cleaned(path: &str) -> String {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
 }
 
 /// Ours, then the image's, then what was asked; a name that comes again replaces in place.

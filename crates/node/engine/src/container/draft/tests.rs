@@ -162,6 +162,7 @@ fn working_directory() {
         (Some("/i"), None, "/i"),
         (Some("/i"), Some("/a"), "/a"),
         (Some(""), None, "/"),
+        (Some("/../a/./b/../c/"), None, "/a/c"),
     ] {
         let draft = Case::with(|c| {
             c.image.directory = image.map(str::to_owned);
