@@ -174,14 +174,17 @@ impl Engine {
                     "`tare stop {typed}` stops it, `tare rm -f {typed}` kills it"
                 ))
         };
-        if force {
-            self.want_end(&id)?;
-        } else if self.due(&id)?.is_some() {
-            return Err(Error::new(Kind::Conflict, "remove container", typed)
+        let restarting = || {
+            Error::new(Kind::Conflict, "remove container", typed)
                 .because("container is restarting: stop the container before removing or force remove")
                 .hint(format!(
                     "`tare stop {typed}` stops it, `tare rm -f {typed}` removes it"
-                )));
+                ))
+        };
+        if force {
+            self.want_end(&id)?;
+        } else if self.due(&id)?.is_some() {
+            return Err(restarting());
         }
         if let Some(Supervised {
             mut connection,
@@ -203,6 +206,12 @@ impl Engine {
         let pod = Pod::hold(self, &Id::parse(&id)?)?;
         if pod.dir.supervisor_alive()? {
             return Err(busy());
+        }
+        // It may have ended just now, and be about to be started again by whoever waits for what we hold.
+        let life = self.records().read("read container", |tx| life::get(tx, &id))?;
+        if !force && life.due.is_some() {
+            pod.remove()?;
+            return Err(restarting());
         }
         self.end(&pod, &id)?.clear(&id)?;
         self.remove_everything(&id, volumes)?;
