@@ -5,7 +5,7 @@ use super::facts::ImageFacts;
 use super::handler::OWN;
 use super::request::{
     CapabilityChange, CgroupMode, Cpus, HealthRequest, IpcMode, MountKind, NetworkMode, PidMode, PidsLimit,
-    RunRequest, SeccompChoice, SwapLimit, UtsMode, Variable,
+    ResourcesRequest, RunRequest, SeccompChoice, SwapLimit, UtsMode, Variable,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -78,6 +78,23 @@ impl Settings {
 
     pub(super) fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// With the limits that were changed later.
+    pub(super) fn updated(mut self, asked: &ResourcesRequest) -> Settings {
+        let mut later = Settings::default();
+        later.resources(&RunRequest {
+            resources: asked.clone(),
+            ..RunRequest::new("")
+        });
+        for setting in later.0.into_iter().filter(|setting| setting.from != DEFAULT) {
+            self.0.retain(|known| known.name != setting.name);
+            self.0.push(Setting {
+                from: format!("update {}", setting.from),
+                ..setting
+            });
+        }
+        self
     }
 
     /// With who makes it.

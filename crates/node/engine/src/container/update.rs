@@ -10,8 +10,9 @@ use super::draft::resources::limit;
 use super::look::host_facts;
 use super::place::Supervised;
 use super::request::{ResourcesRequest, RestartPolicy, RunRequest};
+use super::settings::Settings;
 use crate::Engine;
-use crate::records::containers::ContainerRecord;
+use crate::records::containers::{self, ContainerRecord};
 use crate::records::life::{self, LifeRecord};
 use tare_error::{Error, Kind, Result};
 use tare_spec_oci::{Resources, Spec};
@@ -58,7 +59,7 @@ impl Engine {
             return Ok(told);
         };
         match self.enforce(&record, &now) {
-            Ok(()) => Ok(told),
+            Ok(()) => self.describe_limits(&record.id, asked).map(|()| told),
             Err(error) => {
                 // Some of it may be in force by now.
                 let limits = before.linux.as_ref().and_then(|linux| linux.resources.as_ref());
@@ -91,6 +92,15 @@ impl Engine {
         let now = limits_of(resources);
         self.write_spec(&record.id, &spec)?;
         Ok((before, now))
+    }
+
+    /// Writes down where the limits come from that hold now: for people, so that a power cut may take it.
+    fn describe_limits(&self, id: &str, asked: &ResourcesRequest) -> Result<()> {
+        self.records().write_unsynced("record settings", |tx| {
+            let known = containers::settings(tx, id)?.unwrap_or_default();
+            let settings = Settings::from_json(&known).updated(asked);
+            containers::describe(tx, id, &settings.to_json())
+        })
     }
 
     fn write_spec(&self, id: &str, spec: &Spec) -> Result<()> {
