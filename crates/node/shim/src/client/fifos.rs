@@ -49,11 +49,6 @@ impl Fifos {
             stderr,
         })
     }
-
-    /// Opens the end by which the container's stdin is written, once somebody reads there.
-    pub(super) fn stdin(&self) -> Result<OwnedFd> {
-        open(&self.folder, Entry::Stdin, OFlags::WRONLY | OFlags::NONBLOCK)
-    }
 }
 
 /// How a client is joined with a process's streams.
@@ -109,11 +104,8 @@ impl Wires {
     pub(super) fn stdin(&self) -> Result<Option<OwnedFd>> {
         match self {
             Wires::None => Ok(None),
-            Wires::Fifos(fifos) => fifos.stdin().map(Some),
-            Wires::Log { input, .. } => match open(input, Entry::Stdin, OFlags::WRONLY | OFlags::NONBLOCK) {
-                Err(e) if e.kind() == Kind::NotFound => Ok(None),
-                opened => opened.map(Some),
-            },
+            Wires::Fifos(fifos) => open_input(&fifos.folder),
+            Wires::Log { input, .. } => open_input(input),
         }
     }
 
@@ -142,6 +134,16 @@ fn make(folder: &Path, entry: Entry) -> Result<()> {
     match mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
         Err(e) => Err(e).op("make", path.display()),
+    }
+}
+
+/// The end by which an input is written; none where nobody reads it: its process has ended (fifo(7)).
+fn open_input(folder: &Path) -> Result<Option<OwnedFd>> {
+    let path = folder.join(Entry::Stdin.name());
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    match rustix::fs::open(&path, flags, Mode::empty()) {
+        Err(Errno::NXIO | Errno::NOENT) => Ok(None),
+        opened => opened.op("open", path.display()).map(Some),
     }
 }
 
