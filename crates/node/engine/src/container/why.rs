@@ -54,6 +54,12 @@ impl Engine {
     /// # Errors
     /// `NotFound` where neither a container nor the journal has that name.
     pub fn why(&self, typed: &str) -> Result<Why> {
+        // One that has just ended is written down first: that says why.
+        if let Ok(listed) = self.container(typed)
+            && matches!(listed.status, Status::Exited(_) | Status::Unknown(_))
+        {
+            self.settled(&listed.record.id)?;
+        }
         let listed = match self.container(typed) {
             Err(e) if e.kind() == Kind::NotFound => {
                 let history = self.history(typed)?;
