@@ -8,6 +8,7 @@ mod look;
 mod machine;
 mod table;
 
+mod alike;
 mod containerd;
 mod cri;
 mod docker;
