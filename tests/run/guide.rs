@@ -1,6 +1,6 @@
 //! The guide is true: every command of `docs/guide.md` is executed, and prints what stands there.
 
-use crate::shell::{NEEDS, assert_nothing_left, ready};
+use crate::shell::{NEEDS, assert_nothing_left, ready, words};
 use tare_kit::{Tare, World, test};
 
 const GUIDE: &str = include_str!("../../docs/guide.md");
@@ -58,15 +58,11 @@ fn are_like(lines: &[&str], wanted: &[&str]) -> bool {
 }
 
 fn execute(world: &World, command: &str, code: i32) -> (String, i32) {
-    let tare = format!(
-        "tare() {{ '{}' --root '{}' --run-root '{}' \"$@\"; }}; (exit {code}); {command}",
-        world.program_path("tare").display(),
-        world.data_root().display(),
-        world.run_root().display()
+    let script = format!(
+        "exec 2>&1; tare() {{ {} \"$@\"; }}; (exit {code}); {command}",
+        words(world)
     );
-    let out = Tare::program("sh")
-        .args(["-c", &format!("exec 2>&1; {tare}")])
-        .run();
+    let out = Tare::program("sh").args(["-c", &script]).run();
     (out.stdout.clone(), out.code().unwrap_or(-1))
 }
 

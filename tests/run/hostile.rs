@@ -1,6 +1,6 @@
 //! Hostile images, labels and neighbours: what is data stays data, and what is ours is nobody else's.
 
-use crate::shell::{NEEDS, assert_nothing_left, ready, wait_until_cleared};
+use crate::shell::{NEEDS, assert_nothing_left, ready, wait_until_cleared, words};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use tare_kit::{Tare, World, test};
@@ -27,12 +27,7 @@ tar -cf /run/hostile.tar manifest.json $config.json layer.tar
 tare load -q -i /run/hostile.tar"#;
 
 fn sh(world: &World, script: &str) -> Tare {
-    let tare = format!(
-        "tare() {{ '{}' --root '{}' --run-root '{}' \"$@\"; }}; {script}",
-        world.program_path("tare").display(),
-        world.data_root().display(),
-        world.run_root().display()
-    );
+    let tare = format!("tare() {{ {} \"$@\"; }}; {script}", words(world));
     Tare::program("sh").args(["-c", &tare])
 }
 
@@ -80,12 +75,7 @@ fn an_image_gives_no_orders() {
         // Scripts get a label as it is, a terminal does not.
         let labels = "tare ps --format {{.Labels}}";
         assert!(sh(world, labels).ok().contains('\u{1b}'));
-        let program = format!(
-            "'{}' --root '{}' --run-root '{}' ps --format '{{{{.Labels}}}}'",
-            world.program_path("tare").display(),
-            world.data_root().display(),
-            world.run_root().display()
-        );
+        let program = format!("{} ps --format '{{{{.Labels}}}}'", words(world));
         let shown = Tare::program("script").args(["-qec", &program, "/dev/null"]).ok();
         assert_plain(labels, &shown.replace("\r\n", "\n"));
         assert!(shown.contains("dev.tare.run=privileged"), "{shown}");

@@ -20,6 +20,16 @@ pub(crate) fn ready(world: &World) {
     let _ = world.tare(["run", "--rm", "busybox", "true"]).ok();
 }
 
+/// How `tare` is called with this world's folders, for a shell.
+pub(crate) fn words(world: &World) -> String {
+    format!(
+        "'{}' --root '{}' --run-root '{}'",
+        world.program_path("tare").display(),
+        world.data_root().display(),
+        world.run_root().display()
+    )
+}
+
 /// `tare run --rm WORDS`.
 pub(crate) fn run(world: &World, words: &[&str]) -> Tare {
     world.tare(["run", "--rm"]).args(words)

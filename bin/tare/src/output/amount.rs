@@ -2,51 +2,30 @@
 
 /// `4270000` as `4.27MB`: powers of 1000, three digits, as docker lists images.
 pub(crate) fn decimal_size(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
-    let mut unit = 0;
-    // Thousandths of the unit, so that nothing is rounded twice.
-    let mut whole = u128::from(bytes) * 1000;
-    while whole >= 1_000_000 && unit + 1 < UNITS.len() {
-        whole /= 1000;
-        unit += 1;
-    }
-    let (number, rest) = (whole / 1000, whole % 1000);
-    let digits = match number {
-        0..=9 => format!("{number}.{:02}", rest / 10),
-        10..=99 => format!("{number}.{}", rest / 100),
-        _ => number.to_string(),
-    };
-    let plain = if digits.contains('.') {
-        digits.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        &digits
-    };
-    format!("{plain}{}", UNITS[unit])
+    size(bytes, 1000, 3, ["B", "kB", "MB", "GB", "TB", "PB"])
 }
 
 /// `67108864` as `64MiB`: powers of 1024, four digits, as docker shows memory.
 pub(crate) fn binary_size(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    size(bytes, 1024, 4, ["B", "KiB", "MiB", "GiB", "TiB", "PiB"])
+}
+
+/// In units that are `step` times each other, with so many digits at most; what is behind the point is cut.
+fn size(bytes: u64, step: u128, digits: u32, units: [&str; 6]) -> String {
     let mut unit = 0;
-    // Ten-thousandths of the unit, so that nothing is rounded twice.
-    let mut whole = u128::from(bytes) * 10_000;
-    while whole >= 10_240_000 && unit + 1 < UNITS.len() {
-        whole /= 1024;
+    // In parts of the unit, so that nothing is cut twice.
+    let parts = 10_u128.pow(digits);
+    let mut whole = u128::from(bytes) * parts;
+    while whole >= step * parts && unit + 1 < units.len() {
+        whole /= step;
         unit += 1;
     }
-    let (number, rest) = (whole / 10_000, whole % 10_000);
-    let digits = match number {
-        0..=9 => format!("{number}.{:03}", rest / 10),
-        10..=99 => format!("{number}.{:02}", rest / 100),
-        100..=999 => format!("{number}.{}", rest / 1000),
-        _ => number.to_string(),
-    };
-    let plain = if digits.contains('.') {
-        digits.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        &digits
-    };
-    format!("{plain}{}", UNITS[unit])
+    let (number, rest) = ((whole / parts).to_string(), whole % parts);
+    let behind = (digits as usize).saturating_sub(number.len());
+    let rest = format!("{rest:0width$}", width = digits as usize);
+    let text = format!("{number}.{}", rest.get(..behind).unwrap_or_default());
+    let plain = text.trim_end_matches('0').trim_end_matches('.');
+    format!("{plain}{}", units[unit])
 }
 
 /// How long ago, in docker's words: `2 weeks ago`.

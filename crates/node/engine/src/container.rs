@@ -53,3 +53,10 @@ pub use settings::{Setting, Settings};
 pub use tare_cgroup::{Pressure, Stall};
 pub use top::{ProcessLine, Sample};
 pub use why::{Why, about_memory};
+
+/// What a container or a process says of itself, to be shown: it moves no cursor.
+fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect()
+}

@@ -8,6 +8,7 @@ pub mod volumes;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tare_database::Database;
 use tare_database::sql::Transaction;
 use tare_error::Result;
@@ -95,4 +96,10 @@ impl Records {
             none => Ok(none.insert(Database::open(&self.path, schema::MIGRATIONS)?)),
         }
     }
+}
+
+/// A time as records have it: seconds since 1970.
+pub(crate) fn seconds(at: SystemTime) -> i64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

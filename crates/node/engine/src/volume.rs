@@ -25,9 +25,10 @@ pub(crate) use uses::VolumeUse;
 use crate::Engine;
 use crate::container::request::{Name, VolumeWish};
 use crate::journal::{Event, Subject};
+use crate::records::seconds;
 use crate::records::volumes::{self, VolumeRecord};
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 use tare_error::{Error, Kind, Result};
 use tare_store::{Id, Lock};
 
@@ -105,11 +106,10 @@ impl Engine {
 
 /// A new volume.
 fn record(name: &str, anonymous: bool, wish: &VolumeWish) -> VolumeRecord {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     VolumeRecord {
         name: name.to_owned(),
         anonymous,
-        created: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+        created: seconds(SystemTime::now()),
         uid: wish.options.uid,
         gid: wish.options.gid,
         mode: wish.options.mode,

@@ -13,6 +13,7 @@ use crate::image::Image;
 use crate::journal::{Event, Subject};
 use crate::records::containers::{self, ContainerRecord};
 use crate::records::life::{self, LifeRecord};
+use crate::records::seconds;
 use crate::volume::VolumeUse;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -338,12 +339,6 @@ fn of_image(image: &Image) -> Option<i32> {
 
 fn write(folder: &Path, name: &str, mode: u32, content: &[u8]) -> Result<()> {
     tare_store::replace(&folder.join(name), Durability::Volatile, mode, content)
-}
-
-/// Seconds since 1970.
-pub(super) fn seconds(at: SystemTime) -> i64 {
-    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// What an image says about how it is run.

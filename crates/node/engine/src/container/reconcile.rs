@@ -3,11 +3,11 @@
 //! Each command pays one listing of the pod folders. The first one after a boot, when there are none, also looks at
 //! what survived it: records without an end, tops and folders without a record.
 
-use super::create::seconds;
 use super::place::{ATTEMPTS, GONE, Pod, UNBORN};
 use crate::Engine;
 use crate::records::containers::{self, ContainerRecord, EndDetail, EndRecord};
 use crate::records::life;
+use crate::records::seconds;
 use std::collections::HashSet;
 use std::path::Path;
 use std::time::SystemTime;

@@ -9,12 +9,12 @@
 //! The file says only that somebody should wait; what is true is in the database. Where nobody holds it, the next command starts
 //! another `tare reap ID`. What is due while it runs is due no more.
 
-use super::create::seconds;
 use super::place::{Pod, make_folder};
 use super::request::RestartPolicy;
 use crate::Engine;
 use crate::records::containers::ContainerRecord;
 use crate::records::life::{self, LifeRecord};
+use crate::records::seconds;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};

@@ -157,10 +157,7 @@ fn process(pid: i32) -> Option<ProcessLine> {
         terminal: terminal.map(|device| (rustix::fs::major(device), rustix::fs::minor(device))),
         start: field(&stat, 22)?,
         time: field::<u64>(&stat, 14)? + field::<u64>(&stat, 15)?,
-        command: command
-            .chars()
-            .map(|c| if c.is_control() { '?' } else { c })
-            .collect(),
+        command: super::plain(&command),
     })
 }
 

@@ -194,12 +194,7 @@ impl Engine {
         while let Ok(Some(line)) = reader.read() {
             let text = String::from_utf8_lossy(&line.text);
             let text: String = text.trim_end().chars().take(WIDTH).collect();
-            // What it wrote is shown, and moves no cursor.
-            lines.push(
-                text.chars()
-                    .map(|c| if c.is_control() { '?' } else { c })
-                    .collect(),
-            );
+            lines.push(super::plain(&text));
         }
         lines
     }
@@ -277,12 +272,7 @@ fn told(event: &Value) -> (String, String) {
             event["by"]["uid"], event["by"]["pid"]
         ));
     }
-    (
-        when(event),
-        text.chars()
-            .map(|c| if c.is_control() { '?' } else { c })
-            .collect(),
-    )
+    (when(event), super::plain(&text))
 }
 
 fn milliseconds(microseconds: Option<u64>) -> String {

@@ -5,9 +5,10 @@ use super::progress::{Event, PlannedLayer, Progress};
 use super::source::Source;
 use crate::Engine;
 use crate::records::images::{self, ImageRecord, LayerRecord, Names, Stored};
+use crate::records::seconds;
 use oci_spec::image::{Descriptor, Digest, ImageConfiguration, ImageManifest};
 use std::collections::HashMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 use tare_error::{Error, Kind, Result, While};
 use tare_registry::{Content, Document, Platform, no_platform, select};
 use tare_snapshot::{ChainId, LayerId};
@@ -62,7 +63,7 @@ impl Import<'_> {
                 .map(|d| d.digest().to_string())
                 .unwrap_or_default(),
             config: plan.config,
-            added: now(),
+            added: seconds(SystemTime::now()),
             layers: chains
                 .map(|(l, size)| LayerRecord {
                     chain: l.chain.to_string(),
@@ -253,10 +254,4 @@ impl Import<'_> {
     fn corrupt(&self, reason: String) -> Error {
         Error::new(Kind::Corrupt, "read image", &self.shown).because(reason)
     }
-}
-
-/// Seconds since 1970.
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
