@@ -97,6 +97,13 @@ impl Dir {
         read_fd(self.open_read(file)?.as_fd())
     }
 
+    /// Reads a control file of a group below, by its path from here.
+    pub(crate) fn read_below(&self, path: &str) -> Result<String> {
+        let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        read_fd(open_retrying(self.fd.as_fd(), path, flags, how)?.as_fd())
+    }
+
     pub(crate) fn has(&self, file: &str) -> bool {
         rustix::fs::accessat(&self.fd, file, rustix::fs::Access::EXISTS, AtFlags::empty()).is_ok()
     }

@@ -53,6 +53,14 @@ pub struct OomKill {
 }
 
 impl MemoryReport {
+    /// Where nothing accounts memory.
+    fn of_nothing() -> MemoryReport {
+        MemoryReport {
+            version: None,
+            groups: Vec::new(),
+        }
+    }
+
     /// What was killed in the group since `before`, and by whose limit. An older count blames nobody.
     ///
     /// With no earlier report, everything counts since the group was made, and no group above is blamed.
@@ -71,7 +79,7 @@ impl MemoryReport {
             let rose = match earlier(group) {
                 Some(earlier) => {
                     group.limit_hits > earlier.limit_hits
-                        || peaks_tell && group.stood_at_limit() && (is_own || !earlier.stood_at_limit())
+                        || peaks_tell && group.stood_at_limit() && (is_own || earlier.stood_below_limit())
                 }
                 None => is_own && (group.limit_hits > 0 || peaks_tell && group.stood_at_limit()),
             };
@@ -95,6 +103,11 @@ impl GroupMemory {
         let peak = self.peak.zip(self.lowest_limit());
         peak.is_some_and(|(peak, limit)| peak.saturating_add(NEAR) >= limit)
     }
+
+    /// It had a limit, and room below it.
+    fn stood_below_limit(&self) -> bool {
+        self.peak.is_some() && self.lowest_limit().is_some() && !self.stood_at_limit()
+    }
 }
 
 impl Group {
@@ -106,33 +119,83 @@ impl Group {
     /// # Errors
     /// The kernel's.
     pub fn memory_report(&self) -> Result<MemoryReport> {
-        let mut report = MemoryReport {
-            version: None,
-            groups: Vec::new(),
+        let Some(member) = self.memory_member() else {
+            return Ok(MemoryReport::of_nothing());
         };
-        let v2 = || self.v2().filter(|member| member.dir.has("memory.current"));
-        let Some(member) = self.v1(Controller::Memory).or_else(v2) else {
-            return Ok(report);
-        };
-        report.version = Some(member.version);
-        let subject = "the memory counts of";
-        let mut path = Some(self.path.clone());
-        let mut above: Option<Dir> = None;
-        loop {
-            let dir = above.as_ref().unwrap_or(&member.dir);
-            let shown = path.as_ref().map_or_else(|| "/".to_owned(), ToString::to_string);
-            let mut group = read(dir, member.version);
-            group.group = shown;
-            if report.groups.is_empty() {
-                group.kills = kills_below(member).op("read", subject)?.unwrap_or(group.kills);
-            }
-            report.groups.push(group);
-            let Some(here) = path else {
-                return Ok(report);
-            };
-            path = here.parent();
-            above = Some(dir.above().op("read", subject)?);
+        let mut own = read(&member.dir, member.version);
+        own.group = self.path.to_string();
+        own.kills = kills_in(member).op("read", COUNTS)?;
+        let mut report = self.report_above(member, read)?;
+        report.groups.insert(0, own);
+        Ok(report)
+    }
+
+    /// The first of the two reports for a group that is new: nothing was counted in it, and of those above only the ones with
+    /// a limit can be blamed. A fifth of what [`Group::memory_report`] reads, for every container that starts.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn memory_before(&self) -> Result<MemoryReport> {
+        match self.memory_member() {
+            Some(member) => self.report_above(member, read_limited),
+            None => Ok(MemoryReport::of_nothing()),
         }
+    }
+
+    /// How many processes were killed for memory in the group and below it; none where nothing accounts it.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn memory_kills(&self) -> Result<Option<u64>> {
+        let kills = self.memory_member().map(kills_in).transpose();
+        kills.op("read", COUNTS)
+    }
+
+    /// The group in the hierarchy that accounts memory.
+    fn memory_member(&self) -> Option<&Member> {
+        let v2 = || self.v2().filter(|member| member.dir.has("memory.current"));
+        self.v1(Controller::Memory).or_else(v2)
+    }
+
+    /// The groups above this one, nearest first.
+    fn report_above(
+        &self,
+        member: &Member,
+        read: impl Fn(&Dir, Version) -> GroupMemory,
+    ) -> Result<MemoryReport> {
+        let mut groups = Vec::new();
+        let mut path = self.path.parent();
+        let mut dir = member.dir.above().op("read", COUNTS)?;
+        loop {
+            let shown = path.as_ref().map_or_else(|| "/".to_owned(), ToString::to_string);
+            groups.push(GroupMemory {
+                group: shown,
+                ..read(&dir, member.version)
+            });
+            let Some(here) = path else { break };
+            path = here.parent();
+            dir = dir.above().op("read", COUNTS)?;
+        }
+        Ok(MemoryReport {
+            version: Some(member.version),
+            groups,
+        })
+    }
+}
+
+/// What is read, for errors.
+const COUNTS: &str = "the memory counts of";
+
+/// As [`read`], but of a group without limits nothing else.
+fn read_limited(dir: &Dir, version: Version) -> GroupMemory {
+    let files: &[&str] = match version {
+        Version::V1 => &["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"],
+        Version::V2 => &["memory.max"],
+    };
+    let is_limit = |text: String| text.trim().parse().is_ok_and(|bytes: u64| bytes < V1_NO_LIMIT);
+    match files.iter().any(|file| dir.read(file).is_ok_and(is_limit)) {
+        true => read(dir, version),
+        false => GroupMemory::default(),
     }
 }
 
@@ -170,16 +233,20 @@ fn read(dir: &Dir, version: Version) -> GroupMemory {
     }
 }
 
-/// Version 1 counts a kill in the victim's own group alone; version 2 in all groups above it too.
-fn kills_below(member: &Member) -> rustix::io::Result<Option<u64>> {
-    if member.version == Version::V2 {
-        return Ok(None);
-    }
+/// Kills in a group and below it. Version 1 counts a kill in the victim's own group alone; version 2 in all groups above it
+/// too.
+fn kills_in(member: &Member) -> rustix::io::Result<u64> {
     let count = |text: &str| find_key(text, "oom_kill").unwrap_or(0);
+    if member.version == Version::V2 {
+        return Ok(member.dir.read("memory.events").map_or(0, |text| count(&text)));
+    }
     let mut kills = member
         .dir
         .read("memory.oom_control")
         .map_or(0, |text| count(&text));
+    if !member.dir.has_children()? {
+        return Ok(kills);
+    }
     for path in member.descendants()? {
         if let Ok(text) = member
             .dir
@@ -189,7 +256,7 @@ fn kills_below(member: &Member) -> rustix::io::Result<Option<u64>> {
             kills += count(&text);
         }
     }
-    Ok(Some(kills))
+    Ok(kills)
 }
 
 #[cfg(test)]
