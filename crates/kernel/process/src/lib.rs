@@ -22,6 +22,7 @@ mod handover;
 mod namespaces;
 mod passing;
 mod procfs;
+mod ps;
 pub mod rootless;
 pub mod seal;
 mod spawn;
@@ -37,6 +38,7 @@ pub use handover::{close_all_but, leave_open, set_stdio, take_left, take_passed}
 pub use namespaces::{NAMESPACE_KINDS, Namespace, namespaces, namespaces_of};
 pub use passing::pass_on;
 pub use procfs::Procfs;
+pub use ps::lines_of_ps;
 pub use spawn::{Child, Fork, spawn, spawn_through, spawn_worker};
 pub use stamp::Stamp;
 pub use tare_sys::CloneFlags;

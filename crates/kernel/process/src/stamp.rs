@@ -60,12 +60,12 @@ impl Stamp {
             .map(|(handle, _)| handle))
     }
 
-    /// Whether the process runs: see [`Stamp::running`].
+    /// Whether the process runs: see [`Stamp::running`]. No handle is made for it, as lists of hundreds ask this.
     ///
     /// # Errors
-    /// As [`Stamp::find`].
+    /// Where the boot's id cannot be read.
     pub fn runs(&self) -> Result<bool> {
-        Ok(self.running()?.is_some())
+        Ok(self.stat()?.is_some_and(|stat| !is_exiting(&stat)))
     }
 
     /// The process and its `stat`, where it is the one that was meant.
@@ -78,10 +78,15 @@ impl Stamp {
             Err(Errno::SRCH | Errno::INVAL) => return Ok(None),
             other => other.op("open a handle on process", self.pid)?,
         };
+        Ok(self.stat()?.map(|stat| (handle, stat)))
+    }
+
+    /// The `stat` of the process that was meant.
+    fn stat(&self) -> Result<Option<Vec<u8>>> {
         let stat = tare_store::read(format!("/proc/{}/stat", self.pid), STAT_MOST);
         let meant = |stat: &Vec<u8>| start_time(stat) == Some(self.start);
         match stat.ok().filter(meant) {
-            Some(stat) if BootId::current()?.to_string() == self.boot => Ok(Some((handle, stat))),
+            Some(stat) if BootId::current()?.to_string() == self.boot => Ok(Some(stat)),
             _ => Ok(None),
         }
     }

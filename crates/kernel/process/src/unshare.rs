@@ -21,6 +21,7 @@ use crate::procfs::Procfs;
 use crate::spawn::Child;
 use outside::Outside;
 use rustix::fd::OwnedFd;
+use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, getpid};
 use rustix::thread::{CapabilitySets, Gid, Uid};
@@ -29,6 +30,11 @@ use std::path::{Path, PathBuf};
 use tare_error::{Context, Error, Kind, Result};
 use tare_signal::Reception;
 use tare_sys::{CloneFlags, fork_whole, reset_signals, unshare};
+
+/// What the kernel means by `EINVAL`: a loop is ruled out by the numbers of mount namespaces, which Linux 6.18 gives out per
+/// processor.
+const EARLIER: &str = "a mount namespace is bound where the number of that is lower, and the kernel numbers them for each \
+                       processor: try it again, perhaps on another one (taskset)";
 
 /// The signals that somebody at a terminal means for the program, not for who waits for it.
 const FOR_CHILD: &[i32] = &[Signal::INT.as_raw(), Signal::TERM.as_raw()];
@@ -175,8 +181,14 @@ impl Unshare {
                 "time" => "time_for_children",
                 name => name,
             };
-            rustix::mount::mount_bind(format!("/proc/{parent}/ns/{name}"), file)
-                .op("bind a namespace to", file.display())?;
+            let bound = rustix::mount::mount_bind(format!("/proc/{parent}/ns/{name}"), file);
+            let is_earlier = name == "mnt" && bound == Err(Errno::INVAL);
+            bound
+                .op("bind a namespace to", file.display())
+                .map_err(|error| match is_earlier {
+                    true => error.hint(EARLIER),
+                    false => error,
+                })?;
         }
         Ok(())
     }
