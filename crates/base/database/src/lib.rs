@@ -47,6 +47,7 @@ use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tare_error::{Context, Error, Kind, Result, While};
+use tare_store::Reserve;
 
 /// How long a writer waits for another before it gives up.
 const BUSY: Duration = Duration::from_secs(30);
@@ -59,6 +60,10 @@ const BUSY: Duration = Duration::from_secs(30);
 /// (observed: 310 pages read and four more fsyncs with every command, for ever).
 const LONGEST_LOG: u64 = 256 * 1024;
 
+/// What is kept beside the file for writing that something has ended or goes: the memory that its users share (32 KiB), which is
+/// made anew by the first of them, and some pages of the log.
+const RESERVE: u64 = 256 * 1024;
+
 /// An open database; belongs to the process that opened it.
 #[derive(Debug)]
 pub struct Database {
@@ -67,6 +72,8 @@ pub struct Database {
     path: PathBuf,
     owner: u32,
     commits: u64,
+    /// Whether the name of the log's file may not be on disk yet.
+    log_is_new: bool,
 }
 
 impl Database {
@@ -76,9 +83,24 @@ impl Database {
     /// `Unsupported` on a network file system and for a schema newer than ours; `Corrupt` for a damaged file;
     /// `Conflict` where another process keeps it locked; else the kernel's.
     pub fn open(path: &Path, migrations: &[Migration]) -> Result<Database> {
+        match Database::try_open(path, migrations) {
+            // Whoever wants to read or to remove something needs what its users share.
+            Err(e) if e.kind() == Kind::Exhausted && reserve(path).give_up() => {
+                Database::try_open(path, migrations)
+            }
+            opened => {
+                let opened = opened?;
+                reserve(path).keep();
+                Ok(opened)
+            }
+        }
+    }
+
+    fn try_open(path: &Path, migrations: &[Migration]) -> Result<Database> {
         let shown = path.display();
         filesystem::refuse_network(path)?;
         let _alone = make_first(path)?;
+        let log_is_new = !log_of(path).exists();
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).query("open database", &shown)?;
         configure(&connection).query("open database", &shown)?;
@@ -87,9 +109,10 @@ impl Database {
             path: path.to_owned(),
             owner: std::process::id(),
             commits: 0,
+            log_is_new,
         };
         if migrate::run(database.connection()?, migrations).during("open database", &shown)? {
-            database.committed("migrate");
+            database.committed("migrate")?;
         }
         Ok(database)
     }
@@ -122,7 +145,7 @@ impl Database {
     ) -> Result<T> {
         let (value, changed) = self.transact(operation, body)?;
         if changed {
-            self.committed(operation);
+            self.committed(operation)?;
             self.shorten_log();
         }
         Ok(value)
@@ -144,6 +167,23 @@ impl Database {
         let (value, _) = done?;
         self.shorten_log();
         Ok(value)
+    }
+
+    /// As [`Database::write`], for what ends or removes something: that is possible where there is no space for anything else.
+    ///
+    /// # Errors
+    /// As [`Database::write`].
+    pub fn write_in_reserve<T>(
+        &mut self,
+        operation: &'static str,
+        body: impl Fn(&Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        match self.write(operation, &body) {
+            Err(e) if e.kind() == Kind::Exhausted && reserve(&self.path).give_up() => {
+                self.write(operation, &body)
+            }
+            written => written,
+        }
     }
 
     /// Whether commits from now on are waited for.
@@ -171,9 +211,7 @@ impl Database {
 
     /// Moves a long log into the file. Where another process reads or writes just now it is left to the next commit.
     fn shorten_log(&mut self) {
-        let mut log = self.path.clone().into_os_string();
-        log.push("-wal");
-        if std::fs::metadata(&log).is_ok_and(|about| about.len() > LONGEST_LOG)
+        if std::fs::metadata(log_of(&self.path)).is_ok_and(|about| about.len() > LONGEST_LOG)
             && let Ok(connection) = self.connection()
         {
             // Nobody is waited for, and what was committed is on disk whether or not this succeeds.
@@ -209,11 +247,32 @@ impl Database {
         }
     }
 
-    fn committed(&mut self, operation: &'static str) {
+    /// After a commit that was waited for. The name of the log's file is once, too: SQLite as we build it does not do that, and by
+    /// itself would do it again in every process.
+    fn committed(&mut self, operation: &'static str) -> Result<()> {
+        if self.log_is_new {
+            sync_folder(filesystem::folder(&self.path))?;
+            self.log_is_new = false;
+        }
         self.commits += 1;
         // What a test counts from outside, over several processes of one command.
         tracing::debug!(op = operation, commits = self.commits, "synced commit");
+        Ok(())
     }
+}
+
+fn sync_folder(folder: &Path) -> Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, folder, flags, Mode::empty())
+        .and_then(rustix::fs::fsync)
+        .op("sync folder", folder.display())
+}
+
+/// The write-ahead log of a database.
+fn log_of(path: &Path) -> PathBuf {
+    let mut log = path.to_owned().into_os_string();
+    log.push("-wal");
+    log.into()
 }
 
 impl Drop for Database {
@@ -223,6 +282,12 @@ impl Drop for Database {
             std::mem::forget(self.connection.take());
         }
     }
+}
+
+fn reserve(path: &Path) -> Reserve {
+    let mut name = path.to_owned().into_os_string();
+    name.push("-reserve");
+    Reserve::new(name.into(), RESERVE)
 }
 
 /// Makes the file, private, where there is none; whoever meets an empty one sets it up alone.

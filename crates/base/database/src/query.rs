@@ -1,6 +1,7 @@
 //! SQLite's errors as ours.
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
+use rustix::io::Errno;
 use std::fmt;
 use tare_error::{Error, Kind, Result};
 
@@ -18,7 +19,14 @@ impl<T> Query<T> for rusqlite::Result<T> {
     fn query(self, operation: &'static str, subject: impl fmt::Display) -> Result<T> {
         self.map_err(|e| {
             let (kind, hint) = classify(&e);
-            let error = Error::new(kind, operation, subject).from_source(e);
+            let error = Error::new(kind, operation, subject);
+            let error = match is_full(&e) {
+                // So that it is known by its number, as everybody else's.
+                true => error.from_source(std::io::Error::from(Errno::NOSPC)),
+                // Below it there is only its number.
+                false if e.sqlite_error().is_some() => error.because(e),
+                false => error.from_source(e),
+            };
             match hint {
                 Some(hint) => error.hint(hint),
                 None => error,
@@ -41,11 +49,17 @@ fn classify(error: &rusqlite::Error) -> (Kind, Option<&'static str>) {
             Kind::Conflict,
             Some("another tare process has been writing for long; try again when it has ended"),
         ),
-        Some(ErrorCode::DiskFull) => (Kind::Exhausted, Some("free some space on this file system")),
+        _ if is_full(error) => (Kind::Exhausted, None),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
             (Kind::Denied, None)
         }
         Some(ErrorCode::ConstraintViolation) => (Kind::AlreadyExists, None),
         _ => (Kind::Internal, None),
     }
+}
+
+/// Whether there was no space, for the file or for what its users share of it.
+fn is_full(error: &rusqlite::Error) -> bool {
+    let extended = error.sqlite_error().map(|e| e.extended_code);
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull) || extended == Some(ffi::SQLITE_IOERR_SHMSIZE)
 }

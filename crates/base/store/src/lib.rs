@@ -38,6 +38,7 @@ mod boot;
 mod file;
 mod id;
 mod lock;
+mod reserve;
 mod roots;
 mod tree;
 
@@ -45,6 +46,7 @@ pub use boot::BootId;
 pub use file::{Durability, read, replace, sweep_temporaries};
 pub use id::Id;
 pub use lock::Lock;
+pub use reserve::{Reserve, keep_spare, replace_from};
 pub use roots::Roots;
 pub use tree::{remove_contents, remove_tree};
 
