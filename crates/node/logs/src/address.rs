@@ -207,6 +207,19 @@ impl Target {
         Ok(target)
     }
 
+    /// A file in docker's form, as `json-file://` with its path means it.
+    pub fn json_file(path: PathBuf) -> Target {
+        Target {
+            destination: Destination::JsonFile(path),
+            cap: Cap {
+                size: Some(SIZE),
+                files: FILES,
+                compress: true,
+            },
+            policy: Policy::Block,
+        }
+    }
+
     fn of(scheme: &str, path: &str) -> Option<Target> {
         let file =
             || Some(PathBuf::from(path)).filter(|path| path.is_absolute() && path.file_name().is_some());

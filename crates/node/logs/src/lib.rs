@@ -36,6 +36,7 @@ mod piece;
 mod progress;
 mod read;
 mod rotation;
+mod scribe;
 mod sink;
 mod writer;
 
@@ -46,3 +47,4 @@ pub use line::{Line, Parsed, parse};
 pub use moment::Moment;
 pub use outlet::Outlet;
 pub use read::{Query, Reader};
+pub use scribe::Scribe;
