@@ -54,7 +54,7 @@ fn as_shim(arguments: impl Iterator<Item = OsString>) -> Result<()> {
                 .and_then(|()| supervisor::run(&arguments));
             // Whoever started it reads there why it could not come to itself; later nobody does.
             served.inspect_err(|error| {
-                let _ = writeln!(std::io::stdout(), "{}", Report::new(error).with_hint());
+                let _ = writeln!(std::io::stdout(), "{}", supervisor::last_word(error));
             })
         }
         _ => supervisor::run(&arguments),

@@ -460,10 +460,7 @@ fn a_supervisor_has_left_everything_of_its_starters() {
         assert_ne!(link("ns/mnt"), std::fs::read_link("/proc/self/ns/mnt").unwrap());
         for line in proc("cgroup").lines() {
             // Beside version 1 it stays at the root of the version 2 tree, where there is nothing to leave.
-            assert!(
-                line.ends_with(":/tare/supervisors/pod") || line == "0::/",
-                "{line}"
-            );
+            assert!(line.ends_with(":/tare/supervisors") || line == "0::/", "{line}");
         }
         let stat = proc("stat");
         let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();

@@ -60,13 +60,15 @@ impl Group {
         }
     }
 
-    /// Makes the group as [`Group::create`] does, for processes that are limited by nothing: no controller is handed on for it, so
-    /// that processes can be in the group above it as well, which version 2 forbids where one is.
+    /// Opens a group that processes of many makers are in, which nothing limits; it is made where it is missing.
+    ///
+    /// No controller is handed on for it, so that processes can be in the group above it as well, which version 2 forbids
+    /// where one is.
     ///
     /// # Errors
-    /// As [`Group::create`].
-    pub fn create_unlimited(host: &Host, path: &GroupPath) -> Result<Group> {
-        make::make(host, path, &[], make::Existing::Replace)
+    /// As [`Group::create`], but for the conflict. What has been made until then stays.
+    pub fn share(host: &Host, path: &GroupPath) -> Result<Group> {
+        make::make(host, path, &[], make::Existing::Keep)
     }
 
     /// Opens a group that another program has made (systemd, for a unit of its own), and makes it in the hierarchies

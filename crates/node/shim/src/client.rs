@@ -8,9 +8,11 @@ mod exec;
 mod fifos;
 mod keys;
 mod launch;
+mod pod;
 mod raw;
 mod relay;
 mod runtime;
+mod usage;
 
 pub use attach::{Attach, Manner, Parted};
 pub use connection::Connection;
@@ -19,4 +21,4 @@ pub use end::{Ended, end};
 pub use exec::{ExecRequest, Executed};
 pub use keys::Keys;
 pub use launch::{Launch, find, launch};
-pub use runtime::RuntimeCommand;
+pub use runtime::{Maker, RuntimeCommand, ShimCommand};

@@ -62,6 +62,16 @@ impl Exit {
 }
 
 impl Oom {
+    /// As far as somebody tells it who has the container: whose limit it was he does not, and there is the one that was asked for.
+    pub(crate) fn told(limit: Option<u64>, first_process: bool) -> Oom {
+        Oom {
+            limit,
+            group: None,
+            kills: 1,
+            first_process,
+        }
+    }
+
     /// What the kernel counted, and whether the container ended by it.
     pub(crate) fn of(kill: OomKill, first_process: bool) -> Oom {
         Oom {

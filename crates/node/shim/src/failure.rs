@@ -143,6 +143,17 @@ pub fn restore(failure: Failure) -> Error {
     }
 }
 
+/// What a supervisor said that could not come to itself; another program's words are taken as they are.
+pub(crate) fn heard(operation: &'static str, subject: &dyn fmt::Display, said: &str) -> Error {
+    let (kind, error) = match serde_json::from_str(said).map(restore) {
+        // Another kind would be about the program itself.
+        Ok(error) if error.kind() == Kind::Exhausted => (Kind::Exhausted, error),
+        Ok(error) => (Kind::Internal, error),
+        Err(_) => return Error::new(Kind::Internal, operation, subject).because(said),
+    };
+    Error::new(kind, operation, subject).from_source(error)
+}
+
 /// An error of a type that does not exist on this side.
 #[derive(Debug)]
 struct Foreign {

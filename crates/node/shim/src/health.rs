@@ -26,6 +26,9 @@ pub struct HealthPlan {
     pub start_interval: u64,
     /// How many failures in a row make it unhealthy.
     pub retries: u32,
+    /// What is executed when that changes, for whoever writes it down: program and arguments, to which the word is added.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<String>,
 }
 
 /// What is known of a container's health: docker's `State.Health`.

@@ -21,6 +21,7 @@
 
 mod client;
 mod clock;
+mod elsewhere;
 mod entrance;
 mod exit;
 mod failure;
@@ -36,13 +37,14 @@ pub mod supervisor;
 mod terminal;
 
 pub use client::{
-    Attach, Connection, CreateRequest, Created, Ended, ExecRequest, Executed, Keys, Launch, Manner, Parted,
-    RuntimeCommand, end, find, launch,
+    Attach, Connection, CreateRequest, Created, Ended, ExecRequest, Executed, Keys, Launch, Maker, Manner,
+    Parted, RuntimeCommand, ShimCommand, end, find, launch,
 };
+pub use elsewhere::Elsewhere;
 pub use exit::{Exit, Oom};
 pub use failure::{Failure, restore};
 pub use health::{Health, HealthPlan, HealthResult, HealthStatus};
-pub use own::Hangup;
+pub use own::{Hangup, PodPlan};
 pub use pod::PodDir;
 pub use record::SupervisorRecord;
 pub use tare_process::Stamp;

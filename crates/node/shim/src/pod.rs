@@ -11,9 +11,19 @@
 //!   containers/ID.json      what a successor must know of a container
 //!   streams/ID/             a folder for each log that is kept (tare-logs)
 //!   log                     what the supervisor found odd, at most 16 KiB
+//!   spare                   a page for the record of an end, where there is no other
+//! ```
+//!
+//! Where several containers share a supervisor, it has a folder of its own: `supervisor.json`, `sock`, `containers`, `streams` and
+//! `log` are there, with what they share ([`PodPlan`](crate::PodPlan)). Each container's folder has the rest, and a link to it:
+//!
+//! ```text
+//! <run>/pods/<pod>/pod.json sandbox.json ns/ shm/ ...
+//! <run>/pods/<id>/pod -> <pod>
 //! ```
 
 use crate::clock::wait_readable;
+use crate::own::PodPlan;
 use crate::record::SupervisorRecord;
 use crate::supervisor::KeeperState;
 use rustix::fd::OwnedFd;
@@ -24,10 +34,17 @@ use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tare_error::{Context, Error, Kind, Result};
-use tare_store::Durability;
+use tare_store::{Durability, Lock};
 
 /// The longest record that is read.
 const LONGEST: usize = 64 * 1024;
+
+/// In a container's folder: the name of the folder beside it that its supervisor has; in that one, its own.
+const SHARED: &str = "pod";
+/// In the folder of a supervisor that several containers share: what it is made of. The engine's.
+const PLAN: &str = "pod.json";
+/// Beside it: held by whoever starts its supervisor, as each of its containers' commands may.
+const LAUNCH: &str = "launch.lock";
 
 /// The folder with a record of each container.
 const CONTAINERS: &str = "containers";
@@ -44,14 +61,21 @@ pub(crate) enum Entry {
     Health,
     Socket,
     Log,
+    Spare,
     Stdin,
     Stdout,
     Stderr,
 }
 
 impl Entry {
+    /// Whether it is in the folder that the supervisor has, where that is another than a container's.
+    fn is_supervisors(self) -> bool {
+        matches!(self, Entry::Supervisor | Entry::Socket | Entry::Log)
+    }
+
     /// All of them.
-    const ALL: [Entry; 8] = [
+    const ALL: [Entry; 9] = [
+        Entry::Spare,
         Entry::Keeper,
         Entry::Health,
         Entry::Socket,
@@ -69,6 +93,7 @@ impl Entry {
             Entry::Health => "health.json",
             Entry::Socket => "sock",
             Entry::Log => "log",
+            Entry::Spare => "spare",
             Entry::Stdin => "stdin",
             Entry::Stdout => "stdout",
             Entry::Stderr => "stderr",
@@ -80,6 +105,10 @@ impl Entry {
 #[derive(Clone, Debug)]
 pub struct PodDir {
     path: PathBuf,
+    /// Where its supervisor is: the same, but for a container that shares one.
+    home: PathBuf,
+    /// It has a link to that.
+    linked: bool,
 }
 
 impl PodDir {
@@ -91,7 +120,13 @@ impl PodDir {
         let path = path.into();
         let found = std::fs::symlink_metadata(&path).op("open the pod's folder", path.display())?;
         if found.is_dir() {
-            return Ok(PodDir { path });
+            // A name, made by the engine alone; most have none.
+            let home = std::fs::read_link(path.join(SHARED)).map(|pod| path.with_file_name(pod));
+            return Ok(PodDir {
+                linked: home.is_ok(),
+                home: home.unwrap_or_else(|_| path.clone()),
+                path,
+            });
         }
         Err(Error::new(Kind::Invalid, "open the pod's folder", path.display()).because("it is not a folder"))
     }
@@ -111,6 +146,80 @@ impl PodDir {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Says that the container of this folder shares the supervisor of the folder of that name beside it.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn share(self, pod: &str) -> Result<PodDir> {
+        let link = self.path.join(SHARED);
+        std::os::unix::fs::symlink(pod, &link).op("make", link.display())?;
+        PodDir::open(self.path)
+    }
+
+    /// Where its supervisor is.
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// The name of the folder beside it that its supervisor has, where that is shared.
+    pub fn of_pod(&self) -> Option<&str> {
+        self.member()?;
+        self.home.file_name()?.to_str()
+    }
+
+    /// Its container, where that shares a supervisor with others.
+    pub(crate) fn member(&self) -> Option<&str> {
+        let name = || self.path.file_name().and_then(|name| name.to_str());
+        (self.home != self.path).then(name).flatten()
+    }
+
+    /// Writes what a supervisor that several containers share is made of: from here on this is its folder.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn plan(self, plan: &PodPlan) -> Result<()> {
+        write_as(&self.path.join(PLAN), plan)?;
+        self.share(&plan.id).map(drop)
+    }
+
+    /// Whether this is the folder of a supervisor that several containers may share.
+    pub fn is_shared(&self) -> bool {
+        self.linked && self.home == self.path
+    }
+
+    /// Whether its namespaces were made.
+    pub fn has_sandbox(&self) -> bool {
+        self.path.join(crate::supervisor::SANDBOX).exists()
+    }
+
+    /// Removes what [`PodDir::plan`] and those who started supervisors have left, where this is such a folder, by whatever name.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn forget_plan(self) -> Result<PodDir> {
+        if !self.linked || !self.path.join(PLAN).exists() {
+            return Ok(self);
+        }
+        for name in [PLAN, LAUNCH, SHARED] {
+            let path = self.path.join(name);
+            match std::fs::remove_file(&path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(e).op("remove", path.display());
+                }
+                _ => {}
+            }
+        }
+        PodDir::open(self.path)
+    }
+
+    /// Held by whoever starts a supervisor that several share; nobody waits where only one does.
+    pub(crate) fn launching(&self) -> Result<Option<Lock>> {
+        match self.member().is_some() || self.is_shared() {
+            true => Lock::exclusive(&self.home.join(LAUNCH)).map(Some),
+            false => Ok(None),
+        }
     }
 
     /// The supervisor that wrote its record here last, whether or not it still lives.
@@ -133,12 +242,17 @@ impl PodDir {
         }
     }
 
-    /// Whether a supervisor looks after this pod: by pid, start time and boot.
+    /// Whether a supervisor looks after this pod: by pid, start time and boot. One that is shared looks after a container of which
+    /// it has a record.
     ///
     /// # Errors
     /// As [`PodDir::supervisor`].
     pub fn supervisor_alive(&self) -> Result<bool> {
-        Ok(self.living_supervisor()?.is_some())
+        if self.member().is_some() && !self.has_containers()? {
+            return Ok(false);
+        }
+        // One that is ending looks after nothing any more.
+        self.supervisor()?.map_or(Ok(false), |record| record.stamp.runs())
     }
 
     /// Whether what lives here is to live on without its keeper.
@@ -161,7 +275,7 @@ impl PodDir {
 
     /// The folder with a record of each container, made where it is not there.
     pub(crate) fn containers(&self) -> Result<PathBuf> {
-        let path = self.path.join(CONTAINERS);
+        let path = self.home.join(CONTAINERS);
         match rustix::fs::mkdir(&path, Mode::RWXU) {
             Ok(()) | Err(Errno::EXIST) => Ok(path),
             Err(e) => Err(Error::os("make folder", path.display(), e)),
@@ -189,7 +303,7 @@ impl PodDir {
 
     /// Where the logs of containers are kept, each in a folder of its own.
     pub(crate) fn streams(&self) -> PathBuf {
-        self.path.join(STREAMS)
+        self.home.join(STREAMS)
     }
 
     /// Removes everything a supervisor ever makes here, then the directory if nothing of others is left in it.
@@ -205,13 +319,23 @@ impl PodDir {
     }
 
     fn remove_all(&self) -> Result<()> {
-        self.remove_entries(&Entry::ALL)?;
-        let containers = self.path.join(CONTAINERS);
-        if containers.is_dir() {
-            tare_store::sweep_temporaries(&containers, Duration::ZERO)?;
-            std::fs::remove_dir(&containers).op("remove", containers.display())?;
+        let shares = self.member().is_some();
+        self.remove_entries(
+            Entry::ALL
+                .iter()
+                .filter(|entry| !(shares && entry.is_supervisors())),
+        )?;
+        if shares {
+            let link = self.path.join(SHARED);
+            std::fs::remove_file(&link).op("remove", link.display())?;
+        } else {
+            let containers = self.path.join(CONTAINERS);
+            if containers.is_dir() {
+                tare_store::sweep_temporaries(&containers, Duration::ZERO)?;
+                std::fs::remove_dir(&containers).op("remove", containers.display())?;
+            }
+            tare_logs::Folder::at(self.streams()).remove()?;
         }
-        tare_logs::Folder::at(self.streams()).remove()?;
         tare_store::remove_tree(&self.path.join(EXECS))?;
         if self.path.is_dir() {
             tare_store::sweep_temporaries(&self.path, Duration::ZERO)?;
@@ -224,15 +348,21 @@ impl PodDir {
     /// # Errors
     /// The kernel's.
     pub fn has_containers(&self) -> Result<bool> {
-        has_entries(&self.path.join(CONTAINERS))
+        match self.member() {
+            None => has_entries(&self.path.join(CONTAINERS)),
+            Some(id) => Ok(self.home.join(CONTAINERS).join(format!("{id}.json")).exists()),
+        }
     }
 
     /// Whether something of a log is here: what a container has said may not be written down yet.
     pub(crate) fn has_streams(&self) -> Result<bool> {
-        has_entries(&self.streams())
+        match self.member() {
+            None => has_entries(&self.streams()),
+            Some(id) => has_entries(&self.streams().join(id)),
+        }
     }
 
-    fn remove_entries(&self, entries: &[Entry]) -> Result<()> {
+    fn remove_entries<'a>(&self, entries: impl Iterator<Item = &'a Entry>) -> Result<()> {
         for entry in entries {
             let path = self.file(*entry);
             match std::fs::remove_file(&path) {
@@ -246,27 +376,48 @@ impl PodDir {
     }
 
     pub(crate) fn file(&self, entry: Entry) -> PathBuf {
-        self.path.join(entry.name())
+        let folder = if entry.is_supervisors() {
+            &self.home
+        } else {
+            &self.path
+        };
+        folder.join(entry.name())
     }
 
     /// Writes a record atomically, without waiting for a disk.
     pub(crate) fn write(&self, entry: Entry, record: &impl Serialize) -> Result<()> {
-        let path = self.file(entry);
-        let bytes = serde_json::to_vec(record)
-            .map_err(|e| Error::new(Kind::Internal, "write", path.display()).from_source(e))?;
-        tare_store::replace(&path, Durability::Volatile, 0o600, &bytes)
+        write_as(&self.file(entry), record)
+    }
+
+    /// Keeps a page for the record of an end.
+    pub(crate) fn keep_spare(&self) {
+        tare_store::keep_spare(&self.file(Entry::Spare));
+    }
+
+    /// Writes the record of an end to this file, on the page that was kept for it where there is no other.
+    pub(crate) fn write_end(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        tare_store::replace_from(&self.file(Entry::Spare), path, 0o600, bytes)
     }
 
     pub(crate) fn read<T: DeserializeOwned>(&self, entry: Entry) -> Result<Option<T>> {
-        let path = self.file(entry);
-        let bytes = match tare_store::read(&path, LONGEST) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            bytes => bytes.op("read", path.display())?,
-        };
-        let record = serde_json::from_slice(&bytes)
-            .map_err(|e| Error::new(Kind::Corrupt, "read", path.display()).from_source(e))?;
-        Ok(Some(record))
+        read_as(&self.file(entry))
     }
+}
+
+fn write_as(path: &Path, record: &impl Serialize) -> Result<()> {
+    let bytes = serde_json::to_vec(record)
+        .map_err(|e| Error::new(Kind::Internal, "write", path.display()).from_source(e))?;
+    tare_store::replace(path, Durability::Volatile, 0o600, &bytes)
+}
+
+fn read_as<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    let bytes = match tare_store::read(path, LONGEST) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        bytes => bytes.op("read", path.display())?,
+    };
+    let record = serde_json::from_slice(&bytes)
+        .map_err(|e| Error::new(Kind::Corrupt, "read", path.display()).from_source(e))?;
+    Ok(Some(record))
 }
 
 /// Whether there is such a folder with something in it.

@@ -47,9 +47,12 @@ mod upgrade;
 
 pub use arguments::{Action, Arguments, Own};
 pub(crate) use container::EXIT_RECORD;
+pub(crate) use foreign::find as foreign_record;
 pub use foreign::{mount_root, unmount_root};
 pub(crate) use home::{Home, SUPERVISORS};
 pub(crate) use keeper::KeeperState;
+pub(crate) use options::lines;
+pub(crate) use sandbox::FILE as SANDBOX;
 
 use std::io::Read;
 use tare_error::{Error, Kind, Result};
@@ -70,6 +73,12 @@ pub fn run(arguments: &Arguments) -> Result<Vec<u8>> {
         Action::Upgrade => upgrade::upgrade(arguments),
         Action::CheckState => upgrade::check_state(),
     }
+}
+
+/// What a supervisor says to whoever started it where it cannot come to itself: one line, which is read again there.
+pub fn last_word(error: &Error) -> String {
+    serde_json::to_string(&crate::failure::Failure::from(error))
+        .unwrap_or_else(|_| tare_error::Report::new(error).to_string())
 }
 
 fn version() -> String {

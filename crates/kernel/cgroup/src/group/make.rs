@@ -16,7 +16,7 @@ const ATTEMPTS: usize = 8;
 pub(super) enum Existing {
     /// It is made anew if it is empty, and is somebody's if not.
     Replace,
-    /// It is another program's work, which goes on here.
+    /// It is another's work, which goes on here.
     Keep,
 }
 
@@ -103,8 +103,8 @@ fn make_levels(
     wanted: &[Controller],
     existing: Existing,
 ) -> Result<Dir, Failure> {
-    let mut at = Dir::open_mount(&tree.mount_point)?;
-    let mut names = path.names().peekable();
+    let (mut at, levels) = begin(tree, path, wanted, existing)?;
+    let mut names = path.names().skip(levels).peekable();
     while let Some(name) = names.next() {
         if tree.version == Version::V2 {
             enable(&at, wanted)?;
@@ -128,6 +128,34 @@ fn make_levels(
         };
     }
     Ok(at)
+}
+
+/// How far of the path is there at once, and needs nothing: its directory, and how many levels that are.
+fn begin(
+    tree: &Hierarchy,
+    path: &GroupPath,
+    wanted: &[Controller],
+    existing: Existing,
+) -> rustix::io::Result<(Dir, usize)> {
+    let mount = Dir::open_mount(&tree.mount_point)?;
+    // Whoever made a level may have died before it gave what the group below it needs.
+    let levels_give = match tree.version {
+        Version::V1 => tree.controllers.contains(&Controller::Cpuset),
+        Version::V2 => !wanted.is_empty(),
+    };
+    if levels_give {
+        return Ok((mount, 0));
+    }
+    let levels = path.names().count();
+    if existing == Existing::Keep
+        && let Ok(group) = mount.child(path.below())
+    {
+        return Ok((group, levels));
+    }
+    match path.parent().map(|above| mount.child(above.below())) {
+        Some(Ok(above)) => Ok((above, levels.saturating_sub(1))),
+        _ => Ok((mount, 0)),
+    }
 }
 
 /// Opens a level and gives it what version 1 does not give by itself.

@@ -14,8 +14,11 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use rustix::process::Signal;
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tare_error::{Context, Error, Kind, Result};
+use tare_logs::{Scribe, Stream, Target};
 use tare_spec_containerd::Message;
 use tare_spec_containerd::task::{CloseIoRequest, ResizePtyRequest, TaskMethod, WaitResponse};
 
@@ -104,8 +107,24 @@ impl Connection {
         let Some(wires) = self.wires.take() else {
             return Err(Error::new(Kind::Conflict, "attach to", id).because("it was not made here"));
         };
+        let scribe = match self.copy.take() {
+            Some(path) => Some(Scribe::open(path.clone(), Target::json_file(path).cap)?),
+            None => None,
+        };
+        let scribe = scribe.map(|scribe| Rc::new(RefCell::new(scribe)));
         let mut session = Session::join((id, ""), wires, manner.signals()?, (attach, manner), None)?;
+        session.stdout.copy = scribe.clone().map(|scribe| (scribe, Stream::Stdout));
+        if let Some(stderr) = &mut session.stderr {
+            stderr.copy = scribe.clone().map(|scribe| (scribe, Stream::Stderr));
+        }
         let ended = session.run(self);
+        session.stdout.copy = None;
+        if let Some(stderr) = &mut session.stderr {
+            stderr.copy = None;
+        }
+        self.unwritten = scribe
+            .and_then(Rc::into_inner)
+            .and_then(|scribe| scribe.into_inner().end());
         self.output_broken = session.stdout.broken;
         self.missed = session.missed();
         ended?;
@@ -152,6 +171,11 @@ impl Connection {
     /// How many bytes came faster than an [`Connection::attach`] could write them, and were left out: the log has them.
     pub fn missed(&self) -> u64 {
         self.missed
+    }
+
+    /// How many bytes of its output an [`Connection::attach`] could not write down, and why; told once.
+    pub fn take_unwritten(&mut self) -> Option<(u64, Error)> {
+        self.unwritten.take()
     }
 
     /// Whether an [`Connection::attach`] ended because nobody read `stdout` any more.

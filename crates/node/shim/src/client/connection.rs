@@ -37,6 +37,10 @@ pub struct Connection {
     pub(super) containers: PathBuf,
     pub(super) keep: KeepRequest,
     pub(super) wires: Option<Wires>,
+    /// Where its outputs are written down as they are read.
+    pub(super) copy: Option<PathBuf>,
+    /// What of that is missing.
+    pub(super) unwritten: Option<(u64, Error)>,
     pub(super) missed: u64,
     pub(super) output_broken: bool,
 }
@@ -53,6 +57,8 @@ impl Connection {
             containers: launch.containers.to_owned(),
             keep: KeepRequest::default(),
             wires: None,
+            copy: None,
+            unwritten: None,
             missed: 0,
             output_broken: false,
         }
@@ -104,6 +110,7 @@ impl Connection {
             launched => launched?,
         };
         found.wires = self.wires.take();
+        found.copy = self.copy.take();
         let keep = std::mem::take(&mut self.keep);
         *self = found;
         match keep.reap.is_empty() {

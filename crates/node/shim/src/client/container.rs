@@ -2,7 +2,7 @@
 
 use super::Connection;
 use super::fifos::{self, Fifos, Wires};
-use super::runtime::{RuntimeCommand, of_its_kind, options};
+use super::runtime::{Maker, of_its_kind, options};
 use crate::exit::Exit;
 use crate::health::HealthPlan;
 use crate::own::{HEALTH, Hangup, KEEP, KeepRequest, SUPERVISOR, foreign_home};
@@ -23,6 +23,8 @@ use tare_spec_oci::{Mount, Resources};
 
 /// How long a supervisor may take to leave after it was told that nothing is left to do.
 const LEAVING: Duration = Duration::from_secs(10);
+/// How long what was killed may take to end.
+const KILLED: Duration = Duration::from_secs(10);
 /// The longest record of an end that is read.
 const LONGEST: usize = 64 * 1024;
 
@@ -35,14 +37,16 @@ pub struct CreateRequest {
     pub bundle: PathBuf,
     /// What makes the container's root, in order, e.g. one overlay; empty: `root.path` of the configuration.
     pub rootfs: Vec<Mount>,
-    /// The command of another OCI runtime that is to make it; absent: the library in the supervisor.
-    pub runtime: Option<RuntimeCommand>,
+    /// Who is to make it; absent: the library in the supervisor.
+    pub maker: Option<Maker>,
     /// It has a terminal.
     pub terminal: bool,
     /// The container's stdin is the client's, until its end; otherwise it is empty.
     pub stdin_open: bool,
     /// Where its outputs are kept (`docs/design/logs.md`), in place of a client that reads them.
     pub log: Option<String>,
+    /// Where a client that reads them writes them down too, in docker's form.
+    pub copy: Option<PathBuf>,
     /// What happens to the container when the connection that made it ends without a word.
     pub on_hangup: Hangup,
     /// The command that cleans up when no client does: program and arguments.
@@ -68,6 +72,7 @@ impl Connection {
         self.keep(KeepRequest {
             reap: request.reap,
             kill: request.on_hangup == Hangup::Kill,
+            container: self.member(),
         })?;
         if let Some(plan) = &request.health {
             self.plan_health(plan)?;
@@ -82,6 +87,7 @@ impl Connection {
                 self.wires = Some(Wires::Fifos(fifos));
             }
         }
+        self.copy = request.copy;
         let log = request.log.as_ref();
         let output = |entry| log.cloned().unwrap_or_else(|| fifos::name(folder, entry));
         let create = CreateTaskRequest {
@@ -95,7 +101,7 @@ impl Connection {
                 true => String::new(),
                 false => output(Entry::Stderr),
             },
-            options: request.runtime.as_ref().map(options),
+            options: request.maker.as_ref().map(options),
             ..CreateTaskRequest::default()
         };
         let made = self.ask::<CreateTaskResponse>(TaskMethod::Create, &create);
@@ -134,7 +140,12 @@ impl Connection {
         self.call(SUPERVISOR, HEALTH, &text, None)
     }
 
-    /// From now on we are the keeper of the pod.
+    /// The container that we are about, where others have the same supervisor; empty where there are none.
+    pub(super) fn member(&self) -> String {
+        self.pod.member().unwrap_or_default().to_owned()
+    }
+
+    /// From now on we are the keeper of the pod, or of our container of it.
     pub(super) fn keep(&mut self, keep: KeepRequest) -> Result<()> {
         let kept = self.call(SUPERVISOR, KEEP, &keep, None);
         self.keep = keep;
@@ -237,13 +248,32 @@ impl Connection {
     /// Kills every process of the container and waits for its end; one that has ended is as it should be.
     ///
     /// # Errors
-    /// As [`Connection::wait`], and where it cannot be killed.
+    /// As [`Connection::await_killed`], and where it cannot be killed.
     pub fn end(&mut self, id: &str) -> Result<Exit> {
         match self.kill_all(id) {
             Err(e) if !matches!(e.kind(), Kind::NotFound | Kind::Conflict) => return Err(e),
             _ => {}
         }
-        self.wait(id)
+        self.await_killed(id)
+    }
+
+    /// Waits for the end of a container that was killed.
+    ///
+    /// # Errors
+    /// `Conflict` with what holds it, where that waits in the kernel for a device or a file system; else as [`Connection::wait`].
+    pub fn await_killed(&mut self, id: &str) -> Result<Exit> {
+        if let Some(exit) = self.wait_for(id, KILLED)? {
+            return Ok(exit);
+        }
+        // What cannot be deleted says why; it ends in this moment at the earliest.
+        let request = DeleteRequest {
+            id: id.to_owned(),
+            exec_id: String::new(),
+        };
+        let deleted: DeleteResponse = self.ask(TaskMethod::Delete, &request)?;
+        Ok(Exit::of_code(
+            u8::try_from(deleted.exit_status).unwrap_or(u8::MAX),
+        ))
     }
 
     /// The record of a container's end, which is written before anybody is told.
@@ -272,13 +302,16 @@ impl Connection {
         }
     }
 
-    /// Says that the caller has cleaned up after the container, and waits until the supervisor has left.
+    /// Says that the caller has cleaned up after the container, and waits until the supervisor has left, where it had no other.
     ///
     /// # Errors
     /// `Conflict` where the container runs; `Unavailable` where the supervisor does not leave in time, or was gone before it
     /// heard us: then [`end`](super::end()) is what cleans up.
     pub fn finish(mut self, id: &str) -> Result<()> {
         self.delete(id, "")?;
+        if self.pod.member().is_some() {
+            return Ok(());
+        }
         let request = ShutdownRequest {
             id: id.to_owned(),
             now: false,

@@ -28,9 +28,11 @@ pub fn end(of: &Launch<'_>, id: &str) -> Result<Ended> {
     }
     let mut connection = launch(of)?;
     // Where we die, it ends by itself, and leaves the rest on record.
+    let container = connection.member();
     connection.keep(KeepRequest {
         reap: Vec::new(),
         kill: true,
+        container,
     })?;
     let exit = match connection.state(id) {
         Err(e) if e.kind() == Kind::NotFound => None,

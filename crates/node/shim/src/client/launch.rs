@@ -3,10 +3,12 @@
 use super::Connection;
 use crate::clock::wait_readable;
 use crate::entrance;
+use crate::failure;
 use crate::pod::{Entry, PodDir};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsRawFd, OwnedFd};
 use std::io::Read;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -36,6 +38,7 @@ pub struct Launch<'a> {
 /// `NotFound` where the program is missing; what the supervisor says of its birth; `Unavailable` where one lives that
 /// neither answers nor ends.
 pub fn launch(launch: &Launch<'_>) -> Result<Connection> {
+    let _turn = launch.pod.launching()?;
     if let Some(living) = launch.pod.living_supervisor()? {
         match entrance::connect(&launch.pod.file(Entry::Socket)) {
             Ok(socket) => return Ok(Connection::over(socket, None, launch)),
@@ -79,21 +82,31 @@ fn await_end(living: &OwnedFd, pod: &PodDir) -> Result<()> {
 }
 
 /// Starts one. We are connected before it lives: it finds us waiting, or finds that we are gone.
+///
+/// It is started from an image that nobody can write to, which it would have to make of itself otherwise, and execute again.
 fn start(launch: &Launch<'_>) -> Result<(UnixStream, Child)> {
     let path = launch.pod.file(Entry::Socket);
     let listener = entrance::listen(&path)?;
     let socket = entrance::connect(&path)?;
     let (ours, its) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).op("make", "a pipe")?;
-    let mut child = Command::new(launch.program)
+    let program = launch.program;
+    let image = tare_process::seal::image(program).map_err(|error| {
+        Error::new(error.kind(), "start the supervisor", program.display()).from_source(error)
+    })?;
+    // What our starter left open is not to be the supervisor's; before Linux 5.11 it is, and does no harm but stay.
+    let _ = tare_sys::close_range_on_exec(3, u32::MAX);
+    let mut child = Command::new(format!("/proc/self/fd/{}", image.as_raw_fd()))
+        .arg0(program)
+        .env(tare_process::seal::PROGRAM, program)
         .arg("-pod")
-        .arg(launch.pod.path())
+        .arg(launch.pod.home())
         .arg("-containers")
         .arg(launch.containers)
         .stdin(Stdio::from(listener))
         .stdout(Stdio::from(its))
         .stderr(Stdio::null())
         .spawn()
-        .op("start the supervisor", launch.program.display())?;
+        .op("start the supervisor", program.display())?;
     let mut said = String::new();
     std::fs::File::from(ours)
         .take(LONGEST)
@@ -104,6 +117,9 @@ fn start(launch: &Launch<'_>) -> Result<(UnixStream, Child)> {
     }
     // It ends by itself: that was its last word.
     let _ = child.wait();
-    let failed = Error::new(Kind::Internal, "start the supervisor", launch.program.display());
-    Err(failed.because(said.trim().to_owned()))
+    Err(failure::heard(
+        "start the supervisor",
+        &program.display(),
+        said.trim(),
+    ))
 }

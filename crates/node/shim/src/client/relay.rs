@@ -7,7 +7,9 @@ use super::keys::Keys;
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-use tare_logs::Outlet;
+use std::cell::RefCell;
+use std::rc::Rc;
+use tare_logs::{Outlet, Scribe, Stream};
 
 /// What one write may hold: a pipe that polls writable takes `PIPE_BUF` bytes without blocking (pipe(7)).
 const WRITE: usize = 4096;
@@ -30,6 +32,8 @@ pub(super) struct Output<'a> {
     to: BorrowedFd<'a>,
     pending: Vec<u8>,
     written: usize,
+    /// Who writes it down as well.
+    pub(super) copy: Option<(Rc<RefCell<Scribe>>, Stream)>,
     /// Nobody has it open for writing: after the container's end that is the end.
     pub(super) ended: bool,
     /// Nobody reads the other end any more; what comes is thrown away.
@@ -50,6 +54,7 @@ impl<'a> Output<'a> {
             to,
             pending: Vec::new(),
             written: 0,
+            copy: None,
             ended: false,
             broken: false,
         }
@@ -108,6 +113,9 @@ impl<'a> Output<'a> {
             },
         };
         self.pending.truncate(read.unwrap_or(0));
+        if let Some((scribe, stream)) = &self.copy {
+            scribe.borrow_mut().take(*stream, &self.pending);
+        }
         match read {
             Err(Errno::AGAIN | Errno::INTR) => return false,
             Ok(0) | Err(_) => self.ended = true,

@@ -11,7 +11,7 @@ use super::process::{Ended, Process, Stage};
 use super::record::{ContainerRecord, ProcessRecord, StageRecord};
 use super::sandbox::Sandbox;
 use super::service::Service;
-use super::stdio::{Leaving, Owner, Streams};
+use super::stdio::{Leaving, Owner, Streams, Wanted};
 use crate::exit::{self, Exit};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
@@ -32,7 +32,6 @@ impl Service {
         self.note_failure(swept.map(drop));
         let records = ContainerRecord::read_all(&self.records).unwrap_or_else(|error| vec![Err(error)]);
         self.adopted = true;
-        self.adopt_health();
         if self.sandbox.is_none() {
             match Sandbox::adopt(self.journal.pod().path()) {
                 Ok(sandbox) => self.sandbox = sandbox,
@@ -48,6 +47,10 @@ impl Service {
                 self.journal.note(Report::new(&error));
             }
         }
+        // Where each is kept is known with the pod, and with its containers.
+        self.adopt_keepers();
+        self.adopt_health();
+        self.mend_sandbox();
         if self.adopted {
             self.adopt_left_logs();
         }
@@ -118,7 +121,9 @@ impl Service {
         // What was half made has left one in which nobody is.
         let removed = container.remove_groups(None);
         let recorded = tare_failpoint::pass("adopt-done").and_then(|()| container.write_record());
+        let id = container.id.clone();
         self.containers.push(container);
+        self.look_at_remote(&id);
         removed.and(recorded)
     }
 }
@@ -143,10 +148,31 @@ impl Service {
         }))
     }
 
+    /// The same where its runtime is a shim, which says later whether it is as it was.
+    fn kept_remote(&mut self, record: Record) -> Result<Option<Kept>> {
+        if record.created.is_none() {
+            return end_what_is_left(&self.foreign_home, &record.id).map(|_| None);
+        }
+        self.strays.take_in(&mut self.signals)?;
+        Ok(Some(Kept {
+            condition: match (record.started, record.paused) {
+                (true, true) => Condition::Paused,
+                (true, false) => Condition::Running,
+                (false, _) => Condition::Created,
+            },
+            group: record.group(),
+            held: None,
+            foreign: Some(Foreign::of(record)),
+        }))
+    }
+
     fn kept_foreign(&mut self, id: &str) -> Result<Option<Kept>> {
         let Some(record) = Record::find(&self.foreign_home, id)? else {
             return Ok(None);
         };
+        if record.shim.is_some() {
+            return self.kept_remote(record);
+        }
         let Some(init) = &record.init else {
             return end_what_is_left(&self.foreign_home, id).map(|_| None);
         };
@@ -183,13 +209,20 @@ pub(super) struct Kept {
 impl Container {
     /// Adds a process with its streams; what is to be said of them.
     fn adopt_process(&mut self, mut process: Process) -> Option<String> {
-        let lives = process.life().is_some();
+        let is_remote = self
+            .foreign
+            .as_ref()
+            .is_some_and(|foreign| foreign.record.shim.is_some());
+        let lives = process.lives();
+        // A shim's terminal is the shim's.
+        let wanted = Wanted {
+            terminal: process.stdio.terminal && !is_remote,
+            ..process.stdio.clone()
+        };
         let of = format!("process {:?} of {}", process.exec_id, self.id);
-        let said = match Streams::adopt(&process.stdio) {
+        let said = match Streams::adopt(&wanted) {
             _ if !lives => None,
-            Ok(_) if process.stdio.terminal => {
-                Some(format!("the terminal of {of} hung up with its supervisor"))
-            }
+            Ok(_) if wanted.terminal => Some(format!("the terminal of {of} hung up with its supervisor")),
             Ok(streams) => {
                 process.streams = streams;
                 if process.input_ended {
@@ -216,6 +249,9 @@ impl Container {
     }
 
     fn adopt_first(&mut self, number: u32, record: ProcessRecord, condition: Condition) -> Result<Process> {
+        if let Some(pid) = self.created() {
+            return self.adopt_first_of_shim(number, record, pid, condition);
+        }
         let init = self.init().cloned();
         let life = init.as_ref().map_or(Ok(None), Life::adopt)?;
         let stage = match (life, self.recorded_exit()?) {
@@ -234,6 +270,39 @@ impl Container {
                     told: false,
                 })
             }
+        };
+        Ok(Process::new(number, String::new(), record.stdio, stage))
+    }
+
+    /// The number of its first process, where a shim has made that.
+    fn created(&self) -> Option<u32> {
+        let record = &self.foreign.as_ref()?.record;
+        record.shim.as_ref().and(record.created)
+    }
+
+    fn adopt_first_of_shim(
+        &mut self,
+        number: u32,
+        record: ProcessRecord,
+        pid: u32,
+        condition: Condition,
+    ) -> Result<Process> {
+        let known = match (self.recorded_exit()?, self.is_remote()) {
+            (None, true) => None,
+            (None, false) => Some(self.record_unseen()?),
+            (known, _) => known,
+        };
+        let stage = match known {
+            None => Stage::Remote {
+                pid,
+                started: condition != Condition::Created,
+            },
+            Some(exit) => Stage::Ended(Ended {
+                pid: i32::try_from(pid).unwrap_or(0),
+                code: exit.code,
+                at: UNIX_EPOCH + Duration::from_nanos(exit.at),
+                told: false,
+            }),
         };
         Ok(Process::new(number, String::new(), record.stdio, stage))
     }
@@ -272,6 +341,7 @@ fn adopt_executed(number: u32, record: ProcessRecord) -> Result<Process> {
                 ..Ended::unknown()
             }),
         },
+        StageRecord::Remote(pid) => Stage::Remote { pid, started: true },
         StageRecord::Ended(ended) => Stage::Ended(ended.into()),
         StageRecord::Making => Stage::Ended(Ended::unknown()),
     };

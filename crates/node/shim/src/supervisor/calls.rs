@@ -9,7 +9,7 @@ use super::service::Service;
 use super::stats;
 use super::stdio::{Leaving, Wanted, Writing};
 use super::telling::told;
-use crate::own::{HEALTH, KEEP, SUPERVISOR, UPGRADE};
+use crate::own::{HEALTH, KEEP, POD, SUPERVISOR, UPGRADE};
 use rustix::io::Errno;
 use rustix::process::Signal;
 use std::time::SystemTime;
@@ -24,7 +24,7 @@ use tare_spec_containerd::task::{
     StateRequest, StateResponse, StatsRequest, StatsResponse, TaskMethod, UpdateTaskRequest, WaitRequest,
     WaitResponse,
 };
-use tare_spec_containerd::{Any, Message, SandboxMethod, Service as Name};
+use tare_spec_containerd::{Any, EVENTS, FORWARD, Message, SandboxMethod, Service as Name};
 use tare_spec_oci::{Process as Command, Resources};
 use tare_ttrpc::{Call, Code, Status};
 
@@ -38,6 +38,9 @@ impl Service {
             && let Some(outcome) = self.call_own(asked, call)
         {
             return outcome;
+        }
+        if call.service == EVENTS && call.method == FORWARD && self.arguments.own.is_some() {
+            return self.hear_event(call).map(Some);
         }
         let method = match Name::from_name(&call.service) {
             Some(Name::TaskV2 | Name::TaskV3) => TaskMethod::from_name(&call.method),
@@ -108,6 +111,10 @@ impl Service {
                 let kept = self.keep(asked, request);
                 kept.map(|()| Some(Vec::new())).map_err(refused)
             }),
+            POD if self.arguments.own.is_some() => call.message().and_then(|plan: String| {
+                let made = self.make_pod(&plan);
+                made.map(|()| Some(Vec::new())).map_err(refused)
+            }),
             HEALTH if self.arguments.own.is_some() => call.message().and_then(|plan: String| {
                 let planned = self.plan_health(&plan);
                 planned.map(|()| Some(Vec::new())).map_err(refused)
@@ -146,6 +153,11 @@ impl Service {
                 Ok(None)
             }
         }
+    }
+
+    pub(super) fn answer_state(&mut self, asked: Asked, request: &StateRequest) {
+        let state = self.state(request).map(encoded);
+        self.answer(asked, state.map_err(refused));
     }
 
     fn state(&mut self, request: &StateRequest) -> Result<StateResponse> {
@@ -220,6 +232,9 @@ impl Service {
 
     /// Sends a signal to a process.
     pub(super) fn kill(&mut self, request: &KillRequest) -> Result<()> {
+        if self.tell_kill(request) {
+            return Ok(());
+        }
         let signal = i32::try_from(request.signal).unwrap_or(-1);
         let finished =
             || Error::new(Kind::NotFound, "signal", &request.id).because("process already finished");
@@ -298,6 +313,8 @@ impl Service {
         let home = self.containers_home.clone();
         let container = self.container(&request.id)?;
         if !request.exec_id.is_empty() {
+            self.tell_deleted(request);
+            let container = self.container(&request.id)?;
             let mut processes = container.processes.iter_mut();
             let process = processes.find(|process| process.number == number);
             let left = process.map(|process| (process.streams.take_writing(), process.own_group.take()));
@@ -307,7 +324,8 @@ impl Service {
             let recorded = tare_failpoint::pass("exec-deleted").and_then(|()| container.write_record());
             let mut recorded = removed.and(recorded);
             if self.arguments.own.is_some() {
-                recorded = recorded.and(self.journal.pod().remove_exec(&request.exec_id));
+                let folder = self.folder_of(&request.id);
+                recorded = recorded.and_then(|()| folder?.remove_exec(&request.exec_id));
             }
             self.note_failure(recorded);
             return Ok((answer, writing));

@@ -8,6 +8,7 @@ use super::process::{Ended, Held, Process, READERS, Stage};
 use super::record::ContainerRecord;
 use super::stdio::{Owner, Streams, Wanted, Writing};
 use crate::exit::Exit;
+use crate::pod::PodDir;
 use crate::poller::Interest;
 use crate::supervisor::source::Source;
 use rustix::event::epoll::EventFlags;
@@ -301,7 +302,7 @@ impl Container {
         let recorded = self.record_exit(exit).and(tare_failpoint::pass("end-recorded"));
         let others_end = match (&self.held, &self.foreign) {
             (Some(held), _) if held.record().shares_pids => held.signal_all(Signal::KILL.as_raw()),
-            (_, Some(foreign)) if foreign.record.shares_pids => {
+            (_, Some(foreign)) if foreign.record.shares_pids && foreign.record.shim.is_none() => {
                 self.signal_foreign_group(Signal::KILL.as_raw())
             }
             _ => Ok(()),
@@ -315,7 +316,10 @@ impl Container {
         };
         let bytes = serde_json::to_vec(exit)
             .map_err(|e| Error::new(Kind::Internal, "write", path.display()).from_source(e))?;
-        tare_store::replace(&path, Durability::Volatile, 0o600, &bytes)
+        match self.records.parent().map(PodDir::open) {
+            Some(Ok(pod)) => pod.write_end(&path, &bytes),
+            _ => tare_store::replace(&path, Durability::Volatile, 0o600, &bytes),
+        }
     }
 
     /// Where its end is recorded; nowhere before it is made.
@@ -347,7 +351,7 @@ impl Container {
         let others_live = self
             .processes
             .iter()
-            .any(|p| !p.is_first() && (p.life().is_some() || p.is_beginning()));
+            .any(|p| !p.is_first() && (p.lives() || p.is_beginning()));
         if !others_live && let Some(first) = self.process_mut("") {
             told.extend(first.tell());
         }
@@ -437,9 +441,13 @@ impl Container {
             .processes
             .iter()
             .filter_map(|process| process.streams.deadline());
+        let foreign = self.foreign.as_ref().and_then(|foreign| foreign.deadline());
+        let unwatched = (!self.unwatched().is_empty()).then(|| now + LOOK_AGAIN);
         self.processes
             .iter()
             .filter_map(of)
+            .chain(foreign)
+            .chain(unwatched)
             .chain(memory)
             .chain(logs)
             .min()
@@ -460,10 +468,14 @@ impl Container {
             foreign.interests(into);
         }
         for process in &self.processes {
+            let flags = |now| match &process.stage {
+                Stage::Foreign(work) => work.flags(),
+                _ => when(now),
+            };
             into.extend(process.awaited().into_iter().map(|awaited| Interest {
                 source: Source::Making(process.number, awaited.turn),
                 fd: awaited.fd,
-                flags: when(awaited.now),
+                flags: flags(awaited.now),
             }));
             let looked_at = |life: &&Life| !life.is_to_be_looked_at();
             into.extend(process.life().map(|life| Interest {

@@ -3,13 +3,14 @@
 use super::calls::not_created;
 use super::connection::Asked;
 use super::container::Container;
-use super::foreign::{Order, Runtime};
+use super::foreign::{Maker, Order, Runtime, Shim};
 use super::life::Life;
 use super::options::{self, Options};
 use super::process::{Process, Stage};
 use super::record::ContainerRecord;
 use super::service::Service;
 use super::stdio::{Owner, Streams, Wanted};
+use crate::own::ShimRequest;
 use std::path::{Path, PathBuf};
 use tare_container::Stdio;
 use tare_error::{Error, Kind, Result};
@@ -47,18 +48,18 @@ impl Service {
         self.set_logs_aside(&request.id)?;
         ContainerRecord::of_intent(&request.id, Path::new(&request.bundle), &wanted).write(&self.records)?;
         tare_failpoint::pass("create-intended").or_else(|error| self.not_made(&request.id, error))?;
-        if let Some(runtime) = options.runtime.take() {
-            let oom_score = self.oom_score;
+        if let Some(maker) = self.maker(&request, &mut options) {
             let id = request.id.clone();
             let order = Order {
                 request,
-                runtime: Runtime { oom_score, ..runtime },
+                maker,
                 bundle,
                 wanted,
             };
             let begun = self.create_foreign(asked, order);
             return begun.or_else(|error| self.not_made(&id, error));
         }
+        self.journal.pod().keep_spare();
         let begun = self.begin(&request, bundle, &wanted, &options);
         let (making, streams) = begun.or_else(|error| self.not_made(&request.id, error))?;
         let number = self.number();
@@ -82,6 +83,23 @@ impl Service {
         // What fails from here on is the end of a step, as if it came from the making.
         let _ = tare_failpoint::pass("create-begun");
         Ok(())
+    }
+
+    /// Who makes it, where that is not the library: another runtime's command; for our own engine also a shim.
+    fn maker(&self, request: &CreateTaskRequest, options: &mut Options) -> Option<Maker> {
+        let asked = request.options.as_ref().filter(|_| self.arguments.own.is_some());
+        if let Some(shim) = asked.and_then(ShimRequest::of) {
+            return Some(Maker {
+                runtime: Runtime::of_shim(&shim.program),
+                shim: Some(Shim::new(shim.options.as_ref(), &self.address)),
+            });
+        }
+        let runtime = options.runtime.take()?;
+        let oom_score = self.oom_score;
+        Some(Maker {
+            runtime: Runtime { oom_score, ..runtime },
+            shim: None,
+        })
     }
 
     /// A container that could not be made leaves nothing of ours either.

@@ -87,19 +87,18 @@ impl Service {
         // The folder is the next supervisor's, who may come as soon as the address is free: it goes before anything that waits.
         let removed = self.journal.pod().remove();
         let _ = tare_failpoint::pass("leave-begun");
-        removed.and(self.home.leave())
+        removed
     }
 
     /// The end in a folder that is the engine's, which has more in it than ours: what is ours goes last, as by it the rest is
     /// found. Where containers are left, all of it stays for a successor.
-    fn leave_own(mut self) -> Result<()> {
-        let left = self.home.leave();
+    fn leave_own(self) -> Result<()> {
         if !self.containers.is_empty() {
-            return left;
+            return Ok(());
         }
         match self.journal.pod().remove() {
-            Err(e) if e.kind() == Kind::Conflict => left,
-            removed => left.and(removed),
+            Err(e) if e.kind() == Kind::Conflict => Ok(()),
+            removed => removed,
         }
     }
 }

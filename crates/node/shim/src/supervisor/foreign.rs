@@ -11,7 +11,12 @@
 //! process's child, as that takes in what its children leave, and from then on it is one process like another: it ends, is
 //! told of, and is measured by its cgroup without a command. The runtime's own last line of log is a failure's reason.
 //! What is known of such a container is plain data ([`Record`]) apart from what runs for it ([`Foreign`]).
+//!
+//! A shim of version 2 that is not ours is such a runtime too, for our own engine: what is a command there is a request to it here
+//! (`docs/decisions/0012`), and its containers' processes are its own: their ends are what it says.
 
+mod asked;
+mod call;
 mod calls;
 mod console;
 mod end;
@@ -20,20 +25,25 @@ mod group;
 mod left;
 mod life;
 mod record;
+mod remote;
 mod root;
+mod shim;
 mod strays;
 
 pub(super) use errand::Errand;
 pub(super) use left::end as end_what_is_left;
 pub(super) use life::{Order, Work};
-pub(super) use record::{Record, Runtime, home as home_of};
+pub(super) use record::{Maker, Record, Runtime, home as home_of};
 pub use root::{mount_root, unmount_root};
+pub(super) use shim::Shim;
 pub(super) use strays::Strays;
 
 use super::connection::Asked;
 use crate::poller::Interest;
 use crate::supervisor::source::Source;
-use rustix::event::epoll::EventFlags;
+use crate::supervisor::stdio::Ends;
+use std::time::Instant;
+use tare_error::Result;
 use tare_lifecycle::Pending;
 use tare_spec_containerd::Any;
 use tare_spec_containerd::task::DeleteResponse;
@@ -44,6 +54,12 @@ pub(super) struct Foreign {
     pub(super) record: Record,
     /// Commands on their way that are about the container, not about one process's beginning.
     tasks: Vec<Task>,
+    /// The other ends of its first process's streams, until its shim has opened them.
+    ends: Option<Ends>,
+    /// Its shim has told that memory ran out.
+    ran_out: bool,
+    /// How often its shim has broken off.
+    breaks: u32,
 }
 
 /// A command on its way, and what is done when it has ended.
@@ -65,6 +81,21 @@ enum Purpose {
         asked: Vec<Asked>,
         answer: DeleteResponse,
     },
+    /// A shim's answer is that to whoever asked.
+    Pass(Asked),
+    /// A shim is to know, and nobody waits for that.
+    Tell,
+    /// The end of a process, by its number.
+    End(u32),
+    /// How a container is that was taken over; who waits for that.
+    Look(Vec<Asked>),
+    /// A shim is gone: nothing of its container is to be left.
+    Bury,
+}
+
+/// The record of a container in the folder of all; none where there is none.
+pub(crate) fn find(home: &std::path::Path, id: &str) -> Result<Option<Record>> {
+    Record::find(home, id)
 }
 
 /// What the runtime can do that options name, in its own words; none where they name none, or it does not say.
@@ -81,13 +112,40 @@ pub(super) fn features(options: Option<&Any>) -> Option<Vec<u8>> {
 impl Foreign {
     /// Of a record.
     pub(super) fn of(record: Record) -> Foreign {
-        let tasks = Vec::new();
-        Foreign { record, tasks }
+        Foreign {
+            record,
+            tasks: Vec::new(),
+            ends: None,
+            ran_out: false,
+            breaks: 0,
+        }
     }
 
-    /// Whether a command about the container is on its way.
+    /// Whether a command about the container is on its way. Ends are asked for again by whoever comes after us.
     pub(super) fn is_busy(&self) -> bool {
-        !self.tasks.is_empty()
+        let mut tasks = self.tasks.iter();
+        tasks.any(|task| !matches!(task.purpose, Purpose::End(_)))
+    }
+
+    /// Whether everything of it is being ended.
+    fn is_being_buried(&self) -> bool {
+        let mut tasks = self.tasks.iter();
+        tasks.any(|task| matches!(task.purpose, Purpose::Bury | Purpose::Delete { .. }))
+    }
+
+    /// When something of it must go on at the latest.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.tasks.iter().filter_map(|task| task.errand.deadline()).min()
+    }
+
+    /// What should have gone on by now.
+    pub(super) fn overdue(&self, now: Instant) -> Vec<u32> {
+        let late = |task: &&Task| task.errand.deadline().is_some_and(|at| at <= now);
+        self.tasks
+            .iter()
+            .filter(late)
+            .map(|task| task.errand.number)
+            .collect()
     }
 
     /// What to wait for.
@@ -97,7 +155,7 @@ impl Foreign {
             into.extend(awaited.map(|awaited| Interest {
                 source: Source::Errand(task.errand.number, awaited.turn),
                 fd: awaited.fd,
-                flags: EventFlags::IN,
+                flags: task.errand.flags(),
             }));
         }
     }

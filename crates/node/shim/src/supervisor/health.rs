@@ -27,14 +27,16 @@ use tare_spec_containerd::task::{KillRequest, StartRequest};
 use tare_ttrpc::Status;
 
 /// Who asks where nobody does: no connection has this number.
-const NOBODY: u32 = 0;
+pub(super) const NOBODY: u32 = 0;
 /// How many bytes of an output are kept (docker's number).
 const MOST_OUTPUT: usize = 4096;
+/// How many may be writing down at the same time what came of checks.
+const MOST_TOLD: usize = 8;
 /// How much is read at once, and how often in one turn.
 const READ: usize = 4096;
 const TURNS: usize = 16;
 
-/// The health of a pod's container, looked after.
+/// The health of a container, looked after.
 #[derive(Debug)]
 pub(super) struct HealthCheck {
     file: HealthFile,
@@ -47,6 +49,8 @@ pub(super) struct HealthCheck {
 #[derive(Debug)]
 struct Probe {
     exec_id: String,
+    /// Its number, by which its start is asked for.
+    number: u32,
     /// What it says; none where it has closed that.
     output: Option<OwnedFd>,
     said: Vec<u8>,
@@ -68,6 +72,11 @@ impl HealthCheck {
         }
     }
 
+    /// Whether it is that container's.
+    pub(super) fn is_of(&self, container: &str) -> bool {
+        self.file.plan.container == container
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.probe {
             Some(probe) if probe.overdue => None,
@@ -77,9 +86,10 @@ impl HealthCheck {
     }
 
     pub(super) fn interest(&self) -> Option<Interest<'_, Source>> {
-        let output = self.probe.as_ref().and_then(|probe| probe.output.as_ref())?;
+        let probe = self.probe.as_ref()?;
+        let output = probe.output.as_ref()?;
         Some(Interest {
-            source: Source::Health,
+            source: Source::Health(probe.number),
             fd: output.as_fd(),
             flags: EventFlags::IN,
         })
@@ -156,47 +166,62 @@ impl Service {
             began: 0,
             health: Health::default(),
         };
-        self.journal.pod().write(Entry::Health, &file)?;
-        self.health = Some(Box::new(HealthCheck::new(file)));
+        let id = &file.plan.container;
+        self.folder_of(id)?.write(Entry::Health, &file)?;
+        self.health.retain(|check| !check.is_of(id));
+        self.health.push(HealthCheck::new(file));
         Ok(())
     }
 
     /// Goes on with what a supervisor before this one has left.
     pub(super) fn adopt_health(&mut self) {
-        if self.arguments.own.is_none() || self.health.is_some() {
+        if self.arguments.own.is_none() {
             return;
         }
-        match self.journal.pod().read(Entry::Health) {
-            Ok(file) => self.health = file.map(|file| Box::new(HealthCheck::new(file))),
-            Err(error) => self.note_failure(Err(error)),
+        let known = |id: &str| self.health.iter().any(|check| check.is_of(id));
+        // Before there is a container of its own, a supervisor's only one is named by its folder.
+        let mut ids: Vec<String> = self
+            .containers
+            .iter()
+            .map(|container| container.id.clone())
+            .collect();
+        if self.sandbox.is_none() {
+            ids = vec![String::new()];
+        }
+        ids.retain(|id| !known(id) && (!id.is_empty() || self.health.is_empty()));
+        for id in ids {
+            match self.folder_of(&id).and_then(|folder| folder.read(Entry::Health)) {
+                Ok(file) => self.health.extend(file.map(HealthCheck::new)),
+                Err(error) => self.note_failure(Err(error)),
+            }
         }
     }
 
     /// Reads what a check says.
     pub(super) fn listen_to_health(&mut self) {
-        if let Some(check) = &mut self.health {
-            check.listen();
-        }
+        self.health.iter_mut().for_each(HealthCheck::listen);
     }
 
     /// A check could not be started.
     pub(super) fn hear_of_health(&mut self, asked: Asked, outcome: &std::result::Result<Vec<u8>, Status>) {
-        if asked.connection == NOBODY
-            && let (Some(check), Err(status)) = (&mut self.health, outcome)
-            && let Some(probe) = &mut check.probe
-        {
+        let Err(status) = outcome else {
+            return;
+        };
+        let probes = self.health.iter_mut().filter_map(|check| check.probe.as_mut());
+        let mut probes = probes.filter(|probe| asked.connection == NOBODY && probe.number == asked.stream);
+        if let Some(probe) = probes.next() {
             probe.failed = Some(status.message.clone());
         }
     }
 
     /// Begins a check whose time has come, and takes in what came of one that has ended.
     pub(super) fn look_at_health(&mut self, now: Instant) {
-        let Some(mut check) = self.health.take() else {
-            return;
-        };
-        let looked = self.advance_health(&mut check, now);
-        self.health = Some(check);
-        self.note_failure(looked);
+        let mut checks = std::mem::take(&mut self.health);
+        for check in &mut checks {
+            let looked = self.advance_health(check, now);
+            self.note_failure(looked);
+        }
+        self.health = checks;
     }
 
     fn advance_health(&mut self, check: &mut HealthCheck, now: Instant) -> Result<()> {
@@ -204,7 +229,7 @@ impl Service {
         let container = self.containers.iter().find(|container| container.id == id);
         let first = container.and_then(|container| container.process(""));
         let paused = container.is_some_and(|container| container.paused);
-        let runs = first.is_some_and(|first| matches!(first.stage, Stage::Running(_)));
+        let runs = first.is_some_and(Process::runs);
         if !runs {
             // What is executed is not to keep its end from being told.
             if let Some(probe) = check.probe.take().filter(|_| first.is_some()) {
@@ -221,7 +246,7 @@ impl Service {
                 if check.file.began == 0 {
                     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                     check.file.began = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
-                    self.journal.pod().write(Entry::Health, &check.file)?;
+                    self.folder_of(&id)?.write(Entry::Health, &check.file)?;
                 }
                 check.next = Some(now + check.pause());
                 Ok(())
@@ -241,6 +266,7 @@ impl Service {
         let exec_id = format!("health-{}-{number}", std::process::id());
         check.probe = Some(Probe {
             exec_id: exec_id.clone(),
+            number,
             output: None,
             said: Vec::new(),
             began: SystemTime::now(),
@@ -256,7 +282,7 @@ impl Service {
     }
 
     fn execute_probe(&mut self, check: &mut HealthCheck, id: &str, number: u32, exec_id: &str) -> Result<()> {
-        let folder = self.journal.pod().make_exec(exec_id)?;
+        let folder = self.folder_of(id)?.make_exec(exec_id)?;
         let path = folder.join(Entry::Stdout.name());
         mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR).op("make", path.display())?;
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -323,7 +349,11 @@ impl Service {
         };
         let is_late = probe.failed.is_none() && !is_over;
         if let Some(mut probe) = check.probe.take() {
+            let before = check.file.health.status;
             check.take(&probe, code, output);
+            if check.file.health.status != before {
+                self.tell_of_health(check);
+            }
             if is_late {
                 let ended = self.end_probe(id, &probe.exec_id);
                 self.note_failure(ended);
@@ -332,7 +362,18 @@ impl Service {
                 check.probe = Some(probe);
             }
         }
-        self.journal.pod().write(Entry::Health, &check.file)
+        self.folder_of(id)?.write(Entry::Health, &check.file)
+    }
+
+    /// Has somebody write down what it is now: we open no journal, and wait for nobody.
+    fn tell_of_health(&mut self, check: &HealthCheck) {
+        let told = &check.file.plan.told;
+        if !told.is_empty() && self.reapers.len() < MOST_TOLD {
+            let word = check.file.health.status.word().to_owned();
+            let argv: Vec<String> = told.iter().cloned().chain([word]).collect();
+            let started = self.start_outside(&argv);
+            self.note_failure(started);
+        }
     }
 
     fn end_probe(&mut self, id: &str, exec_id: &str) -> Result<()> {

@@ -1,11 +1,13 @@
-//! The keeper of a pod of our own engine's: one of its commands, as long as its connection lives. Under containerd there is none.
+//! The keeper of a container of our own engine's: one of its commands, as long as its connection lives. Under containerd there is none.
+//!
+//! A supervisor that has one container has one keeper, of everything. Where several containers share it, each has its own.
 
 use super::connection::Asked;
 use super::container::Container;
 use super::process::{Process, Stage};
 use super::service::Service;
 use crate::own::KeepRequest;
-use crate::pod::Entry;
+use crate::pod::{Entry, PodDir};
 use crate::poller::Interest;
 use crate::supervisor::source::Source;
 use rustix::event::epoll::EventFlags;
@@ -14,19 +16,28 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use serde::{Deserialize, Serialize};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 use tare_error::{Context, Result};
+use tare_lifecycle::ContainerId;
 use tare_spec_containerd::task::DeleteRequest;
 
-/// Whose pod it is.
+/// How long a successor waits for the keeper of a container that is to die with it, where several share the supervisor: who finds
+/// the last one dead comes back at once.
+const MISSED: Duration = Duration::from_secs(3);
+
+/// Whose container it is.
 #[derive(Debug, Default)]
 pub(super) struct Keeper {
+    /// The container; empty where all of the supervisor is meant.
+    container: String,
     /// None where it is gone.
     connection: Option<u32>,
     /// The command that cleans up then, when nothing lives any more; taken by its one start.
     reap: Vec<String>,
     /// What lives dies with it.
     kill: bool,
-    reaper: Option<Reaper>,
+    /// Until when a successor waits for it.
+    missed: Option<Instant>,
 }
 
 /// The same as data: for the program that this one becomes, and without a connection for a successor.
@@ -36,11 +47,13 @@ pub(crate) struct KeeperState {
     connection: Option<u32>,
     reap: Vec<String>,
     pub(crate) kill: bool,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    container: String,
 }
 
 /// The command that cleans up.
 #[derive(Debug)]
-struct Reaper {
+pub(super) struct Reaper {
     child: Child,
     handle: OwnedFd,
 }
@@ -52,73 +65,136 @@ impl Keeper {
             connection: self.connection,
             reap: self.reap.clone(),
             kill: self.kill,
+            container: self.container.clone(),
         }
     }
 
     pub(super) fn restore(state: KeeperState) -> Keeper {
         Keeper {
+            container: state.container,
             connection: state.connection,
             reap: state.reap,
             kill: state.kill,
-            reaper: None,
+            missed: None,
         }
     }
 
-    /// What to wait for.
-    pub(super) fn interest(&self) -> Option<Interest<'_, Source>> {
-        self.reaper.as_ref().map(|reaper| Interest {
-            source: Source::Reaper,
-            fd: reaper.handle.as_fd(),
-            flags: EventFlags::IN,
-        })
+    /// When it is missed no longer.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.missed
+    }
+
+    /// Whether it is the keeper of that container.
+    fn keeps(&self, container: &str) -> bool {
+        self.container.is_empty() || self.container == container
     }
 }
 
 impl Service {
+    /// The folder of a container: beside this supervisor's where several share that.
+    pub(super) fn folder_of(&self, container: &str) -> Result<PodDir> {
+        let own = self.journal.pod();
+        if self.sandbox.is_none() || container.is_empty() || self.arguments.own.is_none() {
+            return Ok(own.clone());
+        }
+        let name = ContainerId::parse(container)?;
+        PodDir::open(own.path().with_file_name(name.as_str()))
+    }
+
     /// Whoever asks is the keeper from now on.
     pub(super) fn keep(&mut self, asked: Asked, request: KeepRequest) -> Result<()> {
         let state = KeeperState {
             connection: None,
             reap: request.reap,
             kill: request.kill,
+            container: request.container,
         };
-        self.journal.pod().write(Entry::Keeper, &state)?;
-        self.keeper = Some(Keeper {
+        let folder = self.folder_of(&state.container)?;
+        folder.write(Entry::Keeper, &state)?;
+        self.keepers.retain(|keeper| keeper.container != state.container);
+        self.keepers.push(Keeper {
             connection: Some(asked.connection),
             ..Keeper::restore(state)
         });
         Ok(())
     }
 
-    /// A connection is gone: where it was the keeper's, what belongs to it ends.
+    /// A connection is gone: where it was a keeper's, what belongs to that ends.
     pub(super) fn hung_up(&mut self, connection: u32) {
-        let Some(keeper) = self.keeper.as_mut() else {
-            return;
-        };
-        if keeper.connection != Some(connection) {
-            return;
+        let mut left = Vec::new();
+        for keeper in &mut self.keepers {
+            if keeper.connection == Some(connection) {
+                keeper.connection = None;
+                left.push((keeper.container.clone(), keeper.kill));
+            }
         }
-        keeper.connection = None;
-        let kill = keeper.kill;
-        self.end_what_is_kept(kill);
+        for (container, kill) in left {
+            self.end_what_is_kept(&container, kill);
+        }
     }
 
     /// Where there is nobody: the keeper died with the supervisor before us, or before it had come to us.
-    fn miss_keeper(&mut self) {
-        if self.arguments.own.is_none() || self.keeper.is_some() || !self.connections.is_empty() {
+    fn miss_keepers(&mut self) {
+        if self.arguments.own.is_none() {
+            return;
+        }
+        if self.sandbox.is_some() {
+            return self.miss_keepers_of_pod();
+        }
+        if !self.keepers.is_empty() || !self.connections.is_empty() {
             return;
         }
         match self.journal.pod().keeper() {
             Ok(state) => {
                 let keeper = state.map(Keeper::restore).unwrap_or_default();
                 let kill = keeper.kill;
-                self.keeper = Some(keeper);
-                self.end_what_is_kept(kill);
+                self.keepers.push(keeper);
+                self.end_what_is_kept("", kill);
             }
             Err(error) => {
-                self.keeper = Some(Keeper::default());
+                self.keepers.push(Keeper::default());
                 self.note_failure(Err(error));
             }
+        }
+    }
+
+    /// The same where several containers share us: whose time is over.
+    fn miss_keepers_of_pod(&mut self) {
+        let now = Instant::now();
+        let mut gone = Vec::new();
+        for keeper in &mut self.keepers {
+            if keeper.missed.is_some_and(|until| until <= now) {
+                keeper.missed = None;
+                gone.push(keeper.container.clone());
+            }
+        }
+        for container in gone {
+            self.end_what_is_kept(&container, true);
+        }
+    }
+
+    /// The keepers of a pod's containers as they were before this supervisor.
+    pub(super) fn adopt_keepers(&mut self) {
+        if self.sandbox.is_none() || self.arguments.own.is_none() {
+            return;
+        }
+        let ids = self.containers.iter().map(|container| container.id.clone());
+        let ids: Vec<String> = ids
+            .filter(|id| !self.keepers.iter().any(|k| k.keeps(id)))
+            .collect();
+        for id in ids {
+            let known = self.folder_of(&id).and_then(|folder| folder.keeper());
+            let state = known.unwrap_or_else(|error| {
+                self.note_failure(Err(error));
+                None
+            });
+            let keeper = state.map(Keeper::restore).unwrap_or_default();
+            let missed = keeper.kill.then(|| Instant::now() + MISSED);
+            self.keepers.push(Keeper {
+                container: id,
+                missed,
+                ..keeper
+            });
         }
     }
 
@@ -155,13 +231,14 @@ impl Service {
     }
 
     /// Ends what belongs to a keeper that is gone: everything, or what nobody has started, and nobody will.
-    fn end_what_is_kept(&mut self, all: bool) {
+    fn end_what_is_kept(&mut self, kept: &str, all: bool) {
         let runs = |container: &&Container| {
-            let first = container.process("").map(|first| &first.stage);
-            matches!(first, Some(Stage::Running(_) | Stage::Ended(_)))
+            let first = container.process("");
+            first.is_some_and(|first| first.runs() || first.ended().is_some())
         };
         let containers = self.containers.iter();
         let ids: Vec<String> = containers
+            .filter(|container| kept.is_empty() || container.id == kept)
             .filter(|container| all || !runs(container))
             .map(|container| container.id.clone())
             .collect();
@@ -180,53 +257,57 @@ impl Service {
         ) {
             return self.abandon(id).map(drop);
         }
+        if container.foreign.is_some() {
+            return self.end_foreign(id);
+        }
         container.end_all()
     }
 
-    /// Where the keeper is gone and nothing lives, cleaning up is started, once. When that has ended without us, what is left
-    /// is on record, and for a successor.
+    /// Where a keeper is gone and nothing of it lives, cleaning up is started, once. When that has ended without us, what is left
+    /// is on record, and for a successor, or for the next command where we stay for others.
     pub(super) fn look_after(&mut self) {
-        self.miss_keeper();
+        self.miss_keepers();
         self.bury_executed();
-        let lives = |container: &Container| {
+        self.reapers
+            .retain_mut(|reaper| matches!(reaper.child.try_wait(), Ok(None)));
+        let containers = &self.containers;
+        // A keeper goes with its container.
+        self.keepers.retain(|keeper| {
+            keeper.connection.is_some()
+                || keeper.container.is_empty()
+                || containers.iter().any(|container| keeper.keeps(&container.id))
+        });
+        let lives = |container: &&Container| {
             let first = container.process("").and_then(Process::ended);
             first.is_none_or(|ended| !ended.told)
         };
-        let any = self.containers.iter().any(lives);
-        let Some(keeper) = self
-            .keeper
-            .as_mut()
-            .filter(|keeper| keeper.connection.is_none() && !any)
-        else {
-            return;
-        };
-        if self.containers.is_empty() {
-            return self.begin_to_leave();
+        let mut reap = Vec::new();
+        let mut is_over = false;
+        for keeper in &mut self.keepers {
+            let mut kept = containers.iter().filter(|container| keeper.keeps(&container.id));
+            if keeper.connection.is_some() || keeper.missed.is_some() || kept.any(|one| lives(&one)) {
+                continue;
+            }
+            if containers.is_empty() || keeper.reap.is_empty() {
+                is_over |= keeper.container.is_empty() && self.reapers.is_empty();
+            } else {
+                reap.push(std::mem::take(&mut keeper.reap));
+            }
         }
-        match &mut keeper.reaper {
-            Some(reaper) => {
-                if !matches!(reaper.child.try_wait(), Ok(None)) {
-                    keeper.reaper = None;
-                    self.begin_to_leave();
-                }
-            }
-            None if keeper.reap.is_empty() => self.begin_to_leave(),
-            None => {
-                let reap = std::mem::take(&mut keeper.reap);
-                let started = self.start_reaper(&reap);
-                self.note_failure(started);
-            }
+        for reap in reap {
+            let started = self.start_outside(&reap);
+            self.note_failure(started);
+            is_over = false;
+        }
+        if is_over {
+            self.begin_to_leave();
         }
     }
 
-    /// Starts the command that cleans up. It outlives us, and would hold our own group: we leave that first.
-    fn start_reaper(&mut self, reap: &[String]) -> Result<()> {
-        let left = self.home.leave();
-        self.note_failure(left);
-        let reaper = self.signals.released(|| Reaper::start(reap)).flatten()?;
-        if let Some(keeper) = &mut self.keeper {
-            keeper.reaper = Some(reaper);
-        }
+    /// Starts a command that may outlive us.
+    pub(super) fn start_outside(&mut self, argv: &[String]) -> Result<()> {
+        let started = self.signals.released(|| Reaper::start(argv)).flatten();
+        self.reapers.push(started?);
         Ok(())
     }
 }
@@ -247,6 +328,15 @@ impl Container {
 }
 
 impl Reaper {
+    /// What to wait for.
+    pub(super) fn interest(&self) -> Interest<'_, Source> {
+        Interest {
+            source: Source::Reaper(self.child.id()),
+            fd: self.handle.as_fd(),
+            flags: EventFlags::IN,
+        }
+    }
+
     /// Starts it in a process group of its own, without our streams.
     fn start(argv: &[String]) -> Result<Reaper> {
         let (program, arguments) = argv

@@ -33,9 +33,9 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// None where nothing accounts it.
+    /// Of a container that was just made; none where nothing accounts it.
     pub(super) fn of(group: &Group) -> Option<Memory> {
-        let report = group.memory_report().ok()?;
+        let report = group.memory_before().ok()?;
         Some(Memory::since(group, Before { report, told: 0 }))
     }
 
@@ -61,11 +61,17 @@ impl Memory {
 
     /// What was killed since the container began, if anything was.
     fn kills(&self) -> Option<OomKill> {
-        let report = match &self.group {
-            Some(group) => group.memory_report(),
-            None => Group::open(&self.host, &self.path).and_then(|group| group.memory_report()),
+        let opened;
+        let group = match &self.group {
+            Some(group) => group,
+            None => {
+                opened = Group::open(&self.host, &self.path).ok()?;
+                &opened
+            }
         };
-        report.ok()?.since(Some(&self.before.report))
+        // Most containers end without: then one file is read, and not all of those that tell whose limit it was.
+        group.memory_kills().ok()?.filter(|kills| *kills > 0)?;
+        group.memory_report().ok()?.since(Some(&self.before.report))
     }
 
     /// Something was said about it.

@@ -1,9 +1,10 @@
 //! What containerd's configuration or client wants of the runtime, beside the bundle: runc's options, as a message, or as the
 //! lines of TOML that CRI and docker send for a runtime whose options they do not know.
 
-mod lines;
+pub(crate) mod lines;
 
 use super::foreign::Runtime;
+use crate::own::SHIM;
 use std::path::Path;
 use tare_error::{Context, Error, Kind, Result};
 use tare_lifecycle::Driver;
@@ -52,6 +53,10 @@ pub(super) fn message(given: Option<&Any>) -> Result<RuncOptions> {
         return Ok(RuncOptions::default());
     };
     let invalid = || Error::new(Kind::Invalid, "read", "the runtime's options");
+    // Who reads that has read it.
+    if given.type_url == SHIM {
+        return Ok(RuncOptions::default());
+    }
     if !given.is::<runtimeoptions::Options>() {
         return given.unpack().map_err(|e| invalid().from_source(e));
     }

@@ -59,6 +59,9 @@ pub(super) enum Stage {
     Entering { entering: Box<Entering>, asked: Asked },
     /// Its program runs.
     Running(Life),
+    /// A shim that is not ours has made it, and says when it ends. Its number is what that calls it by, and need not be one of this
+    /// machine.
+    Remote { pid: u32, started: bool },
     /// It has ended.
     Ended(Ended),
 }
@@ -133,6 +136,8 @@ impl Process {
     /// Its number on this machine; 0 where it has none yet.
     pub(super) fn pid(&self) -> u32 {
         let pid = match &self.stage {
+            Stage::Remote { pid, .. } => return *pid,
+            Stage::Foreign(work) if let Some(pid) = work.remote() => return pid,
             Stage::Added(_) | Stage::Making { .. } => 0,
             Stage::Foreign(work) => work.life().map_or(0, Life::pid),
             Stage::Entering { entering, .. } => entering.pid().as_raw_pid(),
@@ -160,6 +165,7 @@ impl Process {
         match &self.stage {
             Stage::Making { making, .. } => making.deadline(),
             Stage::Starting { starting, .. } => starting.deadline(),
+            Stage::Foreign(work) => work.deadline(),
             _ => None,
         }
     }
@@ -184,6 +190,7 @@ impl Process {
             }
             Stage::Foreign(work) => work.life(),
             Stage::Added(_) | Stage::Making { .. } | Stage::Entering { .. } | Stage::Ended(_) => None,
+            Stage::Remote { .. } => None,
         }
     }
 
@@ -193,6 +200,19 @@ impl Process {
             Stage::Created(process) | Stage::Running(process) => Some(process),
             _ => None,
         }
+    }
+
+    /// Whether its program runs.
+    pub(super) fn runs(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Running(_) | Stage::Remote { started: true, .. }
+        )
+    }
+
+    /// Whether it is there, as far as anybody has said.
+    pub(super) fn lives(&self) -> bool {
+        self.life().is_some() || matches!(self.stage, Stage::Remote { .. })
     }
 
     /// Whether it is about to be there.
@@ -211,7 +231,8 @@ impl Process {
         match &self.stage {
             Stage::Added(_) | Stage::Making { .. } | Stage::Created(_) => Status::Created,
             Stage::Starting { .. } | Stage::Entering { .. } | Stage::Foreign(_) => Status::Created,
-            Stage::Running(_) => Status::Running,
+            Stage::Remote { started: false, .. } => Status::Created,
+            Stage::Running(_) | Stage::Remote { .. } => Status::Running,
             // Until it is told, nobody is to know it by other ways.
             Stage::Ended(Ended { told: false, .. }) => Status::Running,
             Stage::Ended(_) => Status::Stopped,

@@ -58,6 +58,8 @@ pub(super) enum StageRecord {
     Added(Box<Command>),
     /// It is there. The first one may wait to be started: its gate tells.
     Living(Stamp),
+    /// A shim that is not ours has it, under this number. Whether it was started that says.
+    Remote(u32),
     /// It has ended.
     Ended(EndRecord),
 }
@@ -134,6 +136,7 @@ impl ProcessRecord {
             Stage::Added(command) => StageRecord::Added(command.clone()),
             Stage::Foreign(work) => match work.life() {
                 Some(life) => StageRecord::Living(life.stamp.clone()),
+                None if let Some(pid) = work.remote() => StageRecord::Remote(pid),
                 None if work.makes() => StageRecord::Making,
                 None => StageRecord::Ended(EndRecord::of(&Ended::unknown())),
             },
@@ -145,6 +148,7 @@ impl ProcessRecord {
             Stage::Created(life) | Stage::Running(life) | Stage::Starting { process: life, .. } => {
                 StageRecord::Living(life.stamp.clone())
             }
+            Stage::Remote { pid, .. } => StageRecord::Remote(*pid),
             Stage::Ended(ended) => StageRecord::Ended(EndRecord::of(ended)),
         };
         ProcessRecord {

@@ -4,7 +4,7 @@
 //! ```text
 //! /run/tare/pods/NAME/
 //!   sandbox.json             what a successor must know
-//!   ns/{uts,ipc,pid}         the namespaces, as far as the pod has its own: bound there, nobody is in them
+//!   ns/{uts,ipc,pid,net}     the namespaces, as far as the pod has its own: bound there, nobody is in them
 //!   shared/{hostname,hosts,resolv.conf}
 //!   shm/                     the pod's /dev/shm, where it has an ipc namespace of its own
 //! ```
@@ -14,6 +14,7 @@
 //! containerd makes of it in a container's specification (`/proc/PID/ns/ipc`) is replaced by what is meant.
 
 mod calls;
+mod engine;
 mod files;
 mod init;
 mod join;
@@ -35,13 +36,14 @@ use tare_spec_oci::NamespaceKind;
 use tare_store::Durability;
 use wish::Wish;
 
-const FILE: &str = "sandbox.json";
+/// What is known of it, in its folder.
+pub(crate) const FILE: &str = "sandbox.json";
 const LONGEST: usize = 64 * 1024;
 /// Where namespaces are bound, in the pod's folder.
 const NAMESPACES: &str = "ns";
 
 /// What is known of a sandbox: plain data.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Record {
     id: String,
     /// What is made of its own: see [`Wish`].
@@ -114,6 +116,7 @@ impl Sandbox {
     }
 
     fn furnish(&mut self) -> Result<()> {
+        self.make_group()?;
         files::make(&self.record.wish, &self.folder)?;
         self.init = maker::make(&self.record.wish, &self.folder.join(NAMESPACES))?;
         self.record.init = self.init.as_ref().map(|init| init.stamp.clone());
@@ -200,6 +203,11 @@ impl Sandbox {
         }
         let namespaces = maker::unmake(&self.folder.join(NAMESPACES));
         let files = files::unmake(&self.folder);
+        let group = self.remove_group();
+        if group.is_err() {
+            // By the record whoever comes next finds it.
+            return namespaces.and(files).and(group);
+        }
         let path = self.folder.join(FILE);
         let record = match std::fs::remove_file(&path) {
             Err(e) if e.kind() != ErrorKind::NotFound => Err(e).op("remove", path.display()),
@@ -213,7 +221,10 @@ impl Sandbox {
         let wish = &self.record.wish;
         let bound = |has: bool, name: &str| has.then(|| self.folder.join(NAMESPACES).join(name));
         let (own, host) = match kind {
-            NamespaceKind::Network => (wish.network.clone(), wish.host.network),
+            NamespaceKind::Network => {
+                let own = bound(wish.own_network, maker::NETWORK);
+                (wish.network.clone().or(own), wish.host.network)
+            }
             NamespaceKind::Uts => (bound(wish.uts, maker::UTS), wish.host.network),
             NamespaceKind::Ipc => (bound(wish.ipc, maker::IPC), wish.host.ipc),
             NamespaceKind::Pid => (bound(wish.pid, maker::PID), wish.host.pid),

@@ -29,6 +29,8 @@ const RUN: &str = "/run/tare";
 /// Is the supervisor, until nobody needs it. Its listening socket is standard input; standard output is closed once it
 /// serves, and gets the reason where it cannot.
 pub(super) fn serve(arguments: &Arguments) -> Result<()> {
+    // What is executed by its descriptor has that one's number for a name.
+    rustix::thread::set_name(c"containerd-shim").op("name", "the supervisor")?;
     let service = match arguments.state {
         Some(state) => return upgrade::resume(arguments, state)?.run(),
         None => settle(arguments)?,
@@ -93,7 +95,6 @@ pub(super) fn service(arguments: &Arguments, listener: OwnedFd, signals: Signals
         foreign_home,
         adopted: true,
         records,
-        home,
         signals,
         listener,
         journal,
@@ -111,8 +112,9 @@ pub(super) fn service(arguments: &Arguments, listener: OwnedFd, signals: Signals
         oom_score: None,
         alone_since: Instant::now(),
         leave_by: None,
-        keeper: None,
-        health: None,
+        keepers: Vec::new(),
+        reapers: Vec::new(),
+        health: Vec::new(),
     })
 }
 

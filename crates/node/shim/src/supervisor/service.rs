@@ -6,9 +6,8 @@ use super::container::{Container, LOOK_AGAIN};
 use super::foreign::Strays;
 use super::health::HealthCheck;
 use super::held_up::{GivenUp, HeldUp};
-use super::home::Home;
 use super::journal::Journal;
-use super::keeper::Keeper;
+use super::keeper::{Keeper, Reaper};
 use super::life::Life;
 use super::process::Process;
 use super::publisher::Publisher;
@@ -49,7 +48,6 @@ pub(super) struct Service {
     pub(super) adopted: bool,
     /// Where records of containers are, for a successor.
     pub(super) records: Rc<Path>,
-    pub(super) home: Home,
     pub(super) signals: Signals,
     pub(super) listener: OwnedFd,
     pub(super) journal: Journal,
@@ -75,10 +73,12 @@ pub(super) struct Service {
     pub(super) oom_score: Option<i32>,
     pub(super) alone_since: Instant,
     pub(super) leave_by: Option<Instant>,
-    /// Whose pod it is, where that is our own engine's.
-    pub(super) keeper: Option<Keeper>,
-    /// The health of its container, where somebody wants that to be looked after.
-    pub(super) health: Option<Box<HealthCheck>>,
+    /// Whose its containers are, where they are our own engine's.
+    pub(super) keepers: Vec<Keeper>,
+    /// What cleans up after them.
+    pub(super) reapers: Vec<Reaper>,
+    /// The health of its containers, where somebody wants that to be looked after.
+    pub(super) health: Vec<HealthCheck>,
 }
 
 impl Service {
@@ -112,12 +112,12 @@ impl Service {
             }
             Source::Publisher => self.publisher.heard(),
             // They are looked at in any case.
-            Source::Upgrade | Source::Reaper => {}
+            Source::Upgrade | Source::Reaper(_) => {}
             Source::Connection(number) => self.serve(number),
             Source::Making(number, _) => self.advance(number),
             Source::Errand(number, _) => self.run_errand(number),
             Source::Sandbox => self.look_at_sandbox(),
-            Source::Health => self.listen_to_health(),
+            Source::Health(_) => self.listen_to_health(),
             Source::End(number) => self.with(number, |container| container.look_at_end(number)),
             Source::Memory(number) => self.look_at_memory(number),
             Source::Stream(number, _) => self.with(number, |container| {
@@ -214,6 +214,7 @@ impl Service {
     /// Forgets a container that is gone.
     pub(super) fn forget_container(&mut self, id: &str) -> Result<()> {
         self.containers.retain(|container| container.id != id);
+        self.health.retain(|check| !check.is_of(id));
         ContainerRecord::remove(&self.records, id)
     }
 
@@ -245,6 +246,15 @@ impl Service {
         for number in self.numbers(overdue) {
             self.advance(number);
         }
+        let foreign = self
+            .containers
+            .iter()
+            .filter_map(|container| container.foreign.as_ref());
+        let late: Vec<u32> = foreign.flat_map(|foreign| foreign.overdue(now)).collect();
+        for number in late {
+            self.run_errand(number);
+        }
+        self.watch_remotes();
         for number in self.numbers(|process| process.life().is_some_and(Life::is_to_be_looked_at)) {
             self.with(number, |container| container.look_at_end(number));
         }
@@ -365,7 +375,12 @@ impl Service {
         earliest.add(self.publisher.deadline());
         earliest.add(self.strays.deadline());
         earliest.add(self.leave_by);
-        earliest.add(self.health.as_ref().and_then(|check| check.deadline()));
+        self.health
+            .iter()
+            .for_each(|check| earliest.add(check.deadline()));
+        self.keepers
+            .iter()
+            .for_each(|keeper| earliest.add(keeper.deadline()));
         earliest.add(self.upgrade_deadline());
         if self.containers.is_empty() && self.connections.is_empty() && self.sandbox.is_none() {
             earliest.add(Some(self.alone_since + self.patience()));
@@ -390,13 +405,13 @@ impl Service {
             flags,
         }));
         into.extend(self.upgrade_interest());
-        into.extend(self.keeper.as_ref().and_then(Keeper::interest));
+        into.extend(self.reapers.iter().map(Reaper::interest));
         into.extend(self.connections.iter().map(|connection| Interest {
             source: Source::Connection(connection.number),
             fd: connection.as_fd(),
             flags: connection.flags(),
         }));
-        into.extend(self.health.as_ref().and_then(|check| check.interest()));
+        into.extend(self.health.iter().filter_map(HealthCheck::interest));
         let init = self.sandbox.as_ref().and_then(|sandbox| sandbox.init.as_ref());
         into.extend(init.map(|init| Interest {
             source: Source::Sandbox,

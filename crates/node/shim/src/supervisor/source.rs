@@ -14,10 +14,10 @@ pub(super) enum Source {
     Publisher,
     /// A program that proves itself.
     Upgrade,
-    /// The command that cleans up.
-    Reaper,
-    /// What a health check says.
-    Health,
+    /// A command that cleans up, by its pid.
+    Reaper(u32),
+    /// What a health check says, by its number.
+    Health(u32),
     /// A connection, by its number.
     Connection(u32),
     /// A process being made or started, by its number: the fd whose turn it is.
@@ -45,8 +45,8 @@ impl poller::Source for Source {
             Source::Signals => (1, 0),
             Source::Publisher => (2, 0),
             Source::Sandbox => (13, 0),
-            Source::Reaper => (14, 0),
-            Source::Health => (15, 0),
+            Source::Reaper(pid) => (14, pid),
+            Source::Health(number) => (15, number),
             Source::Connection(number) => (3, number),
             Source::Making(number, turn) => {
                 return u64::from(turn) << (NUMBER + BITS) | u64::from(number) << BITS | 4;
@@ -79,8 +79,8 @@ impl poller::Source for Source {
             1 => Source::Signals,
             2 => Source::Publisher,
             13 => Source::Sandbox,
-            14 => Source::Reaper,
-            15 => Source::Health,
+            14 => Source::Reaper(number),
+            15 => Source::Health(number),
             3 => Source::Connection(number),
             5 => Source::End(number),
             6 => Source::Memory(number),
@@ -107,6 +107,8 @@ mod tests {
                 Source::Making(number, 77),
                 Source::Errand(number, 3),
                 Source::End(number),
+                Source::Health(number),
+                Source::Reaper(number),
                 Source::Memory(number),
                 Source::Stream(number, Part::Terminal),
                 Source::Stream(number, Part::Input),
@@ -118,12 +120,10 @@ mod tests {
         }
         for source in [
             Source::Listener,
-            Source::Health,
             Source::Signals,
             Source::Publisher,
             Source::Upgrade,
             Source::Sandbox,
-            Source::Reaper,
         ] {
             assert_eq!(Source::of_data(source.data()), Some(source));
         }

@@ -1,6 +1,7 @@
 //! `start`: finds the supervisor of a container's group, or makes one, and says where it listens.
 
 use super::arguments::Arguments;
+use crate::failure;
 use crate::own::SUPERVISOR;
 use rustix::fd::OwnedFd;
 use rustix::fs::Mode;
@@ -193,5 +194,5 @@ fn spawn(arguments: &Arguments, group: &str, path: &Path, listener: OwnedFd) -> 
         return Ok(());
     }
     let _ = child.wait();
-    Err(Error::new(Kind::Internal, "start", "the supervisor").because(said.trim()))
+    Err(failure::heard("start", &"the supervisor", said.trim()))
 }

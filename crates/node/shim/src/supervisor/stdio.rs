@@ -15,15 +15,18 @@ use logger::Logger;
 pub(super) use logger::Owner;
 use relay::Relay;
 use rustix::event::epoll::EventFlags;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 pub(super) use state::{LeavingState, StreamsState};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tare_error::{Context, Error, Kind, Result};
 use tare_logs::{Log, Stream, Target};
+
+/// How long somebody else may take to open an input.
+const OPENING: Duration = Duration::from_secs(1);
 
 /// Where a client wants the streams of a process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +55,8 @@ pub(super) struct Streams {
     outputs: Vec<(OwnedFd, PathBuf)>,
     /// The output that a terminal's relay writes to, until somebody reads it.
     unread: Option<PathBuf>,
+    /// The input that somebody else is to open, until then or this moment: who ends it before would have it never be opened.
+    unopened: Option<(PathBuf, Instant)>,
     relay: Option<Relay>,
     /// The reading end of an ended terminal's input: containerd takes a broken input for the end of the output as well, and reads
     /// no more. So it stays until the process is deleted.
@@ -99,6 +104,35 @@ impl Streams {
             stderr,
         };
         Ok((streams, ends))
+    }
+
+    /// The same for a process that somebody else starts, who opens them by name: as long as our ends are there, he need not wait.
+    pub(super) fn name(wanted: &Wanted, owner: Owner<'_>) -> Result<(Streams, Ends, Wanted)> {
+        let stderr = match wanted.terminal {
+            true => String::new(),
+            false => wanted.stderr.clone(),
+        };
+        let (streams, ends) = Streams::open(
+            &Wanted {
+                stderr,
+                ..wanted.clone()
+            },
+            owner,
+        )?;
+        let named = Wanted {
+            stdin: name_of(&ends.stdin)?,
+            stdout: name_of(&ends.stdout)?,
+            stderr: name_of(&ends.stderr)?,
+            terminal: wanted.terminal,
+        };
+        Ok((streams, ends, named))
+    }
+
+    /// Whoever starts the process is to open its input, of which we have the writing end.
+    pub(super) fn await_input(&mut self, wanted: &Wanted) {
+        if self.input.is_some() {
+            self.unopened = Some((PathBuf::from(&wanted.stdin), Instant::now() + OPENING));
+        }
     }
 
     /// Takes over the other end of a process's terminal.
@@ -207,6 +241,12 @@ impl Streams {
             // From now on its reader may go and another one come.
             relay.write_to(open(&path.to_string_lossy(), OFlags::RDWR | OFlags::NONBLOCK)?);
         }
+        let now = Instant::now();
+        self.unopened
+            .take_if(|(path, until)| *until <= now || is_read(path));
+        if self.unopened.is_some() {
+            return Ok(false);
+        }
         let logged = self.logger.as_mut().is_none_or(Logger::is_ready);
         Ok(logged && self.unread.is_none() && self.outputs.iter().all(|(_, path)| is_read(path)))
     }
@@ -295,6 +335,19 @@ fn open(path: &str, flags: OFlags) -> Result<OwnedFd> {
 fn append(path: &str) -> Result<OwnedFd> {
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOCTTY;
     rustix::fs::open(path, flags, Mode::from_raw_mode(0o600)).op("open", path)
+}
+
+/// What others open in its place; nothing where that leads nowhere.
+fn name_of(end: &OwnedFd) -> Result<String> {
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", end.as_raw_fd())).op("name", "a stream")?;
+    match path.to_str() {
+        Some("/dev/null") => Ok(String::new()),
+        Some(name) if path.is_absolute() => Ok(name.to_owned()),
+        _ => {
+            Err(Error::new(Kind::Unsupported, "name", path.display())
+                .because("somebody else could not open it"))
+        }
+    }
 }
 
 fn null(flags: OFlags) -> Result<OwnedFd> {

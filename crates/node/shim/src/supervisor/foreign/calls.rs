@@ -5,8 +5,9 @@ use super::{Purpose, Task, group};
 use crate::supervisor::calls::{Outcome, encoded, refused};
 use crate::supervisor::connection::Asked;
 use crate::supervisor::container::Container;
+use crate::supervisor::health::NOBODY;
 use crate::supervisor::life::Life;
-use crate::supervisor::process::Process;
+use crate::supervisor::process::Stage;
 use crate::supervisor::service::Service;
 use crate::supervisor::stdio::{Leaving, Writing};
 use crate::supervisor::telling::told;
@@ -30,6 +31,9 @@ impl Service {
         method: TaskMethod,
         call: &Call,
     ) -> Result<Option<Outcome>, Status> {
+        if let Some(done) = self.call_remote(asked, method, call)? {
+            return Ok(Some(done.map_err(refused)));
+        }
         let outcome = match method {
             TaskMethod::Kill => self.kill_foreign(asked, &call.message()?),
             TaskMethod::Delete => self.delete_foreign(asked, &call.message()?),
@@ -42,7 +46,7 @@ impl Service {
         Ok(outcome.map(|done| done.map_err(refused)))
     }
 
-    fn foreign(&mut self, id: &str) -> Option<&mut Container> {
+    pub(super) fn foreign(&mut self, id: &str) -> Option<&mut Container> {
         let mut containers = self.containers.iter_mut();
         containers.find(|container| container.id == id && container.foreign.is_some())
     }
@@ -180,13 +184,28 @@ impl Service {
             Some(Ok(Ok(true))) => Ok(()),
             Some(Ok(Err(error)) | Err(error)) => Err(error),
         };
-        let purpose = foreign.tasks.swap_remove(at).purpose;
+        let Task { errand, purpose } = foreign.tasks.swap_remove(at);
         let id = container.id.clone();
         match purpose {
+            Purpose::End(_) | Purpose::Bury | Purpose::Pass(_) | Purpose::Look(_) | Purpose::Tell => {
+                self.heard(&id, errand, purpose, done);
+            }
+            Purpose::Delete { asked, answer } if done.is_err() && errand.has_lost() => {
+                drop(errand);
+                self.delete_lost(&id, asked, answer);
+            }
+            // Who does not even hear that it is to be killed is not waited for any longer.
+            Purpose::Kill(asked) if container.killed && errand.has_lost() => {
+                drop(errand);
+                self.lost(&id, true, false);
+                self.answer_done(asked, Ok(()));
+            }
             Purpose::Kill(asked) => self.killed(asked, &id, done),
             Purpose::Update(asked) => self.answer_done(asked, done),
             Purpose::Pause(asked) => {
                 container.paused |= done.is_ok();
+                let noted = container.note_pause();
+                self.note_failure(noted);
                 if done.is_ok() {
                     self.publisher.publish(&TaskPaused { container_id: id });
                 }
@@ -194,6 +213,8 @@ impl Service {
             }
             Purpose::Resume(asked) => {
                 container.paused &= done.is_err();
+                let noted = container.note_pause();
+                self.note_failure(noted);
                 if done.is_ok() {
                     self.publisher.publish(&TaskResumed { container_id: id });
                 }
@@ -203,17 +224,56 @@ impl Service {
         }
     }
 
-    fn answer_done(&mut self, asked: Asked, done: Result<()>) {
+    /// Ends a container that belonged to somebody who is gone, however far it is.
+    pub(in crate::supervisor) fn end_foreign(&mut self, id: &str) -> Result<()> {
+        let nobody = Asked {
+            connection: NOBODY,
+            stream: 0,
+        };
+        let Some(container) = self.foreign(id) else {
+            return Ok(());
+        };
+        let begins = |stage: &Stage| matches!(stage, Stage::Foreign(work) if work.makes());
+        if container.process("").is_some_and(|first| begins(&first.stage)) {
+            let request = DeleteRequest {
+                id: id.to_owned(),
+                exec_id: String::new(),
+            };
+            return self
+                .delete_foreign(nobody, &request)
+                .map_or(Ok(()), |done| done.map(drop));
+        }
+        if container.paused {
+            let id = id.to_owned();
+            let request = ResumeRequest { id };
+            match container.is_remote() {
+                true => self.tell_resume(&request),
+                false => drop(self.resume_foreign(nobody, &request)),
+            }
+        }
+        let kill = KillRequest {
+            id: id.to_owned(),
+            exec_id: String::new(),
+            signal: Signal::KILL.as_raw().unsigned_abs(),
+            all: true,
+        };
+        match self.tell_kill(&kill) {
+            true => Ok(()),
+            false => self
+                .kill_foreign(nobody, &kill)
+                .map_or(Ok(()), |done| done.map(drop)),
+        }
+    }
+
+    pub(super) fn answer_done(&mut self, asked: Asked, done: Result<()>) {
         self.answer(asked, done.map(|()| Vec::new()).map_err(refused));
     }
 
     /// One that has ended meanwhile is told in the words of runc's shim.
-    fn killed(&mut self, asked: Asked, id: &str, done: Result<()>) {
+    pub(super) fn killed(&mut self, asked: Asked, id: &str, done: Result<()>) {
         let gone = self.foreign(id).is_none_or(|container| {
-            container
-                .process("")
-                .and_then(Process::life)
-                .is_none_or(Life::has_ended)
+            let first = container.process("").filter(|first| first.lives());
+            first.is_none_or(|first| first.life().is_some_and(Life::has_ended))
         });
         let done = done.map_err(|error| match gone {
             true => Error::new(Kind::NotFound, "signal", id).because("process already finished"),

@@ -62,6 +62,10 @@ impl Container {
                 first.stage = Stage::Created(life);
                 None
             }
+            Stage::Remote { pid, started: false } => {
+                first.stage = Stage::Remote { pid, started: false };
+                None
+            }
             Stage::Ended(ended) if ended.told => {
                 first.stage = Stage::Ended(ended);
                 Some(ended)
@@ -73,7 +77,7 @@ impl Container {
         };
         let answer = answer(pid, ended.as_ref(), abandoned.is_some());
         let mut errand = Errand::new(&foreign.record, number);
-        deletion(&mut errand, &foreign.record, ended.is_none(), abandoned.is_some());
+        deletion(&mut errand, &foreign.record, ended.is_none(), abandoned.is_some())?;
         let asked = vec![asked];
         let purpose = Purpose::Delete { asked, answer };
         foreign.tasks.push(Task { errand, purpose });

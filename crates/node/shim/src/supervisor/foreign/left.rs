@@ -3,12 +3,14 @@
 use super::Record;
 use super::errand::{Errand, end_left};
 use super::life::deletion;
+use crate::clock::timespec;
 use crate::exit::Exit;
 use crate::supervisor::container::LONGEST_RECORD;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::epoll::EventFlags;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tare_error::{Error, Result};
 use tare_lifecycle::Pending;
 
@@ -26,7 +28,7 @@ pub(in crate::supervisor) fn end(home: &Path, id: &str) -> Result<Option<(i32, O
     end_left(record.folder())?;
     // Where the runtime is gone, or knows it no more, this is what ends it.
     let mut errand = Errand::new(&record, std::process::id());
-    deletion(&mut errand, &record, true, true);
+    deletion(&mut errand, &record, true, true)?;
     wait(&mut errand)?;
     if let Some(group) = record.group() {
         group.kill()?;
@@ -39,11 +41,18 @@ pub(in crate::supervisor) fn end(home: &Path, id: &str) -> Result<Option<(i32, O
 fn wait(errand: &mut Errand) -> Result<()> {
     while !errand.advance()? {
         let awaited = errand.awaited();
+        let flags = match errand.flags().contains(EventFlags::OUT) {
+            true => PollFlags::IN | PollFlags::OUT,
+            false => PollFlags::IN,
+        };
         let mut fds: Vec<PollFd<'_>> = awaited
             .iter()
-            .map(|awaited| PollFd::new(&awaited.fd, PollFlags::IN))
+            .map(|awaited| PollFd::new(&awaited.fd, flags))
             .collect();
-        match poll(&mut fds, None::<&Timespec>) {
+        let left = errand
+            .deadline()
+            .map(|at| timespec(at.saturating_duration_since(Instant::now())));
+        match poll(&mut fds, left.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(e) => return Err(Error::os("wait for", "the runtime", e)),
         }

@@ -1,7 +1,10 @@
-//! How processes of a foreign container begin: the commands that make, start and enter it.
+//! How processes of a foreign container begin: the commands that make, start and enter it. What is asked of a shim instead is in
+//! remote.rs.
 
 use super::errand::Errand;
-use super::{Foreign, Record, Runtime, group, root};
+use super::record::Maker;
+use super::remote::{self, Creation};
+use super::{Foreign, Record, group, root};
 use crate::supervisor::connection::Asked;
 use crate::supervisor::container::{Container, Progress};
 use crate::supervisor::creation::mount;
@@ -11,12 +14,15 @@ use crate::supervisor::process::{Ended, Process, Stage};
 use crate::supervisor::sandbox::rewrite;
 use crate::supervisor::service::Service;
 use crate::supervisor::stdio::{Ends, Owner, Streams, Wanted};
+use rustix::event::epoll::EventFlags;
 use rustix::fd::AsFd;
 use rustix::process::{PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use std::path::PathBuf;
 use std::process::{Command as Program, Stdio};
+use std::time::{Instant, SystemTime};
 use tare_error::{Context, Error, Kind, Result};
 use tare_lifecycle::{Awaited, Bundle, ContainerId, Pending};
+use tare_logs::Moment;
 use tare_process::{Child, Stamp};
 use tare_spec_containerd::task::CreateTaskRequest;
 use tare_spec_oci::{Mount, Process as Command};
@@ -25,20 +31,28 @@ use tare_store::Durability;
 /// A command at work for the beginning of a process.
 #[derive(Debug)]
 pub(in crate::supervisor) struct Work {
-    errand: Errand,
-    aim: Aim,
-    asked: Asked,
+    pub(super) errand: Errand,
+    pub(super) aim: Aim,
+    pub(super) asked: Asked,
 }
 
 /// What the command is to bring about.
 #[derive(Debug)]
-enum Aim {
+pub(super) enum Aim {
     /// The container, with its first process.
     Make,
     /// That the first process goes on to its program.
     Start(Life),
     /// Another process.
     Enter,
+    /// A shim.
+    Launch(Box<Creation>),
+    /// The container, by the shim.
+    Create(Box<Creation>),
+    /// That its first process, of this number, goes on to its program.
+    Begin(u32),
+    /// Another process; its streams are held open until the shim has them.
+    Execute(Ends),
     /// That nothing is left, as this went wrong.
     Undo(Box<Error>),
 }
@@ -54,7 +68,28 @@ impl Work {
 
     /// Whether it makes the container, or undoes that.
     pub(in crate::supervisor) fn makes(&self) -> bool {
-        matches!(self.aim, Aim::Make | Aim::Undo(_))
+        matches!(
+            self.aim,
+            Aim::Make | Aim::Undo(_) | Aim::Launch(_) | Aim::Create(_)
+        )
+    }
+
+    /// The first process, while a shim starts it; its number.
+    pub(in crate::supervisor) fn remote(&self) -> Option<u32> {
+        match self.aim {
+            Aim::Begin(pid) => Some(pid),
+            _ => None,
+        }
+    }
+
+    /// What the loop is to be told of what it waits for.
+    pub(in crate::supervisor) fn flags(&self) -> EventFlags {
+        self.errand.flags()
+    }
+
+    /// When it must go on at the latest.
+    pub(in crate::supervisor) fn deadline(&self) -> Option<Instant> {
+        self.errand.deadline()
     }
 
     /// Who wants to hear of it.
@@ -71,7 +106,7 @@ impl Work {
 /// What a container of a foreign runtime is made of.
 pub(in crate::supervisor) struct Order {
     pub(in crate::supervisor) request: CreateTaskRequest,
-    pub(in crate::supervisor) runtime: Runtime,
+    pub(in crate::supervisor) maker: Maker,
     pub(in crate::supervisor) bundle: Bundle,
     pub(in crate::supervisor) wanted: Wanted,
 }
@@ -81,7 +116,7 @@ impl Service {
     pub(in crate::supervisor) fn create_foreign(&mut self, asked: Asked, order: Order) -> Result<()> {
         let Order {
             request,
-            runtime,
+            maker,
             bundle,
             wanted,
         } = order;
@@ -91,7 +126,7 @@ impl Service {
         if self.sandbox.is_some() {
             rewrite(&bundle)?;
         }
-        let record = Record::begin(runtime, &self.foreign_home, &request.id, &bundle, &mounts)?;
+        let record = Record::begin(maker, &self.foreign_home, &request.id, &bundle, &mounts)?;
         let number = self.number();
         let owner = Owner {
             namespace: &self.namespace,
@@ -99,8 +134,14 @@ impl Service {
             process: "",
             records: &self.records,
         };
-        let begun = self.signals.released(|| making(&record, number, &wanted, owner));
-        let (errand, streams) = match begun.flatten() {
+        let begun = self.signals.released(|| {
+            remote::prepare(&record, &bundle)?;
+            match &record.shim {
+                Some(_) => Creation::begin(&record, number, &request, &wanted, owner),
+                None => making(&record, number, &wanted, owner),
+            }
+        });
+        let (errand, streams, aim) = match begun.flatten() {
             Ok(begun) => begun,
             Err(error) => {
                 return Err(match record.remove() {
@@ -109,11 +150,7 @@ impl Service {
                 });
             }
         };
-        let work = Work {
-            errand,
-            aim: Aim::Make,
-            asked,
-        };
+        let work = Work { errand, aim, asked };
         let mut first = Process::new(number, String::new(), wanted, Stage::Foreign(Box::new(work)));
         first.streams = streams;
         self.containers.push(Container {
@@ -142,8 +179,10 @@ impl Service {
         exec_id: &str,
     ) -> Option<Result<()>> {
         let container = self.containers.iter_mut().find(|container| container.id == id)?;
-        container.foreign.as_ref()?;
-        let begun = container.begin_foreign(asked, exec_id);
+        let begun = match container.foreign.as_ref()?.record.shim {
+            Some(_) => container.begin_remote(asked, exec_id),
+            None => container.begin_foreign(asked, exec_id),
+        };
         Some(begun.map(|number| self.advance(number)))
     }
 }
@@ -210,6 +249,17 @@ impl Container {
                 Err(error) => self.undo(number, asked, error),
             },
             (Aim::Undo(error), done) => self.undone(asked, *error, done),
+            (Aim::Launch(creation), Ok(())) => self.ask_for_creation(number, asked, errand, creation),
+            (Aim::Create(creation), Ok(())) => match self.take_created(errand, *creation) {
+                Ok(pid) => Progress::Created { asked, pid },
+                Err(error) => self.undo(number, asked, error),
+            },
+            (Aim::Launch(_) | Aim::Create(_), Err(error)) => {
+                drop(errand);
+                self.undo(number, asked, error)
+            }
+            (Aim::Begin(pid), done) => self.take_begun(number, asked, pid, done),
+            (Aim::Execute(ends), done) => self.take_executed(number, asked, errand, (done, ends)),
             (Aim::Start(life), Ok(())) => {
                 let pid = life.pid().unsigned_abs();
                 process.stage = Stage::Running(life);
@@ -237,20 +287,21 @@ impl Container {
         }
     }
 
-    fn note_start(&mut self) -> Result<()> {
+    pub(super) fn note_start(&mut self) -> Result<()> {
         self.foreign.as_mut().map_or(Ok(()), |foreign| {
             foreign.record.started = true;
+            foreign.record.since = Some(Moment::from(SystemTime::now()).to_string());
             foreign.record.write()
         })
     }
 
-    fn name_of(&self, number: u32) -> String {
+    pub(super) fn name_of(&self, number: u32) -> String {
         let process = self.processes.iter().find(|p| p.number == number);
         process.map_or_else(String::new, |process| process.exec_id.clone())
     }
 
     /// A process that could not be made.
-    fn never_was(&mut self, number: u32) {
+    pub(super) fn never_was(&mut self, number: u32) {
         if let Some(process) = self.processes.iter_mut().find(|p| p.number == number) {
             process.stage = Stage::Ended(Ended::unknown());
             process.streams = Streams::default();
@@ -301,12 +352,14 @@ impl Container {
     }
 
     /// Has the runtime, and the mounts, take back what was made of the container.
-    fn undo(&mut self, number: u32, asked: Asked, error: Error) -> Progress {
+    pub(super) fn undo(&mut self, number: u32, asked: Asked, error: Error) -> Progress {
         let Some(foreign) = &self.foreign else {
             return failed(asked, error);
         };
         let mut errand = Errand::new(&foreign.record, number);
-        deletion(&mut errand, &foreign.record, true, true);
+        if let Err(also) = deletion(&mut errand, &foreign.record, true, true) {
+            return failed(asked, error.also(also));
+        }
         if let Some(process) = self.processes.iter_mut().find(|p| p.number == number) {
             let aim = Aim::Undo(Box::new(error));
             process.stage = Stage::Foreign(Box::new(Work { errand, aim, asked }));
@@ -328,7 +381,7 @@ impl Container {
     }
 }
 
-fn failed(asked: Asked, error: Error) -> Progress {
+pub(super) fn failed(asked: Asked, error: Error) -> Progress {
     Progress::Failed {
         asked,
         error,
@@ -337,7 +390,7 @@ fn failed(asked: Asked, error: Error) -> Progress {
 }
 
 /// The commands that make a container, and what is ours of its streams.
-fn making(record: &Record, number: u32, wanted: &Wanted, owner: Owner<'_>) -> Result<(Errand, Streams)> {
+fn making(record: &Record, number: u32, wanted: &Wanted, owner: Owner<'_>) -> Result<(Errand, Streams, Aim)> {
     let mut errand = Errand::new(record, number);
     let runtime = &record.runtime;
     let mut command = errand.command(runtime, "create");
@@ -354,7 +407,7 @@ fn making(record: &Record, number: u32, wanted: &Wanted, owner: Owner<'_>) -> Re
         errand.then("create", root::mounting(&record.mounts(), &record.rootfs()));
     }
     errand.then("create", command);
-    Ok((errand, streams))
+    Ok((errand, streams, Aim::Make))
 }
 
 /// The command that executes a process, and what is ours of its streams.
@@ -397,7 +450,10 @@ fn plug(errand: &mut Errand, command: &mut Program, wanted: &Wanted, owner: Owne
 }
 
 /// The commands after which nothing of a container is left.
-pub(super) fn deletion(errand: &mut Errand, record: &Record, force: bool, whatever: bool) {
+pub(super) fn deletion(errand: &mut Errand, record: &Record, force: bool, whatever: bool) -> Result<()> {
+    if record.shim.is_some() {
+        return remote::end(errand, record, force);
+    }
     let mut command = errand.command(&record.runtime, "delete");
     if force {
         command.arg("--force");
@@ -410,6 +466,7 @@ pub(super) fn deletion(errand: &mut Errand, record: &Record, force: bool, whatev
     if record.mounted {
         errand.then("delete", root::unmounting(&record.rootfs()));
     }
+    Ok(())
 }
 
 /// The process that a command has left to us.

@@ -6,8 +6,10 @@
 //!   exit.json                       how its first process ended
 //!   root.json                       the mounts of its root, where it has any
 //!   N.log N.pid N.json N.tty        of the command number N, while that runs
+//!   bundle/ID/                      where its runtime is a shim: what that takes for its bundle (shim.rs)
 //! ```
 
+use super::shim::Shim;
 use crate::supervisor::container::EXIT_RECORD;
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
@@ -25,10 +27,12 @@ use tare_store::Durability;
 const HOME: &str = "/run/tare/foreign";
 /// Where the runtimes keep their own records, unless the options say otherwise: as containerd's own shim has it.
 const ROOT: &str = "/run/containerd/runc";
-/// The form of the record.
+/// The form of the record, and that of a container whose runtime is a shim: who knows the first alone would take that for a command.
 const VERSION: u32 = 1;
+const VERSION_OF_SHIMS: u32 = 2;
 const FILE: &str = "foreign.json";
 const MOUNTS: &str = "root.json";
+const BUNDLES: &str = "bundle";
 /// No record is longer.
 const LONGEST: usize = 1 << 20;
 
@@ -51,7 +55,7 @@ pub(in crate::supervisor) struct Runtime {
 
 /// A container of such a runtime.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::supervisor) struct Record {
+pub(crate) struct Record {
     version: u32,
     pub(in crate::supervisor) runtime: Runtime,
     pub(in crate::supervisor) id: String,
@@ -65,17 +69,57 @@ pub(in crate::supervisor) struct Record {
     /// The cgroup that its configuration names, where that is a path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::supervisor) asked_group: Option<String>,
-    /// Its first process; absent before that was made.
+    /// The limit of its memory that its configuration names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(in crate::supervisor) init: Option<Stamp>,
+    pub(super) asked_memory: Option<u64>,
+    /// Its first process; absent before that was made, and where a shim has it that is no process of this machine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) init: Option<Stamp>,
     /// The cgroup of that; absent where it has none of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(in crate::supervisor) group: Option<String>,
+    pub(crate) group: Option<String>,
+    /// When it was started (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) since: Option<String>,
+    /// Whether its shim was told to hold it still: others' cgroups tell.
+    #[serde(default)]
+    pub(crate) paused: bool,
+    /// Its first process, where a shim has made it, by the number that this says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::supervisor) created: Option<u32>,
+    /// Where its runtime is no command, but a shim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shim: Option<Shim>,
     #[serde(skip)]
     folder: PathBuf,
 }
 
+/// What a container of a foreign runtime is made by.
+#[derive(Clone, Debug)]
+pub(in crate::supervisor) struct Maker {
+    pub(in crate::supervisor) runtime: Runtime,
+    pub(in crate::supervisor) shim: Option<Shim>,
+}
+
 impl Runtime {
+    /// A shim's program.
+    pub(in crate::supervisor) fn of_shim(program: &str) -> Runtime {
+        Runtime {
+            program: program.to_owned(),
+            root: PathBuf::new(),
+            systemd: false,
+            without_pivot: false,
+            shared_keyring: false,
+            oom_score: None,
+        }
+    }
+
+    /// The name of its program.
+    pub(super) fn name(&self) -> String {
+        let name = Path::new(&self.program).file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
     /// Where it keeps the records of a namespace.
     pub(in crate::supervisor) fn root_of(root: &str, namespace: &str) -> PathBuf {
         Path::new(if root.is_empty() { ROOT } else { root }).join(namespace)
@@ -88,7 +132,7 @@ impl Record {
     /// # Errors
     /// `AlreadyExists` where there is one.
     pub(super) fn begin(
-        runtime: Runtime,
+        maker: Maker,
         home: &Path,
         id: &str,
         bundle: &Bundle,
@@ -97,6 +141,8 @@ impl Record {
         let folder = home.join(id);
         let linux = bundle.spec.linux.as_ref();
         let asked_group = linux.and_then(|linux| linux.cgroups_path.clone());
+        let resources = linux.and_then(|linux| linux.resources.as_ref());
+        let asked_memory = resources.and_then(|resources| resources.memory.as_ref()?.limit);
         let private = |path: &Path, recursive: bool| {
             std::fs::DirBuilder::new()
                 .mode(0o700)
@@ -111,21 +157,32 @@ impl Record {
             }
             made => made.op("make folder", folder.display())?,
         }
+        let Maker { runtime, shim } = maker;
+        let is_shim = shim.is_some();
         let record = Record {
-            version: VERSION,
+            version: if is_shim { VERSION_OF_SHIMS } else { VERSION },
             runtime,
             id: id.to_owned(),
-            bundle: bundle.path.clone(),
-            mounted: !mounts.is_empty(),
+            bundle: match is_shim {
+                true => folder.join(BUNDLES).join(id),
+                false => bundle.path.clone(),
+            },
+            // Where a shim has mounted something, and is gone, that is ours to undo.
+            mounted: is_shim || !mounts.is_empty(),
             shares_pids: !has_own(linux, NamespaceKind::Pid),
             started: false,
             asked_group: asked_group.filter(|path| path.starts_with('/')),
+            asked_memory: asked_memory.and_then(|limit| u64::try_from(limit).ok()),
             init: None,
             group: None,
+            since: None,
+            paused: false,
+            created: None,
+            shim,
             folder,
         };
         record.write()?;
-        if record.mounted {
+        if !is_shim && record.mounted {
             record.put(MOUNTS, mounts)?;
         }
         Ok(record)
@@ -141,8 +198,11 @@ impl Record {
         };
         let record: Record = serde_json::from_slice(&bytes)
             .map_err(|e| Error::new(Kind::Corrupt, "read", path.display()).from_source(e))?;
-        if record.version != VERSION {
-            let why = format!("it has version {}, this program knows {VERSION}", record.version);
+        if ![VERSION, VERSION_OF_SHIMS].contains(&record.version) {
+            let why = format!(
+                "it has version {}, this program knows {VERSION_OF_SHIMS}",
+                record.version
+            );
             return Err(Error::new(Kind::Unsupported, "read", path.display()).because(why));
         }
         Ok(Some(Record { folder, ..record }))
@@ -160,7 +220,7 @@ impl Record {
     }
 
     /// Its folder.
-    pub(in crate::supervisor) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 

@@ -15,7 +15,7 @@ enum Value {
 ///
 /// # Errors
 /// `Invalid`, with the line, for another option or another type.
-pub(super) fn read(text: &str, subject: &str) -> Result<Options> {
+pub(crate) fn read(text: &str, subject: &str) -> Result<Options> {
     let mut options = Options::default();
     for (line, number) in text.lines().zip(1..) {
         let wrong = |why: String| {

@@ -25,7 +25,11 @@ use tare_sys::{CStrings, CloneFlags};
 pub(super) const UTS: &str = "uts";
 pub(super) const IPC: &str = "ipc";
 pub(super) const PID: &str = "pid";
-const ALL: [&str; 3] = [UTS, IPC, PID];
+pub(super) const NETWORK: &str = "net";
+const ALL: [&str; 4] = [UTS, IPC, PID, NETWORK];
+
+/// What statfs(2) says of a namespace.
+const NAMESPACE: i64 = 0x6e73_6673;
 
 /// Whom the init is: nobody.
 const NOBODY: u32 = 65534;
@@ -33,18 +37,20 @@ const NOBODY: u32 = 65534;
 const GROUND: &std::ffi::CStr = c"/dev";
 
 /// What the child does, in this order, as it says where it failed.
-const STEPS: [&str; 6] = [
+const STEPS: [&str; 7] = [
     "enter the network namespace",
     "set the host name",
     "set a parameter of the kernel",
     "change the root of the init",
     "give up the rights of the init",
     "execute the init",
+    "bring up loopback",
 ];
 
 /// Everything that the child needs, made before it.
 struct Prepared {
     network: Option<OwnedFd>,
+    own_network: bool,
     hostname: Option<Vec<u8>>,
     /// Files below /proc/sys, and what is written there.
     parameters: Vec<(CString, Vec<u8>)>,
@@ -54,7 +60,7 @@ struct Prepared {
 }
 
 struct Prepare {
-    /// Into the group of all supervisors: its own supervisor's goes with that.
+    /// Into the group of all supervisors: nothing limits it there.
     group: Option<Group>,
     entrance: Option<Entrance>,
     program: OwnedFd,
@@ -65,14 +71,19 @@ struct Prepare {
 
 /// Makes the namespaces that are wanted, and binds them in the folder; the first process of a pid namespace, where there is one.
 pub(super) fn make(wish: &Wish, folder: &Path) -> Result<Option<Life>> {
-    if !(wish.uts || wish.ipc || wish.pid) {
+    if wish.bound().next().is_none() {
         return Ok(None);
     }
-    std::fs::create_dir(folder).op("make folder", folder.display())?;
+    match std::fs::create_dir(folder) {
+        // A successor's, which mends it.
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+        made => made.op("make folder", folder.display())?,
+    }
     let (reports, report) = pipe_with(PipeFlags::CLOEXEC).op("make", "a pipe")?;
     let (go, hold) = pipe_with(PipeFlags::CLOEXEC).op("make", "a pipe")?;
     let prepared = Prepared {
         network: wish.network.as_deref().map(open).transpose()?,
+        own_network: wish.own_network,
         hostname: (wish.uts && !wish.hostname.is_empty()).then(|| wish.hostname.clone().into_bytes()),
         parameters: parameters(wish)?,
         init: wish.pid.then(prepare).transpose()?,
@@ -156,6 +167,7 @@ fn fork(wish: &Wish, prepared: &Prepared) -> rustix::io::Result<Child> {
     let mut flags = CloneFlags::empty();
     flags.set(CloneFlags::NEWUTS, wish.uts);
     flags.set(CloneFlags::NEWIPC, wish.ipc);
+    flags.set(CloneFlags::NEWNET, wish.own_network);
     // The init's root is its own, so that nobody who looks into it sees the machine's.
     flags.set(CloneFlags::NEWPID | CloneFlags::NEWNS, wish.pid);
     let program = prepared.init.as_ref().map(|init| init.program.as_fd());
@@ -187,6 +199,9 @@ fn live(prepared: &Prepared) -> std::result::Result<(), (u8, Errno)> {
     let at = |step: u8| move |errno| (step, errno);
     if let Some(network) = &prepared.network {
         move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).map_err(at(0))?;
+    }
+    if prepared.own_network {
+        tare_sys::bring_up(c"lo").map_err(at(6))?;
     }
     if let Some(hostname) = &prepared.hostname {
         rustix::system::sethostname(hostname).map_err(at(1))?;
@@ -256,18 +271,51 @@ fn told(reports: &OwnedFd) -> Result<()> {
 }
 
 fn bind(child: &Child, wish: &Wish, folder: &Path) -> Result<()> {
-    let pid = child.pid.as_raw_pid();
-    for (wanted, name) in [(wish.uts, UTS), (wish.ipc, IPC), (wish.pid, PID)] {
-        if !wanted {
-            continue;
-        }
-        let path = folder.join(name);
-        let source = CString::new(format!("/proc/{pid}/ns/{name}")).unwrap_or_default();
-        let copy = clone_tree_at(CWD, &source, false).op("bind namespace", name)?;
-        std::fs::File::create_new(&path).op("make", path.display())?;
-        let place = CString::new(path.as_os_str().as_bytes()).unwrap_or_default();
-        let place = rustix::fs::open(&place, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
-        attach(copy.as_fd(), place.op("open", path.display())?.as_fd()).op("bind namespace", name)?;
+    wish.bound()
+        .try_for_each(|name| bind_one(child.pid.as_raw_pid(), name, folder))
+}
+
+/// Binds a namespace of a process in the folder.
+fn bind_one(pid: i32, name: &str, folder: &Path) -> Result<()> {
+    let path = folder.join(name);
+    let source = CString::new(format!("/proc/{pid}/ns/{name}")).unwrap_or_default();
+    let copy = clone_tree_at(CWD, &source, false).op("bind namespace", name)?;
+    let mut place = std::fs::File::options();
+    place
+        .create(true)
+        .append(true)
+        .open(&path)
+        .op("make", path.display())?;
+    let place = CString::new(path.as_os_str().as_bytes()).unwrap_or_default();
+    let place = rustix::fs::open(&place, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    attach(copy.as_fd(), place.op("open", path.display())?.as_fd()).op("bind namespace", name)
+}
+
+/// Binds again what is bound no longer: what a process of the pod's is in, else anew.
+pub(super) fn mend(wish: &Wish, folder: &Path, member: Option<i32>) -> Result<()> {
+    let is_bound =
+        |name: &str| rustix::fs::statfs(folder.join(name)).is_ok_and(|found| found.f_type == NAMESPACE);
+    let lost: Vec<&str> = wish.bound().filter(|name| !is_bound(name)).collect();
+    if lost.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    if let Some(pid) = member {
+        return lost.into_iter().try_for_each(|name| bind_one(pid, name, folder));
+    }
+    let is_lost = |name: &str| lost.contains(&name);
+    let parameters = wish
+        .parameters
+        .iter()
+        .filter(|(name, _)| is_lost(if name.starts_with("net.") { NETWORK } else { IPC }));
+    let anew = Wish {
+        uts: is_lost(UTS),
+        ipc: is_lost(IPC),
+        own_network: is_lost(NETWORK),
+        hostname: wish.hostname.clone(),
+        parameters: parameters
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+        ..Wish::default()
+    };
+    make(&anew, folder).map(drop)
 }

@@ -1,5 +1,7 @@
 //! What a pod is to have of its own, by its configuration.
 
+use super::maker;
+use crate::own::PodPlan;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,6 +9,7 @@ use tare_error::{Error, Kind, Result};
 use tare_spec_containerd::Any;
 use tare_spec_containerd::cri::{NamespaceMode, PodSandboxConfig};
 use tare_spec_containerd::sandbox::CreateSandboxRequest;
+use tare_spec_oci::Resources;
 
 /// Parameters of the kernel that belong to an ipc namespace (ipc_namespaces(7)).
 const OF_IPC: &[&str] = &["kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue."];
@@ -14,7 +17,7 @@ const OF_IPC: &[&str] = &["kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue."
 const OF_NETWORK: &str = "net.";
 
 /// What is to be made.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Wish {
     /// The network namespace, which whoever asks has made.
     pub(super) network: Option<PathBuf>,
@@ -30,6 +33,19 @@ pub(super) struct Wish {
     pub(super) parameters: BTreeMap<String, String>,
     /// The group of all its containers.
     pub(super) group: String,
+    /// A network namespace is made for it, where nobody else has.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) own_network: bool,
+    /// The group is made for it, with these limits; absent where it is somebody else's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) own_group: Option<OwnGroup>,
+}
+
+/// The group of a pod's containers, where it is the pod's own.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct OwnGroup {
+    /// Without limits it is made where that is possible.
+    pub(super) limits: Option<Resources>,
 }
 
 /// Which namespaces of the host a pod's containers are in.
@@ -41,6 +57,33 @@ pub(super) struct Host {
 }
 
 impl Wish {
+    /// What our own engine asks for.
+    pub(super) fn of_plan(plan: PodPlan) -> Result<Wish> {
+        let wish = Wish {
+            own_network: plan.network,
+            uts: plan.uts,
+            ipc: plan.ipc,
+            pid: plan.pid,
+            hostname: plan.hostname,
+            parameters: plan.parameters,
+            own_group: (!plan.group.is_empty()).then_some(OwnGroup { limits: plan.limits }),
+            group: plan.group,
+            ..Wish::default()
+        };
+        wish.check()
+    }
+
+    /// The namespaces that are bound in its folder, by their names there.
+    pub(super) fn bound(&self) -> impl Iterator<Item = &'static str> {
+        let all = [
+            (self.uts, maker::UTS),
+            (self.ipc, maker::IPC),
+            (self.pid, maker::PID),
+            (self.own_network, maker::NETWORK),
+        ];
+        all.into_iter().filter(|(own, _)| *own).map(|(_, name)| name)
+    }
+
     /// Reads it. A sandbox that is asked for without a configuration of the CRI shares nothing but its network.
     pub(super) fn read(request: &CreateSandboxRequest) -> Result<Wish> {
         let network = Some(&request.netns_path).filter(|path| !path.is_empty());
@@ -85,6 +128,7 @@ impl Wish {
             }),
             parameters: linux.sysctls,
             group: linux.cgroup_parent,
+            ..Wish::default()
         };
         wish.check()
     }
@@ -104,7 +148,10 @@ impl Wish {
             if name.contains("..") || name.contains('\0') {
                 return refuse(name, "it is no name of a parameter");
             }
-            let own = if network { self.network.is_some() } else { self.ipc };
+            let own = match network {
+                true => self.network.is_some() || self.own_network,
+                false => self.ipc,
+            };
             if !own {
                 return refuse(name, "the pod has no namespace of its own for it");
             }

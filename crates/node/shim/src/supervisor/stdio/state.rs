@@ -103,6 +103,7 @@ impl Streams {
             outputs: outputs
                 .map(|(fd, path)| Ok((fd.take()?, path)))
                 .collect::<Result<_>>()?,
+            unopened: None,
             unread: state.unread,
             relay: state.relay.map(Relay::restore).transpose()?,
             // An older program would not know of it, and keep it for ever: it is not handed over.

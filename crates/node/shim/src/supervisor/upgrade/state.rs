@@ -58,6 +58,9 @@ pub(super) struct State {
     /// Whose pod it is.
     #[serde(default)]
     pub(super) keeper: Option<KeeperState>,
+    /// Whose its containers are, where several share it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) keepers: Vec<KeeperState>,
 }
 
 /// Events that are still to be told.
@@ -145,7 +148,15 @@ impl Service {
             takes_in: self.strays.come(),
             sandbox: self.sandbox.as_ref().map(|sandbox| sandbox.save(handing)),
             asked: Some(asked),
-            keeper: self.keeper.as_ref().map(Keeper::save),
+            keeper: self
+                .keepers
+                .first()
+                .filter(|_| self.sandbox.is_none())
+                .map(Keeper::save),
+            keepers: match self.sandbox {
+                Some(_) => self.keepers.iter().map(Keeper::save).collect(),
+                None => Vec::new(),
+            },
         }
     }
 
@@ -154,7 +165,8 @@ impl Service {
         let now = Instant::now();
         self.next = state.next;
         self.oom_score = state.oom_score;
-        self.keeper = state.keeper.map(Keeper::restore);
+        let keepers = state.keeper.into_iter().chain(state.keepers);
+        self.keepers = keepers.map(Keeper::restore).collect();
         if state.takes_in {
             self.strays.take_in(&mut self.signals)?;
         }
@@ -222,7 +234,10 @@ impl Process {
         ProcessState {
             number: self.number,
             record: ProcessRecord::of(self),
-            created: matches!(self.stage, Stage::Created(_)),
+            created: matches!(
+                self.stage,
+                Stage::Created(_) | Stage::Remote { started: false, .. }
+            ),
             life: self
                 .life()
                 .map(|life| (handing.hand(life.as_fd()), life.is_child())),
@@ -249,6 +264,10 @@ impl Process {
                     Stage::Running(life)
                 }
             }
+            (StageRecord::Remote(pid), None) => Stage::Remote {
+                pid,
+                started: !state.created,
+            },
             (StageRecord::Added(command), None) => Stage::Added(command),
             (StageRecord::Ended(ended), None) => Stage::Ended(ended.into()),
             _ => return unfit("it is neither alive nor dead"),
