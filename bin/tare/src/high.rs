@@ -5,11 +5,12 @@ use crate::session::Session;
 use std::path::Path;
 use tare_engine::container::Execute;
 use tare_engine::container::request::{
-    CapabilityChange, CgroupMode, CpuSet, Cpus, DeviceRequest, FilesRequest, HealthRequest, Hostname,
-    IdOrName, IpcMode, LifeRequest, MountRequest, Name, NamespacesRequest, NetworkMode, PidMode, PidsLimit,
-    ProcessRequest, PullPolicy, ResourcesRequest, RestartPolicy, RunRequest, SecurityOption, SecurityRequest,
-    SelectionRequest, SwapLimit, Sysctl, Test, Ulimit, UserMode, UserRequest, UtsMode, Variable, VolumesFrom,
-    parse_environment_file, parse_label, parse_seconds, parse_signal, parse_size,
+    CapabilityChange, CgroupMode, CpuSet, Cpus, DeviceRequest, ExitPolicy, FilesRequest, HealthRequest,
+    Hostname, IdOrName, IpcMode, LifeRequest, MountRequest, Name, NamespacesRequest, NetworkMode, PidMode,
+    PidsLimit, PodRequest, PodWish, ProcessRequest, PullPolicy, ResourcesRequest, RestartPolicy, RunRequest,
+    SecurityOption, SecurityRequest, SelectionRequest, SwapLimit, Sysctl, Test, Ulimit, UserMode,
+    UserRequest, UtsMode, Variable, VolumesFrom, parse_environment_file, parse_label, parse_seconds,
+    parse_shares, parse_signal, parse_size,
 };
 use tare_error::{Context, Error, Kind, Result};
 
@@ -46,6 +47,7 @@ fn life(low: &Low<'_>) -> Result<LifeRequest> {
         later: low.verb() == "create",
         stop_signal: low.parsed("stop-signal", parse_signal)?,
         handler: low.text("runtime")?.map(str::to_owned),
+        pod: pod(low)?,
         stop_timeout: low.parsed("stop-timeout", parse_seconds)?,
         interactive: low.switch("interactive"),
         terminal: low.switch("tty"),
@@ -75,6 +77,47 @@ fn health(low: &Low<'_>) -> Result<HealthRequest> {
         (true, false) => Err(Error::new(Kind::Invalid, "read option", "--no-healthcheck")
             .because("--no-healthcheck conflicts with --health-* options")),
     }
+}
+
+/// The pod that a container is in: that one's network, and not another.
+fn pod(low: &Low<'_>) -> Result<Option<PodWish>> {
+    let named = low.parsed("pod", PodWish::parse)?;
+    let pod = match low.text("pod-id-file")? {
+        Some(path) => Some(PodWish::Known(crate::verbs::pod_id_of_file(path)?)),
+        None => named,
+    };
+    for option in ["network", "ipc", "uts"] {
+        if pod.is_some() && low.text(option)?.is_some() {
+            return Err(Error::new(Kind::Invalid, "read option", format!("--{option}"))
+                .because("it conflicts with --pod: what the containers of a pod share is the pod's")
+                .hint("`tare pod create` has --network, and --share for what is shared"));
+        }
+    }
+    Ok(pod)
+}
+
+/// Reads everything `tare pod create` was told.
+///
+/// # Errors
+/// `Invalid` or `Unsupported`, naming the option.
+pub(crate) fn pod_request(low: &Low<'_>) -> Result<PodRequest> {
+    if let Some(infra) = low.text("infra")?.filter(|infra| *infra != "false") {
+        return Err(
+            Error::new(Kind::Unsupported, "read option", format!("--infra {infra}"))
+                .because("a pod has no infra container: its supervisor keeps what its containers share"),
+        );
+    }
+    let operand = low.operands()?.pop().map(Name::parse).transpose()?;
+    Ok(PodRequest {
+        name: low.parsed("name", Name::parse)?.or(operand),
+        hostname: low.parsed("hostname", Hostname::parse)?,
+        network: low.parsed("network", NetworkMode::parse)?.unwrap_or_default(),
+        shares: low.parsed("share", parse_shares)?.unwrap_or_default(),
+        labels: low.all_parsed("label", parse_label)?.into_iter().collect(),
+        exit_policy: low.parsed("exit-policy", ExitPolicy::parse)?.unwrap_or_default(),
+        cgroup_parent: low.text("cgroup-parent")?.map(str::to_owned),
+        resources: resources(low)?,
+    })
 }
 
 /// Whether it is started again: not what goes with its end.
@@ -224,5 +267,6 @@ fn namespaces(low: &Low<'_>) -> Result<NamespacesRequest> {
         network: low.parsed("network", NetworkMode::parse)?.unwrap_or_default(),
         hostname: low.parsed("hostname", Hostname::parse)?,
         sysctls: low.all_parsed("sysctl", Sysctl::parse)?,
+        pod: None,
     })
 }

@@ -7,6 +7,7 @@ mod files;
 mod health;
 mod images;
 mod life;
+mod pods;
 mod prune;
 mod run;
 mod seeds;
@@ -71,6 +72,7 @@ pub(crate) fn table() -> impl Iterator<Item = &'static Opt> {
         .chain(files::OPTIONS)
         .chain(show::OPTIONS)
         .chain(attach::OPTIONS)
+        .chain(pods::OPTIONS)
         .chain(volumes::OPTIONS)
         .chain(prune::OPTIONS)
         .chain(seeds::OPTIONS)

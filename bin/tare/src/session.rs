@@ -48,7 +48,7 @@ impl Session {
             log_level: text("log-level")?.map_or(Ok(Level::DEFAULT), |word| Level::parse(&word))?,
             log_format: text("log-format")?.map_or(Ok(Format::default()), |word| Format::parse(&word))?,
             door: match low.verb() {
-                "reap" => "supervisor",
+                "reap" | "health" => "supervisor",
                 _ => "command",
             },
             root: path("root")?,
@@ -172,6 +172,14 @@ impl Session {
         config.door = Some(self.door);
         let programs = self.programs(&roots, &config)?;
         Engine::open(roots, config, programs)
+    }
+
+    /// An error, with what there is to say of our folders where it comes from their file systems.
+    pub(crate) fn about_storage(&self, error: Error) -> Error {
+        match self.roots() {
+            Ok(roots) => tare_engine::about_storage(&roots, error),
+            Err(_) => error,
+        }
     }
 
     /// Where docker keeps this person's logins.

@@ -11,6 +11,7 @@ mod doctor;
 mod events;
 mod exec;
 mod export;
+mod health;
 mod images;
 mod import;
 mod info;
@@ -21,6 +22,7 @@ mod logs;
 mod man;
 mod ns;
 mod pause;
+mod pod;
 mod prune;
 mod ps;
 mod pull;
@@ -51,12 +53,14 @@ use clap::ArgMatches;
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
+use std::time::SystemTime;
 use tare_engine::Engine;
 use tare_error::Result;
 use tare_shim::Attach;
 
 #[cfg(test)]
 pub(crate) use attach::manner;
+pub(crate) use pod::id_of_file as pod_id_of_file;
 
 /// One verb.
 #[derive(Clone, Copy, Debug)]
@@ -162,6 +166,21 @@ pub(crate) const VERBS: &[Verb] = &[
     import::VERB,
     images::VERB,
     rmi::VERB,
+    pod::create::VERB,
+    pod::exists::VERB,
+    pod::inspect::VERB,
+    pod::life::KILL,
+    pod::logs::VERB,
+    pod::life::PAUSE,
+    pod::prune::VERB,
+    pod::ps::VERB,
+    pod::life::RESTART,
+    pod::rm::VERB,
+    pod::life::START,
+    pod::stats::VERB,
+    pod::life::STOP,
+    pod::top::VERB,
+    pod::life::UNPAUSE,
     prune::CONTAINERS,
     prune::IMAGES,
     volume::create::VERB,
@@ -184,13 +203,20 @@ pub(crate) const VERBS: &[Verb] = &[
     completion::VERB,
     man::VERB,
     reap::VERB,
+    health::VERB,
 ];
 
 /// Other words that verbs of groups are chosen by.
-const ALIASES: &[(&str, &str)] = &[("cgroup ls", "list"), ("ns ls", "list"), ("volume ls", "list")];
+const ALIASES: &[(&str, &str)] = &[
+    ("cgroup ls", "list"),
+    ("ns ls", "list"),
+    ("pod ps", "ls"),
+    ("volume ls", "list"),
+];
 
 /// Every group, in the order of the help.
 pub(crate) const GROUPS: &[Group] = &[
+    pod::GROUP,
     prune::CONTAINER,
     prune::IMAGE,
     volume::GROUP,
@@ -217,7 +243,11 @@ pub(crate) fn chosen(typed: &ArgMatches) -> Option<(&'static Verb, &ArgMatches)>
 pub(crate) fn neighbour(verb: &Verb, low: &Low<'_>, environment: &Environment) -> Option<u32> {
     match verb.name {
         "cp" => cp::neighbour(low, environment),
-        _ => None,
+        // What pods share belongs to one user namespace.
+        _ => {
+            let session = Session::open(low, environment.clone(), SystemTime::now()).ok()?;
+            tare_engine::pod::neighbour(&session.roots().ok()?)
+        }
     }
 }
 
@@ -232,7 +262,7 @@ fn each_container(
 ) -> Result<ExitCode> {
     let names = low.operands()?;
     let engine = session.engine()?;
-    each(&names, |name| {
+    each(&engine, &names, |name| {
         act(&engine, name)?;
         output::say(&format!("{name}\n"));
         Ok(())
@@ -240,13 +270,13 @@ fn each_container(
 }
 
 /// Does the same to each of several; what fails is told and the rest goes on, as docker's.
-fn each(names: &[&str], mut act: impl FnMut(&str) -> Result<()>) -> Result<ExitCode> {
+fn each(engine: &Engine, names: &[&str], mut act: impl FnMut(&str) -> Result<()>) -> Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for (at, name) in names.iter().enumerate() {
         match act(name) {
             Ok(()) => {}
             Err(e) if at + 1 == names.len() => return Err(e),
-            Err(e) => code = output::fail(&e, false),
+            Err(e) => code = output::fail(&engine.about_storage(e), false),
         }
     }
     Ok(code)

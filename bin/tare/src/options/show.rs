@@ -22,7 +22,7 @@ pub(super) const OPTIONS: &[Opt] = &[
         "filter",
         Value::Text("KEY=VALUE"),
         &["ps"],
-        "show those alone: id, name, label, status, exited, health, ancestor, before, since",
+        "show those alone: id, name, label, status, exited, health, ancestor, before, since, pod",
     )
     .short('f')
     .many(),
@@ -30,7 +30,7 @@ pub(super) const OPTIONS: &[Opt] = &[
         "filter",
         Value::Text("KEY=VALUE"),
         &["events"],
-        "show those alone: container, event, image, label, type, volume, outcome, uid",
+        "show those alone: container, event, image, label, pod, type, volume, outcome, uid",
     )
     .short('f')
     .many(),

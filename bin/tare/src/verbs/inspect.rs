@@ -83,7 +83,7 @@ fn add_optional(object: &mut Value) {
 
 /// Each setting of each container, and where it came from.
 fn explain_each(engine: &Engine, names: &[&str]) -> Result<ExitCode> {
-    super::each(names, |name| {
+    super::each(engine, names, |name| {
         let settings = engine.explain_container(name)?;
         if settings.0.is_empty() {
             return Err(Error::new(Kind::NotFound, "explain", name)

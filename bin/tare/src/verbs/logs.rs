@@ -6,6 +6,8 @@ use crate::session::Session;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
+use tare_engine::Engine;
+use tare_engine::container::Changes;
 use tare_error::{Error, Kind, Result};
 use tare_logs::{Line, Moment, Query, Reader, Stream};
 
@@ -20,35 +22,61 @@ pub(super) const VERB: Verb = Verb {
 
 fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
     let container = low.operands()?.first().copied().unwrap_or_default();
+    let engine = session.engine()?;
+    let source = open(&engine, container, low, session)?;
+    follow(&engine, vec![(String::new(), source)], low)
+}
+
+/// What a container has written, and what tells of more.
+pub(super) struct Source {
+    container: String,
+    reader: Reader,
+    changes: Option<Changes>,
+}
+
+/// Opens what a container has written, as far as it is asked for.
+pub(super) fn open(engine: &Engine, container: &str, low: &Low<'_>, session: &Session) -> Result<Source> {
     let moment = |text: &str| parse_moment(text, session.started);
     let query = Query {
         tail: low.parsed("tail", parse_tail)?.flatten(),
         since: low.parsed("since", moment)?,
         until: low.parsed("until", moment)?,
     };
-    let (follow, timestamps) = (low.switch("follow"), low.switch("timestamps"));
-    let engine = session.engine()?;
-    let mut reader = engine.log(container, query)?;
-    let changes = match follow {
-        true => Some(engine.changes(container)?),
-        false => None,
-    };
+    Ok(Source {
+        reader: engine.log(container, query)?,
+        changes: match low.switch("follow") {
+            true => Some(engine.changes(container)?),
+            false => None,
+        },
+        container: container.to_owned(),
+    })
+}
+
+/// Shows what there is of each, its label before each line, and goes on where that is asked for.
+pub(super) fn follow(engine: &Engine, mut sources: Vec<(String, Source)>, low: &Low<'_>) -> Result<ExitCode> {
+    let timestamps = low.switch("timestamps");
     loop {
-        // Asked before what is there is read: what it wrote last is read after it has ended.
-        let goes_on = follow && engine.is_running(container)?;
-        let is_read = show(&mut reader, timestamps)?;
-        match &changes {
-            Some(changes) if goes_on && is_read => changes.wait()?,
-            _ => return Ok(ExitCode::SUCCESS),
+        let mut goes_on = false;
+        for (label, source) in &mut sources {
+            // Asked before what is there is read: what it wrote last is read after it has ended.
+            goes_on |= source.changes.is_some() && engine.is_running(&source.container)?;
+            if !show(&mut source.reader, label, timestamps)? {
+                return Ok(ExitCode::SUCCESS);
+            }
         }
+        let changes: Vec<&Changes> = sources.iter().filter_map(|(_, s)| s.changes.as_ref()).collect();
+        if !goes_on || changes.is_empty() {
+            return Ok(ExitCode::SUCCESS);
+        }
+        Changes::wait_for_any(&changes)?;
     }
 }
 
 /// Shows what there is; false where nobody looks any more.
-fn show(reader: &mut Reader, timestamps: bool) -> Result<bool> {
+fn show(reader: &mut Reader, label: &str, timestamps: bool) -> Result<bool> {
     let (mut stdout, mut stderr) = (std::io::stdout().lock(), std::io::stderr().lock());
     while let Some(line) = reader.read()? {
-        let mut text = Vec::new();
+        let mut text = label.as_bytes().to_vec();
         if timestamps {
             text.extend_from_slice(format!("{} ", line.time).as_bytes());
         }

@@ -5,6 +5,7 @@ use crate::low::Low;
 use crate::output::{self, Format};
 use crate::session::Session;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::process::ExitCode;
 use tare_engine::Engine;
 use tare_engine::container::{Filter, Listed, Status};
@@ -42,6 +43,8 @@ const HEADINGS: &[(&str, &str)] = &[
     ("Mounts", "MOUNTS"),
     ("Networks", "NETWORKS"),
     ("Size", "SIZE"),
+    ("Pod", "POD ID"),
+    ("PodName", "PODNAME"),
 ];
 
 fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
@@ -51,16 +54,21 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
         whole_story: false,
         size,
         now: session.now(),
+        pods: HashMap::new(),
     };
     let filters = low.all_parsed("filter", Filter::parse)?;
     let last = match low.switch("latest") {
         true => Some(1),
         false => low.parsed("last", parse_number)?.flatten(),
     };
-    let usual = match size {
-        true => format!("{USUAL}\t{{{{.Size}}}}"),
-        false => USUAL.to_owned(),
-    };
+    let with_pods = low.switch("pod");
+    let mut usual = USUAL.to_owned();
+    if size {
+        usual.push_str("\t{{.Size}}");
+    }
+    if with_pods {
+        usual.push_str("\t{{.Pod}}\t{{.PodName}}");
+    }
     let typed = low.text("format")?;
     let format = match quiet {
         true => Format::parse(Some(typed.unwrap_or("{{.ID}}")), &usual)?,
@@ -75,6 +83,9 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
                 .any(|field| text.contains(field))
     });
     let engine = session.engine()?;
+    if with_pods || typed.is_some_and(|text| text == "json" || text.contains(".Pod")) {
+        asked.pods = engine.pod_names()?;
+    }
     let mut containers = engine.filtered(engine.containers()?, &filters)?;
     let every = all || last.is_some() || filters.iter().any(Filter::is_about_ends);
     containers.retain(|c| every || c.status.is_up());
@@ -95,6 +106,8 @@ struct Asked {
     size: bool,
     /// Seconds since 1970.
     now: i64,
+    /// The names of pods, by their ids, where they are wanted.
+    pods: HashMap<String, String>,
 }
 
 impl Asked {
@@ -137,6 +150,8 @@ impl Asked {
             "LocalVolumes": volumes.to_string(),
             "Mounts": mounts,
             "Networks": networks,
+            "Pod": record.pod.as_ref().map(|pod| self.cut(pod, 12)).unwrap_or_default(),
+            "PodName": record.pod.as_ref().and_then(|pod| self.pods.get(pod)).cloned().unwrap_or_default(),
             "Size": if self.size { format!("{own} (virtual {whole})") } else { "0B".to_owned() },
         }))
     }
@@ -231,6 +246,7 @@ mod tests {
                 stop_signal: None,
                 stop_timeout: None,
                 handler: "tare".into(),
+                pod: None,
                 end: Some(EndRecord {
                     at: 3700,
                     code: 7,

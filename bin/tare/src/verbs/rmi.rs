@@ -20,7 +20,7 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
     let force = low.switch("force");
     let names = low.operands()?;
     let engine = session.engine()?;
-    super::each(&names, |name| {
+    super::each(&engine, &names, |name| {
         let removed = engine.remove_image(name, force)?;
         let mut text: String = removed
             .untagged

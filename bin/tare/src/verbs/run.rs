@@ -41,18 +41,27 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
         .take_warnings()
         .iter()
         .for_each(|text| output::warn(text));
-    container.start()?;
+    let verbose = low.count("verbose") > 0;
+    let id = container.id().to_string();
+    container
+        .start()
+        .inspect_err(|_| super::why::tell(&engine, &id, verbose))?;
     if request.life.detached {
-        let (id, warnings) = (container.id().to_string(), container.take_warnings());
+        let warnings = container.take_warnings();
         container.leave();
         warnings.iter().for_each(|text| output::warn(text));
         return Ok(output::say(&format!("{id}\n")));
     }
-    attended(container, &super::attach::manner(low)?, low.count("verbose") > 0)
+    attended(&engine, container, &super::attach::manner(low)?, verbose)
 }
 
 /// Joins our streams with a container's until its end, and ends as it does; or until we leave it.
-pub(super) fn attended(mut container: Container<'_>, manner: &Manner, verbose: bool) -> Result<ExitCode> {
+pub(super) fn attended(
+    engine: &Engine,
+    mut container: Container<'_>,
+    manner: &Manner,
+    verbose: bool,
+) -> Result<ExitCode> {
     let (interactive, terminal) = (container.life().interactive, container.life().terminal);
     let ended = super::with_streams(interactive, terminal, |streams| container.attach(streams, manner));
     container
@@ -61,6 +70,10 @@ pub(super) fn attended(mut container: Container<'_>, manner: &Manner, verbose: b
         .for_each(|text| output::warn(text));
     let name = container.name().to_owned();
     super::attach::tell_missed(&name, container.missed());
+    if let Some((missing, e)) = container.take_unwritten() {
+        let why = tare_error::Report::new(&engine.about_storage(e)).to_string();
+        output::warn(&format!("{missing} bytes are missing in its log: {why}"));
+    }
     let exit = match ended {
         Ok(Some(exit)) => exit,
         Ok(None) => {
@@ -77,8 +90,12 @@ pub(super) fn attended(mut container: Container<'_>, manner: &Manner, verbose: b
     if let Some(oom) = &exit.oom {
         output::tell(&format!("tare: {}\n", about_memory(&name, oom)));
     }
+    let id = container.id().to_string();
     if let Err(e) = container.finish(&exit) {
-        output::fail(&e, verbose);
+        output::fail(&engine.about_storage(e), verbose);
+    }
+    if exit.oom.is_some() || exit.unknown.is_some() {
+        super::why::tell(engine, &id, verbose);
     }
     Ok(ExitCode::from(exit.code))
 }

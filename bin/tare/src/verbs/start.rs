@@ -41,8 +41,11 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
     if engine.container(name)?.status.lives() {
         return super::attach::join(&engine, name, interactive, &manner);
     }
-    let container = engine.start_attached(name, interactive)?;
-    super::run::attended(container, &manner, low.count("verbose") > 0)
+    let verbose = low.count("verbose") > 0;
+    let container = engine
+        .start_attached(name, interactive)
+        .inspect_err(|_| super::why::tell(&engine, name, verbose))?;
+    super::run::attended(&engine, container, &manner, verbose)
 }
 
 /// What is to run since the machine was started, or is due again.
@@ -59,7 +62,7 @@ fn due(names: &[&str], session: &Session) -> Result<ExitCode> {
     for (name, started) in engine.start_due()? {
         match started {
             Ok(()) => drop(output::say(&format!("{name}\n"))),
-            Err(e) => code = output::fail(&e, false),
+            Err(e) => code = output::fail(&engine.about_storage(e), false),
         }
     }
     Ok(code)

@@ -39,6 +39,7 @@ const HEADINGS: &[(&str, &str)] = &[
     ("Name", "NAME"),
     ("NetIO", "NET I/O"),
     ("PIDs", "PIDS"),
+    ("Pod", "POD"),
 ];
 
 /// Between two looks.
@@ -51,14 +52,24 @@ const PAUSE: Timespec = Timespec {
 type Look = (Listed, Option<Sample>, Instant);
 
 fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
-    let (all, whole, once) = (low.switch("all"), low.switch("no-trunc"), low.switch("no-stream"));
-    let format = Format::parse(low.text("format")?, USUAL)?;
-    let names = low.operands()?;
+    let (all, names) = (low.switch("all"), low.operands()?);
+    follow(low, session, USUAL, |engine| which(engine, &names, all))
+}
+
+/// Shows what those containers use that `which` says, again and again.
+pub(super) fn follow(
+    low: &Low<'_>,
+    session: &Session,
+    usual: &str,
+    which: impl Fn(&Engine) -> Result<Vec<Listed>>,
+) -> Result<ExitCode> {
+    let (whole, once) = (low.switch("no-trunc"), low.switch("no-stream"));
+    let format = Format::parse(low.text("format")?, usual)?;
     let engine = session.engine()?;
-    let mut before = look(&engine, &names, all)?;
+    let mut before = look(&engine, which(&engine)?)?;
     loop {
         let _ = poll(&mut [], Some(&PAUSE));
-        let now = look(&engine, &names, all)?;
+        let now = look(&engine, which(&engine)?)?;
         let rows: Vec<Value> = now.iter().map(|look| row(look, &before, whole)).collect();
         let text = format.show(&rows, HEADINGS)?;
         if once {
@@ -74,8 +85,8 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
     }
 }
 
-fn look(engine: &Engine, names: &[&str], all: bool) -> Result<Vec<Look>> {
-    let listed = match names {
+fn which(engine: &Engine, names: &[&str], all: bool) -> Result<Vec<Listed>> {
+    let listed: Vec<Listed> = match names {
         [] => engine.containers()?,
         names => names
             .iter()
@@ -85,6 +96,10 @@ fn look(engine: &Engine, names: &[&str], all: bool) -> Result<Vec<Look>> {
     let wanted = listed
         .into_iter()
         .filter(|one| all || !names.is_empty() || one.status.lives());
+    Ok(wanted.collect())
+}
+
+fn look(engine: &Engine, wanted: Vec<Listed>) -> Result<Vec<Look>> {
     let mut looks = Vec::new();
     for one in wanted {
         let sample = match engine.sample(&one) {
@@ -149,6 +164,7 @@ fn row((listed, sample, at): &Look, before: &[Look], whole: bool) -> Value {
         stall.map_or_else(none, |stall| format!("{:.2}%", stall.some))
     };
     json!({
+        "Pod": record.pod.as_deref().and_then(|pod| pod.get(..12)).unwrap_or_default(),
         "ID": if whole { record.id.as_str() } else { record.id.get(..12).unwrap_or_default() },
         "Container": record.name,
         "Name": record.name,

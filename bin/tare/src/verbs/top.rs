@@ -5,10 +5,11 @@ use crate::low::Low;
 use crate::output::{self, Table};
 use crate::session::Session;
 use std::collections::BTreeMap;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use tare_engine::container::ProcessLine;
-use tare_error::{Context, Error, Kind, Result};
+use tare_error::Result;
 use tare_logs::Moment;
+use tare_process::lines_of_ps;
 
 pub(super) const VERB: Verb = Verb {
     name: "top",
@@ -28,13 +29,19 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
         .split_first()
         .map_or(("", &[][..]), |(first, rest)| (*first, rest));
     let processes = session.engine()?.top(container)?;
+    show(&processes, options, session)
+}
+
+/// Shows processes, as ps(1) does with these options.
+pub(super) fn show(processes: &[ProcessLine], options: &[&str], session: &Session) -> Result<ExitCode> {
     if !options.is_empty() {
-        return Ok(output::say(&of_ps(options, &processes)?));
+        let pids: Vec<i32> = processes.iter().map(|process| process.pid).collect();
+        return Ok(output::say(&lines_of_ps(options, &pids)?));
     }
     let mut table = Table::new(&["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]);
     let names = names();
     let uptime = uptime().unwrap_or(0);
-    for process in &processes {
+    for process in processes {
         let age = uptime.saturating_sub(process.start / TICKS).max(1);
         let seconds = process.time / TICKS;
         table.row(vec![
@@ -57,28 +64,6 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
         ]);
     }
     Ok(output::say(&table.render()))
-}
-
-/// The lines of this machine's ps(1) that are about these processes.
-fn of_ps(options: &[&str], processes: &[ProcessLine]) -> Result<String> {
-    let ran = Command::new("ps").args(options).output().op("run", "ps")?;
-    let failed = |why: String| Error::new(Kind::Invalid, "run", "ps").because(why);
-    if !ran.status.success() {
-        return Err(failed(String::from_utf8_lossy(&ran.stderr).trim().to_owned()));
-    }
-    let text = String::from_utf8_lossy(&ran.stdout);
-    let heading = text.lines().next().unwrap_or_default();
-    let column = heading.split_whitespace().position(|name| name == "PID");
-    let column = column.ok_or_else(|| failed("couldn't find PID field in ps output".to_owned()))?;
-    let is_about = |line: &&str| {
-        let pid = line
-            .split_whitespace()
-            .nth(column)
-            .and_then(|pid| pid.parse::<i32>().ok());
-        pid.is_some_and(|pid| processes.iter().any(|process| process.pid == pid))
-    };
-    let lines = std::iter::once(heading).chain(text.lines().skip(1).filter(is_about));
-    Ok(lines.map(|line| format!("{line}\n")).collect())
 }
 
 /// The users of this machine by their numbers.

@@ -19,7 +19,7 @@ pub(super) const VERB: Verb = Verb {
 fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
     let names = low.operands()?;
     let engine = session.engine()?;
-    super::each(&names, |name| {
+    super::each(&engine, &names, |name| {
         let code = engine.wait_container(name)?;
         output::say(&format!("{code}\n"));
         Ok(())

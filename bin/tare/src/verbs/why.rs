@@ -5,7 +5,9 @@ use crate::low::Low;
 use crate::output;
 use crate::session::Session;
 use std::fmt::Write as _;
+use std::io::IsTerminal;
 use std::process::ExitCode;
+use tare_engine::Engine;
 use tare_engine::container::Why;
 use tare_error::Result;
 
@@ -30,6 +32,28 @@ fn shown(why: &Why) -> String {
     for finding in &why.findings {
         let _ = writeln!(text, "  {finding}");
     }
+    text.push_str(&history(why));
+    if let Some(hint) = &why.hint {
+        let _ = writeln!(text, "hint: {hint}");
+    }
+    text
+}
+
+/// Tells people what happened to a container that could not be run, or ended in a way that was not its own: who sits at a terminal, or
+/// asks for more. A script gets the sentence alone, and `tare why` afterwards.
+pub(super) fn tell(engine: &Engine, container: &str, verbose: bool) {
+    if !verbose && !std::io::stderr().is_terminal() {
+        return;
+    }
+    // One that never was has no history.
+    if let Ok(why) = engine.why(container) {
+        output::tell(&history(&why));
+    }
+}
+
+/// What happened, and the last that it wrote.
+fn history(why: &Why) -> String {
+    let mut text = String::new();
     if !why.history.is_empty() {
         text.push_str("what happened:\n");
     }
@@ -41,9 +65,6 @@ fn shown(why: &Why) -> String {
     }
     for line in &why.output {
         let _ = writeln!(text, "  {line}");
-    }
-    if let Some(hint) = &why.hint {
-        let _ = writeln!(text, "hint: {hint}");
     }
     text
 }

@@ -28,14 +28,25 @@ pub struct Config {
     pub supervisor: Option<PathBuf>,
     /// Who makes a container where nobody is asked for; absent: the library in the supervisor.
     pub default_handler: Option<String>,
-    /// The programs of other OCI runtimes, by the names that people give them.
-    pub handlers: BTreeMap<String, String>,
+    /// Who makes containers besides the library, by the names that people give them.
+    pub handlers: BTreeMap<String, Handler>,
     /// Where records of what is done go besides the journal.
     pub forward: Forward,
     /// By which door whoever asks has come; set by the program.
     pub door: Option<&'static str>,
     /// When the program started; set by the program, told to the image inside it alone.
     pub started: Option<SystemTime>,
+}
+
+/// Who makes containers besides the library.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Handler {
+    /// The program of an OCI runtime.
+    pub command: Option<String>,
+    /// That of a shim of version 2, or containerd's name for it (`io.containerd.runc.v2`).
+    pub shim: Option<String>,
+    /// What the shim reads as its options, in TOML.
+    pub options: String,
 }
 
 /// One key of the file.
@@ -81,7 +92,28 @@ pub const KEYS: &[Key] = &[
         doc: "the program of another OCI runtime (runc, crun, runsc), which --runtime calls by this name",
         set: |config, name, value| {
             let command = value.as_str().filter(|command| is_program(command))?;
-            config.handlers.insert(name.to_owned(), command.to_owned());
+            config.handler(name).command = Some(command.to_owned());
+            Some(())
+        },
+    },
+    Key {
+        path: &["handler", "*", "shim"],
+        takes: "an absolute path, a name in PATH, or containerd's name of a runtime",
+        default: "none",
+        doc: "the program of a shim of containerd's version 2, as containerd-shim-runc-v2, which --runtime calls by this name",
+        set: |config, name, value| {
+            let shim = value.as_str().filter(|shim| is_program(shim))?;
+            config.handler(name).shim = Some(shim.to_owned());
+            Some(())
+        },
+    },
+    Key {
+        path: &["handler", "*", "options"],
+        takes: "a table",
+        default: "none",
+        doc: "what that shim is told: runc's has BinaryName, Root, SystemdCgroup, NoPivotRoot, NoNewKeyring; others their own, or ConfigPath",
+        set: |config, name, value| {
+            config.handler(name).options = value.as_table()?.to_string();
             Some(())
         },
     },
@@ -155,6 +187,10 @@ fn positive(value: &Value) -> Option<u64> {
 }
 
 impl Config {
+    fn handler(&mut self, name: &str) -> &mut Handler {
+        self.handlers.entry(name.to_owned()).or_default()
+    }
+
     /// Reads `config.toml` in the folder `config`; a file that does not exist says nothing.
     ///
     /// # Errors
@@ -280,7 +316,7 @@ mod tests {
 
     #[test]
     fn every_key_is_read() {
-        let text = "events.forward = \"syslog\"\nsupervisor = \"/opt/shim\"\ndefault-handler = \"crun\"\n[handler.crun]\ncommand = \"/usr/bin/crun\"\n[registry.\"10.0.0.1:5000\"]\nplain-http = true\n\n[layer]\nbytes = 5\nentries = 6\nratio = 7\n";
+        let text = "events.forward = \"syslog\"\nsupervisor = \"/opt/shim\"\ndefault-handler = \"crun\"\n[handler.crun]\ncommand = \"/usr/bin/crun\"\n[handler.kata]\nshim = \"io.containerd.kata.v2\"\n[handler.kata.options]\nConfigPath = \"/etc/kata.toml\"\n[registry.\"10.0.0.1:5000\"]\nplain-http = true\n\n[layer]\nbytes = 5\nentries = 6\nratio = 7\n";
         let config = Config::parse(text, "x").unwrap();
         assert_eq!(
             (config.layers.bytes, config.layers.entries, config.layers.ratio),
@@ -288,7 +324,10 @@ mod tests {
         );
         assert_eq!(config.supervisor.as_deref(), Some(Path::new("/opt/shim")));
         assert_eq!(config.default_handler.as_deref(), Some("crun"));
-        assert_eq!(config.handlers["crun"], "/usr/bin/crun");
+        assert_eq!(config.handlers["crun"].command.as_deref(), Some("/usr/bin/crun"));
+        let kata = &config.handlers["kata"];
+        assert_eq!(kata.shim.as_deref(), Some("io.containerd.kata.v2"));
+        assert_eq!(kata.options, "ConfigPath = \"/etc/kata.toml\"\n");
         assert!(format!("{:?}", config.registries).contains("10.0.0.1:5000"));
         for key in KEYS {
             assert!(

@@ -1,4 +1,4 @@
-//! **What.** The services of one node: images and containers, over crash-safe state that several processes may open.
+//! **What.** The services of one node: images, containers and pods, over crash-safe state that several processes may open.
 //!
 //! **Not.** No flags, tables or progress lines (those are a program's), no system calls (those are the kernel
 //! crates'), no registry protocol, no unpacking.
@@ -17,8 +17,10 @@ mod engine;
 pub mod image;
 pub mod journal;
 mod leftovers;
+pub mod pod;
 mod prune;
 pub mod records;
+mod storage;
 mod usage;
 pub mod volume;
 
@@ -26,4 +28,5 @@ pub use config::Config;
 pub use engine::Engine;
 pub use leftovers::Collected;
 pub use prune::{GoneImages, PruneFilter};
+pub use storage::about_storage;
 pub use usage::{DiskUsage, ImageUsage};

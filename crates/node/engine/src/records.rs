@@ -1,8 +1,10 @@
-//! The records of one node in `tare.db`: images, containers, volumes.
+//! The records of one node in `tare.db`: images, containers, pods, volumes.
 
+pub(crate) mod bundles;
 pub mod containers;
 pub mod images;
 pub mod life;
+pub mod pods;
 pub mod schema;
 pub mod volumes;
 
@@ -13,7 +15,7 @@ use tare_database::Database;
 use tare_database::sql::Transaction;
 use tare_error::Result;
 
-/// The database of an engine: opened with the first question, closed before a child is spawned.
+/// The database of an engine: opened with the first question, closed before this process forks or waits for long.
 #[derive(Debug)]
 pub struct Records {
     path: PathBuf,
@@ -72,7 +74,21 @@ impl Records {
         self.database(&mut self.state())?.write_unsynced(operation, body)
     }
 
-    /// Closes the database: to be called before a child process is made. The next question opens it again.
+    /// As [`Records::write`], for what ends or removes something: that is possible on a full disk too.
+    ///
+    /// # Errors
+    /// As [`Database::open`] and [`Database::write_in_reserve`].
+    pub fn write_in_reserve<T>(
+        &self,
+        operation: &'static str,
+        body: impl Fn(&Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.database(&mut self.state())?
+            .write_in_reserve(operation, body)
+    }
+
+    /// Closes the database: to be called before this process forks (what is executed at once closes it by itself), and before it
+    /// waits for something long. The next question opens it again.
     pub fn close(&self) {
         let mut state = self.state();
         if let Some(database) = state.database.take() {

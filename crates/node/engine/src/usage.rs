@@ -19,7 +19,7 @@ pub struct DiskUsage {
     pub images_reclaimable: u64,
     /// Containers with the bytes that each has written, the newest first.
     pub containers: Vec<(Listed, u64)>,
-    /// Volumes with their bytes, by name.
+    /// Volumes with their bytes, by name. What somebody has mounted there is not counted.
     pub volumes: Vec<(Volume, u64)>,
 }
 
@@ -105,7 +105,7 @@ impl Engine {
             usage.containers.push((listed, bytes));
         }
         for volume in self.volumes(&VolumeFilter::default())? {
-            let bytes = tare_snapshot::measure(&volume.path).map_or(0, |usage| usage.bytes);
+            let bytes = volume.measure();
             usage.volumes.push((volume, bytes));
         }
         Ok(usage)

@@ -20,7 +20,7 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
     let force = low.switch("force");
     let names = low.operands()?;
     let engine = session.engine()?;
-    each(&names, |name| {
+    each(&engine, &names, |name| {
         match engine.remove_volume(name) {
             Err(e) if force && e.kind() == Kind::NotFound => {}
             removed => removed?,

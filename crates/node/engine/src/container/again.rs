@@ -98,7 +98,7 @@ impl Engine {
             drop(found.connection);
             self.settled(&record.id)?;
         }
-        let pod = Pod::hold(self, &Id::parse(&record.id)?)?;
+        let pod = Pod::hold(self, &Id::parse(&record.id)?, record.pod.as_deref())?;
         if pod.dir.supervisor_alive()? {
             return Ok(None);
         }
@@ -162,6 +162,7 @@ impl Engine {
             interactive: record.interactive && joined != Joined::Outputs,
             handler: Some(record.handler.clone()),
             terminal: process.terminal,
+            remove: record.remove,
             ..LifeRequest::default()
         };
         Ok(Container {
@@ -200,6 +201,7 @@ impl Engine {
         let renamed = self.records().write("rename container", |tx| {
             containers::rename(tx, &record.id, name.as_str())
         });
+        tare_failpoint::pass("renamed")?;
         match renamed {
             Err(e) if e.kind() == Kind::AlreadyExists => Err(self.name_in_use(name.as_str(), e)),
             renamed => renamed,
@@ -209,14 +211,16 @@ impl Engine {
     /// Opens what a container has written.
     ///
     /// # Errors
-    /// `NotFound` where there is no such container; `Unsupported` for one that had its starter's streams.
+    /// `NotFound` where there is no such container; `Unsupported` for one that has none.
     pub fn log(&self, typed: &str, query: Query) -> Result<Reader> {
         let record = self.find_container(typed)?;
         match Reader::open(&self.log_of(&record.id), query) {
             Err(e) if e.kind() == Kind::NotFound => {
                 Err(Error::new(Kind::Unsupported, "read the log of", typed)
-                    .because("it ran in the foreground, and what it wrote went there")
-                    .hint("`tare run -d` keeps what a container writes"))
+                    .because(
+                        "it has not written anything yet, or runs in the foreground and goes with its end",
+                    )
+                    .hint("without --rm, and with -d, it is kept"))
             }
             opened => opened,
         }
@@ -269,6 +273,30 @@ impl Changes {
     /// The kernel's.
     pub fn wait(&self) -> Result<()> {
         self.wait_for(Duration::from_secs(1))
+    }
+
+    /// The same of several containers: for the first change of any.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn wait_for_any(several: &[&Changes]) -> Result<()> {
+        let time = Timespec {
+            tv_sec: 1,
+            tv_nsec: 0,
+        };
+        let mut watched: Vec<PollFd<'_>> = several
+            .iter()
+            .map(|changes| PollFd::new(&changes.inotify, PollFlags::IN))
+            .collect();
+        match poll(&mut watched, Some(&time)) {
+            Err(Errno::INTR) => return Ok(()),
+            waited => waited.op("wait for", "a change of the log")?,
+        };
+        let mut events = [0; 4096];
+        for changes in several {
+            while rustix::io::read(&changes.inotify, &mut events).is_ok() {}
+        }
+        Ok(())
     }
 
     /// The same, for another time.

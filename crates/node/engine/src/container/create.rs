@@ -1,27 +1,28 @@
 //! From a request to everything a supervisor needs.
 
-use super::draft::init;
+use super::bundle::Bundle;
 use super::draft::{Draft, Input, Warning};
 use super::facts::ImageFacts;
 use super::look::{self, ImageView};
 use super::note::Stages;
 use super::place::{Pod, make_folder};
-use super::request::{LifeRequest, RunRequest};
+use super::request::{LifeRequest, RestartPolicy, RunRequest};
 use super::settings::Settings;
 use crate::Engine;
 use crate::image::Image;
 use crate::journal::{Event, Subject};
 use crate::records::containers::{self, ContainerRecord};
 use crate::records::life::{self, LifeRecord};
+use crate::records::pods::PodRecord;
 use crate::records::seconds;
 use crate::volume::VolumeUse;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tare_database::sql::Transaction;
-use tare_error::{Context, Error, Kind, Result};
+use tare_error::{Kind, Result};
 use tare_shim::{Connection, CreateRequest, Hangup};
-use tare_store::{Durability, Id};
+use tare_store::Id;
 
 /// The programs that a container needs besides its own.
 #[derive(Clone, Debug, Default)]
@@ -63,14 +64,33 @@ impl Engine {
     /// # Errors
     /// `AlreadyExists` for a name in use; what the look-ups and the contributors say; the file system's.
     pub fn create_container(&self, request: &RunRequest, image: &Image) -> Result<Container<'_>> {
+        let pod = self.pod_of_request(request)?;
+        let made = self.create_in(request, image, pod.as_ref().map(|(pod, _)| pod));
+        match (made, pod) {
+            (Err(error), Some((pod, true))) => Err(match self.forget_pod(&pod.id) {
+                Ok(()) => error,
+                Err(also) => error.also(also),
+            }),
+            (made, _) => made,
+        }
+    }
+
+    /// The same, in the pod that is meant.
+    fn create_in(
+        &self,
+        request: &RunRequest,
+        image: &Image,
+        pod: Option<&PodRecord>,
+    ) -> Result<Container<'_>> {
         let mut stages = Stages::default();
         let _images = self.hold_images()?;
         let id = Id::random()?;
+        let request = &*self.in_pod(request, pod)?;
         let (request, volumes) = &self.with_volumes(request, &image_facts(image, None).volumes)?;
         let view = ImageView::open(&self.snapshots().view(&image.layers)?)?;
         let draft = self.draft(request, image, &id, &view)?;
         stages.done("plan");
-        let pod = Pod::make(self, &id)?;
+        let pod = Pod::make(self, &id, pod.as_ref().map(|pod| pod.id.as_str()))?;
         let name = request
             .name
             .as_ref()
@@ -151,11 +171,13 @@ impl Engine {
             id: id.to_owned(),
             bundle: self.container_folder(id),
             rootfs: self.snapshots().mounts(id)?,
-            runtime: self.handler(self.handler_name(life))?,
+            maker: self.handler(self.handler_name(life))?,
             terminal: life.terminal,
             stdin_open: life.interactive,
             // Whoever sits at a terminal may leave it: what it says then has to go somewhere.
             log: (life.detached || life.terminal).then(|| format!("json-file://{}", encoded(&log))),
+            // And what goes to whoever started it is kept as well, as long as there is a container.
+            copy: (!life.detached && !life.terminal && !life.remove).then_some(log),
             on_hangup: match life.detached {
                 true => Hangup::Keep,
                 false => Hangup::Kill,
@@ -228,14 +250,10 @@ impl Container<'_> {
         }
     }
 
-    /// What it is made of is on disk before the record says that it is whole.
+    /// The record that says so holds all that it is made of, and is waited for.
     fn try_keep(&self) -> Result<()> {
         let id = self.id.as_str();
         tare_failpoint::pass("create-whole")?;
-        let folder = self.engine.container_folder(id);
-        std::fs::File::open(&folder)
-            .and_then(|folder| rustix::fs::syncfs(&folder).map_err(Into::into))
-            .op("write to the disk", folder.display())?;
         self.engine.records().write("record container", |tx| {
             let life = life::get(tx, id)?;
             life::put(tx, id, &LifeRecord { made: true, ..life })
@@ -246,7 +264,8 @@ impl Container<'_> {
     fn fill(&mut self, request: &RunRequest, image: &Image, draft: &Draft) -> Result<()> {
         let (engine, id) = (self.engine, self.id.as_str());
         tare_failpoint::pass("create-pod")?;
-        self.record(request, image, draft)?;
+        let bundle = engine.bundle(&self.id, request, image, draft)?;
+        self.record(request, image, draft, &bundle)?;
         self.stages.done("record");
         tare_failpoint::pass("create-recorded")?;
         // Who dies while he makes it leaves it under another name.
@@ -255,21 +274,8 @@ impl Container<'_> {
         drop(intent);
         self.stages.done("snapshot");
         tare_failpoint::pass("create-snapshot")?;
-        let folder = engine.container_folder(id);
         make_folder(&engine.container_folders())?;
-        make_folder(&folder)?;
-        for file in &draft.files {
-            write(&folder, file.name, 0o644, &file.content)?;
-        }
-        if draft.init {
-            write(&folder, init::FILE, 0o555, tare_init::PROGRAM)?;
-        }
-        let spec = draft.spec(request.files.read_only);
-        let text = serde_json::to_vec(&spec)
-            .map_err(|e| Error::new(Kind::Internal, "write", folder.display()).from_source(e))?;
-        write(&folder, "config.json", 0o600, &text)?;
-        let health = engine.health_of(request, image)?;
-        engine.plan_health(id, &health, &draft.process)?;
+        bundle.write(&engine.container_folder(id))?;
         self.stages.done("bundle");
         tare_failpoint::pass("create-bundle")?;
         self.call = Some(Box::new(engine.call(id, &request.life)?));
@@ -277,7 +283,7 @@ impl Container<'_> {
     }
 
     /// The first synced commit: id and name are taken.
-    fn record(&self, request: &RunRequest, image: &Image, draft: &Draft) -> Result<()> {
+    fn record(&self, request: &RunRequest, image: &Image, draft: &Draft, bundle: &Bundle) -> Result<()> {
         let handler = self.engine.handler_name(&request.life);
         let record = ContainerRecord {
             id: self.id.as_str().to_owned(),
@@ -290,6 +296,7 @@ impl Container<'_> {
             stop_signal: request.life.stop_signal.or_else(|| of_image(image)),
             stop_timeout: request.life.stop_timeout,
             handler: handler.to_owned(),
+            pod: request.namespaces.pod.as_ref().map(|pod| pod.id.clone()),
             created: seconds(SystemTime::now()),
             end: None,
         };
@@ -299,6 +306,7 @@ impl Container<'_> {
             policy: request.life.restart.to_string(),
             ..LifeRecord::default()
         };
+        let outlives_boots = request.life.later || request.life.restart != RestartPolicy::No;
         let settings = Settings::of(request, &image_facts(image, None), draft)
             .with_handler(handler, request.life.handler.as_deref())
             .with_health(&request.health, self.engine.health_of(request, image)?.shown())
@@ -307,15 +315,20 @@ impl Container<'_> {
             containers::add(tx, &record, &labels)?;
             containers::describe(tx, &record.id, &settings)?;
             life::put(tx, &record.id, &life)?;
+            if outlives_boots {
+                bundle.keep(tx, &record.id)?;
+            }
             self.volumes
                 .iter()
                 .try_for_each(|volume| volume.add(tx, &record.id))
         };
-        let added = match (self.volumes.is_empty(), self.remove) {
+        // What a power cut leaves without a record is swept. One that goes with its end ends with this boot at the latest, and of
+        // one that is to be started later a record is synced once it is whole.
+        let is_missed = !self.remove && !request.life.later;
+        let added = match (self.volumes.is_empty(), is_missed) {
             (false, _) => self.engine.record_volumes(add),
-            (true, false) => self.engine.records().write("record container", add),
-            // It ends with this boot at the latest, and what a power cut leaves of it without a record is swept.
-            (true, true) => self.engine.records().write_unsynced("record container", add),
+            (true, true) => self.engine.records().write("record container", add),
+            (true, false) => self.engine.records().write_unsynced("record container", add),
         };
         match added {
             Err(e) if e.kind() == Kind::AlreadyExists => Err(self.engine.name_in_use(&self.name, e)),
@@ -335,10 +348,6 @@ fn labels(request: &RunRequest, image: &Image) -> BTreeMap<String, String> {
 fn of_image(image: &Image) -> Option<i32> {
     let named = image_facts(image, None).stop_signal?;
     tare_signal::number(&named).filter(|number| *number > 0)
-}
-
-fn write(folder: &Path, name: &str, mode: u32, content: &[u8]) -> Result<()> {
-    tare_store::replace(&folder.join(name), Durability::Volatile, mode, content)
 }
 
 /// What an image says about how it is run.

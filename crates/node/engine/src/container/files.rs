@@ -38,6 +38,11 @@ impl Engine {
         for _ in 0..ATTEMPTS {
             if let Some(mut found) = self.find_supervisor(&record.id)? {
                 if let Ok((Condition::Running | Condition::Paused, pid)) = found.state {
+                    if self.runs_elsewhere(&record.id)? {
+                        return Err(Error::new(Kind::Unsupported, "look at the files of", typed)
+                            .because("it runs, and its processes are none of this machine's")
+                            .hint("stop it first"));
+                    }
                     let root = ImageView::of_process(pid).map(ImageView::into_root);
                     // Where it has ended meanwhile, the number may be another process's.
                     match found.connection.state(&record.id) {
@@ -50,13 +55,15 @@ impl Engine {
                 drop(found.connection);
                 self.settled(&record.id)?;
             }
-            let pod = Pod::hold(self, &Id::parse(&record.id)?)?;
+            let pod = Pod::hold(self, &Id::parse(&record.id)?, record.pod.as_deref())?;
             if pod.dir.supervisor_alive()? {
                 continue;
             }
+            tare_failpoint::pass("files-held")?;
             let done = self
                 .find_container(&record.id)
                 .and_then(|_| self.assembled(&record.id, act));
+            tare_failpoint::pass("files-seen")?;
             return match (done, pod.remove()) {
                 (Err(error), Err(also)) => Err(error.also(also)),
                 (Err(error), Ok(())) | (Ok(_), Err(error)) => Err(error),
@@ -78,7 +85,9 @@ impl Engine {
             return Ok(None);
         };
         match connection.state(&record.id)? {
-            (Condition::Running | Condition::Paused, pid) => Ok(Some(pid)),
+            (Condition::Running | Condition::Paused, pid) if !self.runs_elsewhere(&record.id)? => {
+                Ok(Some(pid))
+            }
             _ => Ok(None),
         }
     }

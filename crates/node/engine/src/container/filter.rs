@@ -25,10 +25,11 @@ enum Key {
     Ancestor,
     Before,
     Since,
+    Pod,
 }
 
 /// Every key by its word.
-const KEYS: [(&str, Key); 9] = [
+const KEYS: [(&str, Key); 10] = [
     ("id", Key::Id),
     ("name", Key::Name),
     ("label", Key::Label),
@@ -38,6 +39,7 @@ const KEYS: [(&str, Key); 9] = [
     ("ancestor", Key::Ancestor),
     ("before", Key::Before),
     ("since", Key::Since),
+    ("pod", Key::Pod),
 ];
 
 /// Docker's words for how a container is.
@@ -118,6 +120,8 @@ impl Engine {
     /// # Errors
     /// `NotFound` where `before` or `since` names no container.
     pub fn filtered(&self, mut containers: Vec<Listed>, filters: &[Filter]) -> Result<Vec<Listed>> {
+        let filters = filters.iter().cloned().map(|filter| self.by_id_of_pod(filter));
+        let filters: &Vec<Filter> = &filters.collect::<Result<_>>()?;
         for filter in filters {
             if let Key::Before | Key::Since = filter.key {
                 // The list is the newest first.
@@ -151,6 +155,22 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// A filter by a pod's name, as one by its id; one of a pod that is not there takes nothing.
+    fn by_id_of_pod(&self, filter: Filter) -> Result<Filter> {
+        if filter.key != Key::Pod {
+            return Ok(filter);
+        }
+        match self.find_pod(&filter.value) {
+            Err(e) if e.kind() == Kind::NotFound => Ok(filter),
+            pod => Ok(Filter {
+                value: pod?.id,
+                ..filter
+            }),
+        }
+    }
+}
+
 impl Filter {
     fn wants(&self, listed: &Listed) -> bool {
         let (record, value) = (&listed.record, self.value.as_str());
@@ -168,6 +188,7 @@ impl Filter {
             },
             Key::Health => value == health(listed),
             Key::Ancestor => is_of_image(&record.image, &record.reference, value),
+            Key::Pod => record.pod.as_deref() == Some(value),
             Key::Before | Key::Since => true,
         }
     }

@@ -3,15 +3,16 @@
 use super::request::{HealthRequest, RunRequest};
 use crate::Engine;
 use crate::image::Image;
+use crate::journal::Event;
 use crate::records::images;
 use std::path::Path;
 use tare_error::{Context, Error, Kind, Result};
 use tare_shim::{Health, HealthPlan, PodDir};
 use tare_spec_oci::Process;
-use tare_store::Durability;
+use tare_store::{Durability, Id};
 
 /// In a container's folder: what its supervisor is to do.
-const PLAN: &str = "health.json";
+pub(super) const PLAN: &str = "health.json";
 /// In a container's folder: what was known when it ended.
 const LAST: &str = "health-last.json";
 /// The longest of either that is read.
@@ -28,10 +29,15 @@ impl Engine {
         Ok(asked.or(said.unwrap_or_default()))
     }
 
-    /// Puts down what a supervisor is to do for the health of a container that is made.
-    pub(super) fn plan_health(&self, id: &str, health: &HealthRequest, process: &Process) -> Result<()> {
+    /// What a supervisor is to do for the health of a container that is made, as its file says it.
+    pub(super) fn health_plan(
+        &self,
+        id: &str,
+        health: &HealthRequest,
+        process: &Process,
+    ) -> Result<Option<Vec<u8>>> {
         let Some(args) = health.test.as_ref().and_then(super::request::Test::arguments) else {
-            return Ok(());
+            return Ok(None);
         };
         let milliseconds = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let plan = HealthPlan {
@@ -47,13 +53,45 @@ impl Engine {
             start_period: milliseconds(health.start_period.unwrap_or_default()),
             start_interval: milliseconds(health.start_interval()),
             retries: health.retries(),
+            told: Vec::new(),
         };
-        write(&self.container_folder(id).join(PLAN), &plan)
+        let text = serde_json::to_vec(&plan);
+        text.map(Some)
+            .map_err(|e| Error::new(Kind::Internal, "write", PLAN).from_source(e))
     }
 
     /// What a supervisor is to do for a container's health.
     pub(super) fn planned_health(&self, id: &str) -> Result<Option<HealthPlan>> {
-        read(&self.container_folder(id).join(PLAN))
+        let plan: Option<HealthPlan> = read(&self.container_folder(id).join(PLAN))?;
+        Ok(plan.map(|plan| HealthPlan {
+            told: self.teller(id),
+            ..plan
+        }))
+    }
+
+    /// What a supervisor executes when a container's health changes: `tare health ID WORD`.
+    fn teller(&self, id: &str) -> Vec<String> {
+        let mut told = self.programs().reaper.clone();
+        // Where it reaps, it tells; a program of a test's may be another one.
+        if told.pop().is_some_and(|verb| verb == "reap") {
+            told.extend(["health".to_owned(), id.to_owned()]);
+            return told;
+        }
+        Vec::new()
+    }
+
+    /// Writes down that a container's health has become another one: what `tare health ID WORD` does, called by its supervisor.
+    ///
+    /// # Errors
+    /// `Invalid` for what is no id or no word for health.
+    pub fn note_health(&self, id: &str, word: &str) -> Result<()> {
+        let id = Id::parse(id)?;
+        if !["starting", "healthy", "unhealthy"].contains(&word) {
+            return Err(Error::new(Kind::Invalid, "write down health", word));
+        }
+        let subject = self.subject(id.as_str());
+        self.note(&Event::new(subject, format!("health_status: {word}")));
+        Ok(())
     }
 
     /// What is known of a container's health: of one that runs, else as it was when it ended.
@@ -61,12 +99,15 @@ impl Engine {
     /// # Errors
     /// The file system's.
     pub fn health(&self, id: &str) -> Result<Option<Health>> {
-        if let Ok(pod) = PodDir::open(self.pod_folder(id))
-            && let Some(health) = pod.health()?
-        {
-            return Ok(Some(health));
+        match self.health_now(id)? {
+            None => read(&self.container_folder(id).join(LAST)),
+            now => Ok(now),
         }
-        read(&self.container_folder(id).join(LAST))
+    }
+
+    /// The health of a container that runs; none where nobody looks after it.
+    pub(super) fn health_now(&self, id: &str) -> Result<Option<Health>> {
+        PodDir::open(self.pod_folder(id)).map_or(Ok(None), |pod| pod.health())
     }
 
     /// Keeps what is known of the health of a container that has ended.

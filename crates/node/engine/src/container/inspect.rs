@@ -58,6 +58,7 @@ impl Engine {
             "Config": config(&listed, &settings, &spec),
             "NetworkSettings": network(&settings),
             "ImageName": record.reference,
+            "Pod": record.pod.as_deref().unwrap_or_default(),
             "Spec": spec,
         }))
     }
@@ -249,7 +250,9 @@ fn config(listed: &Listed, settings: &Settings, spec: &Spec) -> Value {
 /// Docker's `NetworkSettings`, as far as there are networks.
 fn network(settings: &Settings) -> Value {
     let mode = settings.value("HostConfig.NetworkMode");
-    let mode = mode.as_str().unwrap_or("none");
+    // What a pod has is loopback alone, where it has not the machine's.
+    let mode = mode.as_str().filter(|mode| !mode.starts_with("pod:"));
+    let mode = mode.unwrap_or("none");
     json!({
         "Ports": {},
         "IPAddress": "",

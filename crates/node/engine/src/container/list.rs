@@ -10,11 +10,14 @@ use tare_cgroup::{Freezers, Host};
 use tare_error::nearest;
 use tare_error::{Error, Kind, Result};
 use tare_lifecycle::{ContainerId, Home};
-use tare_shim::{Exit, Health, PodDir};
+use tare_shim::{Elsewhere, Exit, Health, PodDir};
 use tare_store::Id;
 
 /// The longest record of an end that is read.
 const LONGEST: usize = 64 * 1024;
+
+/// The record of an end, in a container's folder of the runtime library.
+const EXIT: &str = "exit.json";
 
 /// One line of the list of containers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +114,7 @@ impl Looking {
     /// From the runtime library's record and the kernel: some 20 system calls for one that lives, one for one that does not.
     fn see(&self, id: &str) -> Result<Option<Seen>> {
         let container = match ContainerId::parse(id).and_then(|id| self.home.container(&id)) {
-            Err(e) if e.kind() == Kind::NotFound => return Ok(None),
+            Err(e) if e.kind() == Kind::NotFound => return self.see_elsewhere(id),
             container => container?,
         };
         let record = container.record();
@@ -135,6 +138,29 @@ impl Looking {
         }))
     }
 
+    /// The same of one that another runtime has made: from its supervisor's record.
+    fn see_elsewhere(&self, id: &str) -> Result<Option<Seen>> {
+        let Some(found) = Elsewhere::find(self.home.path(), id)? else {
+            return Ok(None);
+        };
+        let ended = ended(&found.folder);
+        let lives = found.lives.unwrap_or(ended.is_none());
+        let status = match (lives, &found.since) {
+            (true, Some(_)) => Some(match found.paused || self.is_frozen(found.group.as_deref())? {
+                true => Status::Paused,
+                false => Status::Running,
+            }),
+            (true, None) => Some(Status::Created),
+            // Until its end is on record it is not over for anybody.
+            (false, since) => ended.or(since.as_ref().map(|_| Status::Running)),
+        };
+        Ok(Some(Seen {
+            status,
+            pid: found.pid,
+            started: found.since.unwrap_or_default(),
+        }))
+    }
+
     fn is_frozen(&self, group: Option<&str>) -> Result<bool> {
         match (&self.freezers, group) {
             (Some(freezers), Some(group)) => freezers.is_frozen(group),
@@ -145,7 +171,7 @@ impl Looking {
 
 /// How one has ended that nobody has settled yet.
 fn ended(folder: &Path) -> Option<Status> {
-    let bytes = tare_store::read(folder.join("exit.json"), LONGEST).ok()?;
+    let bytes = tare_store::read(folder.join(EXIT), LONGEST).ok()?;
     let exit: Exit = serde_json::from_slice(&bytes).ok()?;
     Some(match exit.unknown {
         Some(why) => Status::Unknown(why),
@@ -204,7 +230,6 @@ impl Engine {
         let seen = looking.see(&record.id)?;
         let (now, pid, started) = match seen {
             Some(seen) => (seen.status, seen.pid, Some(seen.started)),
-            // One that another runtime looks after is known by its supervisor alone.
             None => (
                 self.is_supervised(&record.id)?.then_some(Status::Running),
                 None,
@@ -228,7 +253,7 @@ impl Engine {
             started: started.or(before).unwrap_or_default(),
             labels,
             health: match status.lives() {
-                true => self.health(&record.id)?,
+                true => self.health_now(&record.id)?,
                 false => None,
             },
             status,
@@ -236,6 +261,12 @@ impl Engine {
             record,
             life,
         })
+    }
+
+    /// Whether the end of a container is on record, and not settled yet.
+    pub(super) fn has_ended(&self, id: &str) -> bool {
+        let known = [self.runtime_folders(), self.roots().run().join("foreign")];
+        known.iter().any(|home| home.join(id).join(EXIT).exists())
     }
 
     fn is_supervised(&self, id: &str) -> Result<bool> {

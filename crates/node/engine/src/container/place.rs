@@ -21,7 +21,7 @@ const STARTING: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// How many supervisors of a container may die while it is looked for one.
-pub(super) const ATTEMPTS: usize = 5;
+pub(crate) const ATTEMPTS: usize = 5;
 
 /// A container's supervisor, and what it said of the container just now.
 #[derive(Debug)]
@@ -31,10 +31,18 @@ pub(super) struct Supervised {
     pub(super) state: Result<(Condition, u32)>,
 }
 
+impl Supervised {
+    /// Whether an error is that of a supervisor which is gone: it does not even say how its container is.
+    pub(super) fn is_gone(&mut self, error: &Error, id: &str) -> bool {
+        let is_unheard = |error: &Error| error.kind() == Kind::Unavailable;
+        is_unheard(error) && self.connection.state(id).is_err_and(|error| is_unheard(&error))
+    }
+}
+
 /// The pod folder of a container, held against other commands.
 #[derive(Debug)]
-pub(super) struct Pod {
-    pub(super) dir: PodDir,
+pub(crate) struct Pod {
+    pub(crate) dir: PodDir,
     _lock: Lock,
 }
 
@@ -53,7 +61,7 @@ impl Engine {
         self.roots().data().join("containers")
     }
 
-    pub(super) fn pod_folders(&self) -> PathBuf {
+    pub(crate) fn pod_folders(&self) -> PathBuf {
         self.roots().run().join("pods")
     }
 
@@ -68,7 +76,7 @@ impl Engine {
     }
 
     /// Connects to the supervisor of a pod, or starts one.
-    pub(super) fn launch(&self, pod: &Pod) -> Result<Connection> {
+    pub(crate) fn launch(&self, pod: &Pod) -> Result<Connection> {
         tare_shim::launch(&self.launch_of(pod, &self.runtime_folders()))
     }
 
@@ -144,21 +152,29 @@ impl Engine {
         }
     }
 
-    pub(super) fn pod_folder(&self, id: &str) -> PathBuf {
+    pub(crate) fn pod_folder(&self, id: &str) -> PathBuf {
         self.pod_folders().join(id)
     }
 }
 
 impl Pod {
-    /// Makes the pod folder of a new container. It appears under its name only when it is locked, so that nobody
-    /// takes it for one that was left behind.
-    pub(super) fn make(engine: &Engine, id: &Id) -> Result<Pod> {
+    /// Makes the pod folder of a container, in `of` where that is in a pod. It appears under its name only when it is locked, so
+    /// that nobody takes it for one that was left behind.
+    pub(super) fn make(engine: &Engine, id: &Id, of: Option<&str>) -> Result<Pod> {
+        Pod::make_as(engine, id, |dir| match of {
+            Some(pod) => dir.share(pod).map(drop),
+            None => Ok(()),
+        })
+    }
+
+    /// The same of any supervisor, with something in it.
+    pub(crate) fn make_as(engine: &Engine, id: &Id, fill: impl FnOnce(PodDir) -> Result<()>) -> Result<Pod> {
         make_folder(&engine.pod_folders())?;
         let unborn = engine
             .pod_folders()
             .join(format!("{UNBORN}{id}.{}", std::process::id()));
         let folder = engine.pod_folder(id.as_str());
-        PodDir::create(&unborn)?;
+        fill(PodDir::create(&unborn)?)?;
         let lock = Lock::exclusive(&unborn.join(LOCK))?;
         match std::fs::rename(&unborn, &folder) {
             Err(e) if e.kind() != std::io::ErrorKind::PermissionDenied && folder.is_dir() => {
@@ -176,7 +192,7 @@ impl Pod {
     }
 
     /// Takes the pod folder of a container that nobody holds; `None` where it is held or gone.
-    pub(super) fn take(engine: &Engine, id: &str) -> Result<Option<Pod>> {
+    pub(crate) fn take(engine: &Engine, id: &str) -> Result<Option<Pod>> {
         let folder = engine.pod_folder(id);
         if !folder.is_dir() {
             return Ok(None);
@@ -194,17 +210,17 @@ impl Pod {
 
     /// Takes the pod folder of a container that does not run, whether it is there or not: nobody else starts, removes or clears
     /// it away meanwhile.
-    pub(super) fn hold(engine: &Engine, id: &Id) -> Result<Pod> {
+    pub(super) fn hold(engine: &Engine, id: &Id, of: Option<&str>) -> Result<Pod> {
         for _ in 1..ATTEMPTS {
             if let Some(pod) = Pod::await_turn(engine, id.as_str())? {
                 return Ok(pod);
             }
-            match Pod::make(engine, id) {
+            match Pod::make(engine, id, of) {
                 Err(e) if matches!(e.kind(), Kind::Conflict | Kind::NotFound) => {}
                 made => return made,
             }
         }
-        Pod::make(engine, id)
+        Pod::make(engine, id, of)
     }
 
     /// Since when the folder is there.
@@ -214,7 +230,7 @@ impl Pod {
     }
 
     /// As [`Pod::take`], waiting for who holds it.
-    pub(super) fn await_turn(engine: &Engine, id: &str) -> Result<Option<Pod>> {
+    pub(crate) fn await_turn(engine: &Engine, id: &str) -> Result<Option<Pod>> {
         let folder = engine.pod_folder(id);
         if !folder.is_dir() {
             return Ok(None);
@@ -230,7 +246,7 @@ impl Pod {
 
     /// Removes the folder: the last of everything, after which nothing is left to undo. It gives up its name first: whoever
     /// comes for that makes a folder of his own.
-    pub(super) fn remove(self) -> Result<()> {
+    pub(crate) fn remove(self) -> Result<()> {
         let path = self.dir.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let gone = path.with_file_name(format!("{GONE}{name}.{}", std::process::id()));
@@ -243,7 +259,7 @@ impl Pod {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e).op("remove", lock.display()),
             _ => {}
         }
-        PodDir::open(gone)?.remove()
+        PodDir::open(gone)?.forget_plan()?.remove()
     }
 }
 

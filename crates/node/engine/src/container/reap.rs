@@ -3,10 +3,10 @@
 use super::place::{ATTEMPTS, Pod, Supervised};
 use crate::Engine;
 use crate::journal::Event;
-use crate::records::containers::{self, EndDetail, EndRecord};
+use crate::records::containers::{self, ContainerRecord, EndDetail, EndRecord};
 use crate::records::life::{self, LifeRecord};
 use std::time::{Duration, UNIX_EPOCH};
-use tare_error::{Error, Kind, Result};
+use tare_error::{Error, Kind, Result, While};
 use tare_logs::Moment;
 use tare_shim::{Condition, Exit};
 use tare_store::Id;
@@ -39,10 +39,16 @@ impl Engine {
             match self.try_clear_away(&pod, id) {
                 // A supervisor that is killed meanwhile has a successor.
                 Err(e) if e.kind() == Kind::Unavailable && attempts.next().is_some() => {}
+                Err(e) if e.kind() == Kind::Exhausted && self.reserve().give_up() => {}
                 cleared => break cleared?,
             }
         };
-        pod.remove().map(|()| exit)
+        let of = pod.dir.of_pod().map(str::to_owned);
+        pod.remove()?;
+        match of {
+            Some(of) => self.end_pod_with_last(&of).map(|()| exit),
+            None => Ok(exit),
+        }
     }
 
     /// All of it but the pod's folder.
@@ -99,7 +105,7 @@ impl Engine {
         self.keep_health(id)?;
         self.expect_restart(id)?;
         let (here, now) = (self.end_of(id, exit), super::restart::now());
-        self.records().write("record end", |tx| {
+        self.records().write_in_reserve("record end", |tx| {
             containers::end(tx, id, &end)?;
             let known = life::get(tx, id)?;
             let after = known.clone().after(&here, now);
@@ -114,7 +120,7 @@ impl Engine {
     pub(super) fn record_failure(&self, id: &str, exit: &Exit, error: Option<String>) -> Result<()> {
         let mut end = end_record(exit);
         end.detail.error = error;
-        self.records().write("record end", |tx| {
+        self.records().write_in_reserve("record end", |tx| {
             containers::end(tx, id, &end)?;
             let known = life::get(tx, id)?;
             match known.due {
@@ -166,7 +172,7 @@ impl Engine {
     }
 
     fn try_remove(&self, typed: &str, force: bool, volumes: bool) -> Result<String> {
-        let id = self.find_container(typed)?.id;
+        let ContainerRecord { id, pod, .. } = self.find_container(typed)?;
         let busy = || {
             Error::new(Kind::Conflict, "remove container", typed)
                 .because("it is running")
@@ -197,13 +203,15 @@ impl Engine {
             }
             match connection.end(&id) {
                 // All of it is gone in the meantime.
-                Err(e) if !matches!(e.kind(), Kind::NotFound | Kind::Unavailable) => return Err(e),
+                Err(e) if !matches!(e.kind(), Kind::NotFound | Kind::Unavailable) => {
+                    return Err(e).during("remove container", typed);
+                }
                 _ => {}
             }
             drop(connection);
             self.settled(&id)?;
         }
-        let pod = Pod::hold(self, &Id::parse(&id)?)?;
+        let pod = Pod::hold(self, &Id::parse(&id)?, pod.as_deref())?;
         if pod.dir.supervisor_alive()? {
             return Err(busy());
         }
@@ -213,9 +221,11 @@ impl Engine {
             pod.remove()?;
             return Err(restarting());
         }
-        self.end(&pod, &id)?.clear(&id)?;
+        self.in_reserve(|| self.end(&pod, &id)?.clear(&id))?;
+        tare_failpoint::pass("remove-ended")?;
         self.remove_everything(&id, volumes)?;
         pod.remove()?;
+        tare_failpoint::pass("remove-left")?;
         self.forget_due(&id)?;
         Ok(id)
     }

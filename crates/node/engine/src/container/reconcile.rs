@@ -27,8 +27,11 @@ impl Engine {
     /// # Errors
     /// Where the run folder cannot be read. What goes wrong with a single container is told and left for later.
     pub fn reconcile(&self) -> Result<Vec<String>> {
+        self.reserve().keep();
         let mut told = Vec::new();
-        for name in names(&self.pod_folders())? {
+        // What has a point in its name is a supervisor's under containerd, whose namespace comes before it.
+        let is_ours = |name: &String| name.starts_with('.') || !name.contains('.');
+        for name in names(&self.pod_folders())?.into_iter().filter(is_ours) {
             let done = match name.starts_with(UNBORN) || name.starts_with(GONE) {
                 true => self.sweep_nameless(&name),
                 false => self.reconcile_one(&name),
@@ -37,13 +40,13 @@ impl Engine {
                 told.push(format!(
                     "{} is not cleared away yet: {}",
                     short(&name),
-                    tare_error::Report::new(&e)
+                    tare_error::Report::new(&self.about_storage(e))
                 ));
             }
         }
         let mark = self.roots().run().join(MARK);
         if !mark.exists() {
-            self.after_boot()?;
+            told.extend(self.after_boot()?);
             tare_store::replace(&mark, Durability::Volatile, 0o600, b"")?;
         }
         Ok(told)
@@ -52,8 +55,13 @@ impl Engine {
     pub(super) fn reconcile_one(&self, id: &str) -> Result<()> {
         self.finish_commit(id)?;
         // Most are looked after, and are not to be held up.
-        if PodDir::open(self.pod_folder(id)).is_ok_and(|pod| pod.supervisor_alive().unwrap_or(false)) {
-            return Ok(());
+        if let Ok(pod) = PodDir::open(self.pod_folder(id)) {
+            if pod.is_shared() {
+                return self.reconcile_pod(&pod, id);
+            }
+            if pod.supervisor_alive().unwrap_or(false) {
+                return self.settle_in_pod(&pod, id);
+            }
         }
         let Some(pod) = Pod::take(self, id)? else {
             return Ok(());
@@ -67,6 +75,17 @@ impl Engine {
         self.clear_away(pod, id).map(drop)
     }
 
+    /// A supervisor that is shared stays when one of its containers has ended: where whoever was to clear that away has died, we do.
+    fn settle_in_pod(&self, pod: &PodDir, id: &str) -> Result<()> {
+        if pod.of_pod().is_none() || !self.has_ended(id) {
+            return Ok(());
+        }
+        match Pod::take(self, id)? {
+            Some(pod) => self.clear_ended_away(pod, id),
+            None => Ok(()),
+        }
+    }
+
     /// Whether a container lives that is to live on without its keeper; where its supervisor was killed it has a successor then.
     pub(super) fn is_taken_over(&self, pod: &Pod, id: &str) -> Result<bool> {
         if !pod.dir.outlives_its_keeper()? || !pod.dir.has_containers()? {
@@ -74,7 +93,8 @@ impl Engine {
         }
         self.records().close();
         for _ in 0..ATTEMPTS {
-            match self.launch(pod).and_then(|mut connection| connection.state(id)) {
+            let looked = self.in_reserve(|| self.launch(pod)?.state(id));
+            match looked {
                 Ok((Condition::Running | Condition::Paused, _)) => return Ok(true),
                 // Another one was killed: the next one tells.
                 Err(e) if e.kind() == Kind::Unavailable => {}
@@ -96,8 +116,8 @@ impl Engine {
         tare_store::remove_tree(&self.pod_folders().join(name))
     }
 
-    /// What survived a reboot without its pod folder.
-    fn after_boot(&self) -> Result<()> {
+    /// What survived a reboot without its pod folder; one sentence for each thing that did not.
+    fn after_boot(&self) -> Result<Vec<String>> {
         self.sweep_containers()?;
         let pods: HashSet<String> = names(&self.pod_folders())?.into_iter().collect();
         let (records, lives) = self
@@ -116,7 +136,8 @@ impl Engine {
             }
         }
         let records = self.records().read("list containers", containers::all)?;
-        self.resume_after_boot(&records)
+        let told = self.restore_bundles(&records);
+        self.resume_after_boot(&records).map(|()| told)
     }
 
     /// A container that a reboot ended.
@@ -132,7 +153,7 @@ impl Engine {
             detail: EndDetail::default(),
         };
         self.records()
-            .write("record end", |tx| containers::end(tx, &record.id, &end))
+            .write_in_reserve("record end", |tx| containers::end(tx, &record.id, &end))
     }
 }
 

@@ -7,6 +7,7 @@ mod health;
 mod mount;
 mod name;
 mod namespace;
+mod pod;
 mod resources;
 mod restart;
 mod security;
@@ -24,6 +25,7 @@ pub(crate) use mount::target_path;
 pub use mount::{BindSource, MountKind, MountRequest, Propagation};
 pub use name::{Hostname, Name};
 pub use namespace::{CgroupMode, IpcMode, NetworkMode, PidMode, UserMode, UtsMode};
+pub use pod::{ExitPolicy, JoinedPod, PodRequest, PodWish, parse_shares};
 pub use resources::{CpuSet, Cpus, PidsLimit, ResourcesRequest, SwapLimit};
 pub use restart::RestartPolicy;
 pub use security::{SeccompChoice, SecurityOption, SecurityRequest};
@@ -33,6 +35,7 @@ pub use ulimit::Ulimit;
 pub use user::{IdOrName, UserRequest};
 pub use volume::{DRIVER, VolumeOptions, VolumeSource, VolumeWish, VolumesFrom, parse_volume_name};
 
+use crate::records::pods::Shares;
 use std::collections::BTreeMap;
 use tare_error::{Error, Kind, Result};
 
@@ -87,6 +90,8 @@ pub struct LifeRequest {
     /// Who makes it, by the handler's name in the configuration or the path of an OCI runtime's program; absent: the
     /// configuration's default.
     pub handler: Option<String>,
+    /// The pod that it is in.
+    pub pod: Option<PodWish>,
     /// Keep its standard input open.
     pub interactive: bool,
     /// Give it a terminal.
@@ -167,6 +172,15 @@ pub struct NamespacesRequest {
     pub hostname: Option<Hostname>,
     /// Kernel parameters.
     pub sysctls: Vec<Sysctl>,
+    /// The pod whose namespaces it is in, once that is known.
+    pub pod: Option<JoinedPod>,
+}
+
+impl NamespacesRequest {
+    /// The pod, where that is what the container shares with it.
+    pub(super) fn of_pod(&self, shares: impl FnOnce(&Shares) -> bool) -> Option<&JoinedPod> {
+        self.pod.as_ref().filter(|pod| shares(&pod.shares))
+    }
 }
 
 impl RunRequest {

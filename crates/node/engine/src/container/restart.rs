@@ -123,6 +123,7 @@ impl Engine {
         let known = self.records().read("read container", |tx| life::get(tx, id))?;
         if known.is_followed() && !known.stopped {
             self.say_due(id)?;
+            tare_failpoint::pass("due-said")?;
         }
         Ok(())
     }
@@ -144,7 +145,7 @@ impl Engine {
         if !known.is_followed() || (known.stopped && known.due.is_none()) {
             return Ok(known);
         }
-        let ended = self.records().write("record stop", |tx| {
+        let ended = self.records().write_in_reserve("record stop", |tx| {
             let life = LifeRecord {
                 stopped: true,
                 due: None,

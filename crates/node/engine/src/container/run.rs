@@ -22,8 +22,9 @@ impl Container<'_> {
         let (Some(pod), Some(call)) = (&self.pod, self.call.take()) else {
             return Err(Error::new(Kind::Conflict, "start", &self.name).because("it was started already"));
         };
-        // No database connection lives while a process is made.
-        self.engine.records().close();
+        if let Some(of) = pod.dir.of_pod() {
+            self.engine.bring_pod_up(of)?;
+        }
         let launched = self.engine.launch(pod).map_err(supervisor_missing)?;
         let connection = self.connection.insert(launched);
         self.stages.done("supervisor");
@@ -58,6 +59,11 @@ impl Container<'_> {
         }
     }
 
+    /// How many bytes of its output could not be kept in its log, and why; told once.
+    pub fn take_unwritten(&mut self) -> Option<(u64, Error)> {
+        self.connection.as_mut().and_then(Connection::take_unwritten)
+    }
+
     /// How many bytes of its output came faster than they were written, and were left out.
     pub fn missed(&self) -> u64 {
         self.connection.as_ref().map_or(0, Connection::missed)
@@ -84,7 +90,9 @@ impl Container<'_> {
             self.engine.note(&Event::new(self.subject.clone(), "destroy"));
         }
         if let Some(pod) = self.pod.take() {
+            let of = pod.dir.of_pod().map(str::to_owned);
             pod.remove()?;
+            of.map_or(Ok(()), |of| self.engine.end_pod_with_last(&of))?;
         }
         self.engine.look_after_due()
     }

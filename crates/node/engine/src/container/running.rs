@@ -3,14 +3,14 @@
 use super::draft::user::{Accounts, home};
 use super::facts::FileKind;
 use super::look::{ImageView, host_facts};
-use super::place::{Pod, Supervised};
+use super::place::{ATTEMPTS, Pod, Supervised};
 use super::request::{Capability, ProcessRequest, RunRequest, UserRequest, Variable};
 use crate::Engine;
 use crate::journal::Event;
 use crate::records::containers::ContainerRecord;
 use std::path::Path;
 use std::time::Duration;
-use tare_error::{Context, Error, Kind, Result};
+use tare_error::{Context, Error, Kind, Result, While};
 use tare_shim::{Attach, Condition, ExecRequest, Executed, Manner};
 use tare_spec_oci::{Capabilities, Process, Spec};
 use tare_store::Id;
@@ -57,7 +57,9 @@ impl Engine {
         let (record, Supervised { mut connection, .. }) = self.running("kill container", typed)?;
         connection.kill(&record.id, signal)?;
         if signal == kill {
-            connection.wait(&record.id)?;
+            connection
+                .await_killed(&record.id)
+                .during("kill container", typed)?;
             drop(connection);
             self.settled(&record.id)?;
         }
@@ -93,41 +95,29 @@ impl Engine {
         signal: Option<i32>,
         timeout: Option<i64>,
     ) -> Result<()> {
-        let Some(Supervised {
-            mut connection,
-            state,
-        }) = self.find_started(&record.id)?
-        else {
-            // Somebody may be just about to start it, as it was due.
-            return match Pod::await_turn(self, &record.id)? {
-                Some(pod) if pod.dir.supervisor_alive()? => {
-                    drop(pod);
-                    self.end_gently(record, signal, timeout)
-                }
-                Some(pod) => self.clear_ended_away(pod, &record.id),
-                None => Ok(()),
+        let mut attempts = 1..ATTEMPTS;
+        loop {
+            let Some(mut found) = self.find_started(&record.id)? else {
+                // Somebody may be just about to start it, as it was due.
+                return match Pod::await_turn(self, &record.id)? {
+                    Some(pod) if pod.dir.supervisor_alive()? => {
+                        drop(pod);
+                        self.end_gently(record, signal, timeout)
+                    }
+                    Some(pod) => self.clear_ended_away(pod, &record.id),
+                    None => Ok(()),
+                };
             };
-        };
-        let signal = signal.or(record.stop_signal).unwrap_or(TERM);
-        let seconds = timeout.or(record.stop_timeout).unwrap_or(PATIENCE);
-        if let Ok((Condition::Paused, _)) = state {
-            // One that stands still hears nothing.
-            connection.resume(&record.id)?;
+            match end_kept(&mut found, record, signal, timeout) {
+                // It has ended meanwhile, and was taken away.
+                Err(e) if e.kind() == Kind::NotFound => {}
+                // Its supervisor has left with it, or was killed: who is there now tells.
+                Err(e) if found.is_gone(&e, &record.id) && attempts.next().is_some() => continue,
+                done => done?,
+            }
+            drop(found);
+            return self.settled(&record.id);
         }
-        match connection.kill(&record.id, signal) {
-            Err(e) if e.kind() != Kind::NotFound => return Err(e),
-            _ => {}
-        }
-        let patience = u64::try_from(seconds).ok().map(Duration::from_secs);
-        let ended = match patience {
-            Some(patience) => connection.wait_for(&record.id, patience.max(Duration::from_millis(1)))?,
-            None => Some(connection.wait(&record.id)?),
-        };
-        if ended.is_none() {
-            connection.end(&record.id)?;
-        }
-        drop(connection);
-        self.settled(&record.id)
     }
 
     /// Waits for a container's end; its exit code. One that has ended has it already.
@@ -321,7 +311,11 @@ impl Engine {
             let [passwd, group] = FILES.map(|file| view.read(file));
             Ok([passwd?, group?])
         };
-        match ImageView::of_process(pid) {
+        let process = match self.runs_elsewhere(id)? {
+            true => Err(Error::new(Kind::Denied, "look at", id)),
+            false => ImageView::of_process(pid),
+        };
+        match process {
             Err(e) if e.kind() == Kind::Denied => {}
             view => return read(&view?),
         }
@@ -386,6 +380,40 @@ fn every_capability(host: &super::facts::HostFacts) -> Capabilities {
         permitted: names,
         ..Capabilities::default()
     }
+}
+
+/// Ends a container by its supervisor.
+fn end_kept(
+    found: &mut Supervised,
+    record: &ContainerRecord,
+    signal: Option<i32>,
+    timeout: Option<i64>,
+) -> Result<()> {
+    let Supervised { connection, state } = found;
+    let signal = signal.or(record.stop_signal).unwrap_or(TERM);
+    let seconds = timeout.or(record.stop_timeout).unwrap_or(PATIENCE);
+    if let Ok((Condition::Paused, _)) = state {
+        // One that stands still hears nothing.
+        connection.resume(&record.id)?;
+    }
+    let unheard = match connection.kill(&record.id, signal) {
+        // Its shim does not answer, and we are told so by its supervisor.
+        Err(e) if e.kind() == Kind::Unavailable && connection.state(&record.id).is_ok() => true,
+        Err(e) if e.kind() != Kind::NotFound => return Err(e),
+        _ => false,
+    };
+    let patience = u64::try_from(seconds).ok().map(Duration::from_secs);
+    let ended = match patience {
+        _ if unheard => None,
+        Some(patience) => connection.wait_for(&record.id, patience.max(Duration::from_millis(1)))?,
+        None => Some(connection.wait(&record.id)?),
+    };
+    if ended.is_none() {
+        connection
+            .end(&record.id)
+            .during("stop container", &record.name)?;
+    }
+    Ok(())
 }
 
 fn name_of(variable: &str) -> &str {

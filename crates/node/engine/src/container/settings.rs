@@ -288,6 +288,23 @@ impl Settings {
             "private",
         );
         mode("UsernsMode", false, "--userns", "");
+        if let Some(pod) = &asked.pod {
+            let shared = [
+                (pod.shares.network, "NetworkMode"),
+                (pod.shares.pid, "PidMode"),
+                (pod.shares.ipc, "IpcMode"),
+                (pod.shares.uts, "UTSMode"),
+            ];
+            for (_, name) in shared.into_iter().filter(|(is, _)| *is) {
+                let name = format!("HostConfig.{name}");
+                self.0.retain(|known| known.name != name);
+                self.add(&name, json!(format!("pod:{}", pod.id)), "--pod");
+            }
+            self.add("HostConfig.CgroupParent", json!(pod.group), "--pod");
+            if pod.shares.uts {
+                self.add("Config.Hostname", json!(pod.hostname), "--pod");
+            }
+        }
         if let Some(name) = &asked.hostname {
             self.add("Config.Hostname", json!(name.as_str()), "--hostname");
         }

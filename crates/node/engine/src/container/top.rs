@@ -1,11 +1,13 @@
-//! The processes of a container, and what it uses: from procfs and its cgroup, nothing of its own is executed or asked.
+//! The processes of a container, and what it uses: from procfs and its cgroup, nothing of its own is executed or asked. Only where a
+//! shim has it in a machine of its own, that is asked.
 
 use super::list::Listed;
 use crate::Engine;
 use std::collections::{BTreeMap, BTreeSet};
-use tare_cgroup::{Pressure, Usage};
+use tare_cgroup::{Group, GroupPath, Host, Pressure, Usage};
 use tare_error::{Error, Kind, Result};
 use tare_lifecycle::{Container, ContainerId, Home};
+use tare_shim::{Connection, Elsewhere};
 
 /// The longest file of a process that is read.
 const LONGEST: usize = 4096;
@@ -40,17 +42,41 @@ pub struct Sample {
     pub network: Option<(u64, u64)>,
 }
 
+/// Who knows of a container that runs.
+enum Known {
+    /// The library.
+    Own(Box<Container>),
+    /// This machine's kernel, as another runtime has made it here.
+    Here(Elsewhere),
+    /// Its shim alone, as its processes are none of this machine's.
+    Elsewhere,
+}
+
 impl Engine {
-    /// The processes of a container that runs.
+    /// The processes of a container that runs. Of those that only its shim knows there is no more than the number that this has
+    /// for them.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` where it does not run; `Unsupported` where another runtime looks after it.
+    /// `NotFound`; `Conflict` where it does not run; the shim's.
     pub fn top(&self, typed: &str) -> Result<Vec<ProcessLine>> {
         let listed = self.container(typed)?;
-        let container = self.library_container("list processes of", &listed)?;
-        let pids = match container.group()? {
-            Some(_) => container.processes()?,
-            None => descendants(container.pid()?.unwrap_or(0)),
+        let pids = match self.who_knows("list processes of", &listed)? {
+            Known::Own(container) => match container.group()? {
+                Some(_) => container.processes()?,
+                None => descendants(container.pid()?.unwrap_or(0)),
+            },
+            Known::Here(found) => match group_of(&found) {
+                Some(group) => group
+                    .processes()?
+                    .into_iter()
+                    .map(|pid| pid.as_raw_pid())
+                    .collect(),
+                None => descendants(found.pid.unwrap_or(0)),
+            },
+            Known::Elsewhere => {
+                let told = self.ask(&listed, |connection, id| connection.processes(id))?;
+                return Ok(told.unwrap_or_default().into_iter().map(nameless).collect());
+            }
         };
         // One that ends meanwhile is none.
         Ok(pids.into_iter().filter_map(process).collect())
@@ -59,21 +85,30 @@ impl Engine {
     /// What a container uses; nothing where it does not run.
     ///
     /// # Errors
-    /// The kernel's; `Unsupported` where another runtime looks after it.
+    /// The kernel's; the shim's, where only that knows.
     pub fn sample(&self, listed: &Listed) -> Result<Option<Sample>> {
         if !listed.status.lives() {
             return Ok(None);
         }
-        let container = self.library_container("look at", listed)?;
-        let group = container.group()?;
+        let group = match self.who_knows("look at", listed)? {
+            Known::Own(container) => container.group()?,
+            Known::Here(found) => group_of(&found),
+            Known::Elsewhere => {
+                let usage = self.ask(listed, |connection, id| connection.usage(id))?;
+                return Ok(usage.map(|usage| Sample {
+                    usage: Some(usage),
+                    ..Sample::default()
+                }));
+            }
+        };
         Ok(Some(Sample {
-            usage: group.as_ref().map(tare_cgroup::Group::usage),
+            usage: group.as_ref().map(Group::usage),
             pressure: group.map(|group| group.pressure()).unwrap_or_default(),
             network: listed.pid.and_then(network),
         }))
     }
 
-    fn library_container(&self, operation: &'static str, listed: &Listed) -> Result<Container> {
+    fn who_knows(&self, operation: &'static str, listed: &Listed) -> Result<Known> {
         let name = &listed.record.name;
         if !listed.status.lives() {
             return Err(Error::new(Kind::Conflict, operation, name)
@@ -81,13 +116,49 @@ impl Engine {
                 .hint(format!("`tare start {name}` starts it")));
         }
         let home = Home::at(self.runtime_folders());
-        home.container(&ContainerId::parse(&listed.record.id)?)
-            .map_err(|e| match e.kind() {
-                Kind::NotFound => {
-                    Error::new(Kind::Unsupported, operation, name).because("another runtime looks after it")
-                }
-                _ => e,
-            })
+        match home.container(&ContainerId::parse(&listed.record.id)?) {
+            Err(e) if e.kind() == Kind::NotFound => {}
+            container => return container.map(Box::new).map(Known::Own),
+        }
+        match Elsewhere::find(&self.runtime_folders(), &listed.record.id)? {
+            Some(found) if found.pid.is_some() => Ok(Known::Here(found)),
+            _ => Ok(Known::Elsewhere),
+        }
+    }
+
+    /// Asks a container's supervisor; nothing where that is gone.
+    fn ask<T>(
+        &self,
+        listed: &Listed,
+        ask: impl FnOnce(&mut Connection, &str) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let id = &listed.record.id;
+        match self.find_supervisor(id)? {
+            Some(mut found) => ask(&mut found.connection, id).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether the processes of a container that runs are none of this machine's, as far as anybody knows: what procfs says of
+    /// their numbers is about others.
+    pub(super) fn runs_elsewhere(&self, id: &str) -> Result<bool> {
+        let found = Elsewhere::find(&self.runtime_folders(), id)?;
+        Ok(found.is_some_and(|found| found.lives.is_none()))
+    }
+}
+
+/// The cgroup of a container that another runtime has made.
+fn group_of(found: &Elsewhere) -> Option<Group> {
+    let path = GroupPath::parse(found.group.as_deref()?).ok()?;
+    Group::open(&Host::current().ok()?, &path).ok()
+}
+
+/// A process of which only its number is known.
+fn nameless(pid: u32) -> ProcessLine {
+    ProcessLine {
+        pid: i32::try_from(pid).unwrap_or(0),
+        command: "?".to_owned(),
+        ..ProcessLine::default()
     }
 }
 

@@ -124,6 +124,7 @@ impl Engine {
             };
             life::put(tx, &record.id, &life)
         })?;
+        tare_failpoint::pass("update-policy")?;
         self.wake(&record.id)
     }
 

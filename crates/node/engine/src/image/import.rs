@@ -52,6 +52,7 @@ impl Import<'_> {
     pub(crate) fn run(&self, top: Document, names: &Names) -> Result<Imported> {
         let plan = self.plan(top)?;
         let (fresh, sizes) = self.layers(&plan).during("unpack image", &self.shown)?;
+        tare_failpoint::pass("image-unpacked")?;
         let id = plan.manifest.config().digest().to_string();
         let stored = self.stored(&plan)?;
         let chains = plan.layers.iter().zip(sizes);
@@ -74,6 +75,7 @@ impl Import<'_> {
         self.engine
             .records()
             .write("record image", |tx| images::put(tx, &record, &stored, names))?;
+        tare_failpoint::pass("image-recorded")?;
         Ok(Imported { id, fresh })
     }
 

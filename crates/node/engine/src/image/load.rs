@@ -101,7 +101,7 @@ impl Engine {
     ) -> Result<Vec<Image>> {
         let archive = match source {
             LoadSource::Archive(reader) => Archive::spool(reader, self.roots().data(), &self.config().layers)
-                .map_err(|e| self.with_space_hint(e))?,
+                .map_err(|e| self.about_storage(e))?,
             LoadSource::Folder(path) => Archive::folder(path)?,
         };
         let platform = options.platform.clone().unwrap_or_else(Platform::host);

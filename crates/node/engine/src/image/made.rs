@@ -83,7 +83,7 @@ impl Engine {
         let limits = self.config().layers.clone();
         let layer = self.spool(|out| tare_layer::inflate(reader, out, &limits).map(drop));
         let made = layer
-            .map_err(|e| self.with_space_hint(e))
+            .map_err(|e| self.about_storage(e))
             .and_then(|layer| self.make_image(None, layer, options));
         let subject = Subject {
             kind: "image",

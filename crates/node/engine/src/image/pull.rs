@@ -8,7 +8,7 @@ use crate::container::request::PullPolicy;
 use crate::image::Image;
 use crate::journal::{Event, Subject};
 use crate::records::images::Names;
-use tare_error::{Error, Kind, Result, While};
+use tare_error::{Error, Kind, Result};
 use tare_registry::{Credentials, Platform, Reference, Settings};
 
 /// How to pull.
@@ -137,27 +137,12 @@ impl Engine {
         match done {
             Ok(value) => Ok(value),
             Err(e) => {
-                let e = self.with_space_hint(e);
+                let e = self.about_storage(e);
                 Err(match self.collect() {
                     Ok(_) => e,
                     Err(left) => e.also(left),
                 })
             }
         }
-    }
-
-    /// A full disk is said with its place.
-    pub(crate) fn with_space_hint(&self, error: Error) -> Error {
-        /// `ENOSPC` and `EDQUOT` (errno(3)).
-        const FULL: [i32; 2] = [28, 122];
-        if !error.errno().is_some_and(|n| FULL.contains(&n)) || error.first_hint().is_some() {
-            return error;
-        }
-        let data = self.roots().data().display().to_string();
-        let wrapped = Err::<(), Error>(error).during("store image in", &data).err();
-        let fallback = || Error::new(Kind::Exhausted, "store image in", &data);
-        wrapped
-            .unwrap_or_else(fallback)
-            .hint("the disk is full; free some space there, or remove images (tare rmi)")
     }
 }

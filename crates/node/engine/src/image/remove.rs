@@ -56,7 +56,7 @@ impl Engine {
         let reference = self.named(typed, &id)?;
         let intent = self.intend()?;
         // Decided and done in one transaction: a name that another command gives meanwhile is seen or comes after.
-        let removed = self.records().write("remove image", |tx| {
+        let removed = self.records().write_in_reserve("remove image", |tx| {
             let tags = images::names_of(tx, &id)?.tags;
             let names: Vec<String> = tags.iter().map(|n| familiar(n)).collect();
             match &reference {
@@ -78,6 +78,7 @@ impl Engine {
                 }
             }
         })?;
+        tare_failpoint::pass("image-forgotten")?;
         // Where another command holds images just now, the next one to remove something collects this too.
         if removed.deleted.is_some() {
             self.collect()?;

@@ -175,7 +175,7 @@ pub struct EventFilter {
 }
 
 /// Docker's keys, as far as there is something they can mean here, and ours.
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "container",
     "event",
     "image",
@@ -185,6 +185,7 @@ const KEYS: [&str; 9] = [
     "scope",
     "outcome",
     "uid",
+    "pod",
 ];
 
 impl EventFilter {
@@ -234,6 +235,7 @@ impl EventFilter {
                 is_it("container") || kind == "container" && !value.is_empty() && id.starts_with(value)
             }
             "volume" => is_it("volume"),
+            "pod" => is_it("pod") || kind == "pod" && !value.is_empty() && id.starts_with(value),
             "image" => is_it("image") || kind == "container" && text(&attributes["image"]) == value,
             "event" => {
                 let action = text(&record["Action"]);

@@ -76,6 +76,8 @@ pub struct ContainerRecord {
     pub stop_timeout: Option<i64>,
     /// Who makes it, by a handler's name or the path of a runtime's program.
     pub handler: String,
+    /// The id of the pod that it is in.
+    pub pod: Option<String>,
     /// Seconds since 1970 at which it was asked for.
     pub created: i64,
     /// How it ended, where that is recorded.
@@ -121,7 +123,7 @@ pub struct EndDetail {
 /// Records a container that is about to be made: from here on its id and name are taken.
 ///
 /// # Errors
-/// `AlreadyExists` where the name is taken, with the holder's id as subject; `NotFound` where the image is gone;
+/// `AlreadyExists` where a container or a pod has the name; `NotFound` where the image is gone;
 /// else SQLite's.
 pub fn add(tx: &Transaction<'_>, container: &ContainerRecord, labels: &[(String, String)]) -> Result<()> {
     let (id, name) = (&container.id, &container.name);
@@ -130,6 +132,7 @@ pub fn add(tx: &Transaction<'_>, container: &ContainerRecord, labels: &[(String,
             Error::new(Kind::AlreadyExists, "use name", name).because(format!("container {holder} has it"))
         );
     }
+    super::pods::is_free(tx, name)?;
     let image = "SELECT 1 FROM images WHERE id = ?1";
     let there = tx
         .query_row(image, [&container.image], |_| Ok(()))
@@ -140,11 +143,16 @@ pub fn add(tx: &Transaction<'_>, container: &ContainerRecord, labels: &[(String,
             Error::new(Kind::NotFound, "use image", &container.reference).because("it was just removed")
         );
     }
+    if let Some(pod) = &container.pod
+        && super::pods::get(tx, pod)?.is_none()
+    {
+        return Err(Error::new(Kind::NotFound, "join pod", pod).because("it was just removed"));
+    }
     tx.execute(
         "INSERT INTO containers
              (id, name, image, reference, command, remove, created, interactive, stop_signal, stop_timeout,
-              handler)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+              handler, pod)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         params![
             id,
             name,
@@ -157,6 +165,7 @@ pub fn add(tx: &Transaction<'_>, container: &ContainerRecord, labels: &[(String,
             container.stop_signal,
             container.stop_timeout,
             container.handler,
+            container.pod,
         ],
     )
     .query("record container", id)?;
@@ -247,13 +256,14 @@ pub fn labels(tx: &Transaction<'_>) -> Result<HashMap<String, BTreeMap<String, S
 /// Gives a container another name.
 ///
 /// # Errors
-/// `AlreadyExists` where another has it; else SQLite's.
+/// `AlreadyExists` where another, or a pod, has it; else SQLite's.
 pub fn rename(tx: &Transaction<'_>, id: &str, name: &str) -> Result<()> {
     if let Some(holder) = by_name(tx, name)?.filter(|holder| holder != id) {
         return Err(
             Error::new(Kind::AlreadyExists, "use name", name).because(format!("container {holder} has it"))
         );
     }
+    super::pods::is_free(tx, name)?;
     tx.execute("UPDATE containers SET name = ?2 WHERE id = ?1", [id, name])
         .query("rename", id)
         .map(drop)
@@ -355,9 +365,21 @@ pub fn of_image(tx: &Transaction<'_>, image: &str) -> Result<Vec<ContainerRecord
     rows.collect::<Result<_, _>>().query("read", "containers")
 }
 
+/// The containers of a pod, in the order in which they were made.
+///
+/// # Errors
+/// SQLite's.
+pub fn of_pod(tx: &Transaction<'_>, pod: &str) -> Result<Vec<ContainerRecord>> {
+    let mut statement = tx
+        .prepare_cached(&format!("{COLUMNS} WHERE pod = ?1 ORDER BY created, rowid"))
+        .query("read", "containers")?;
+    let rows = statement.query_map([pod], read).query("read", "containers")?;
+    rows.collect::<Result<_, _>>().query("read", "containers")
+}
+
 const COLUMNS: &str =
     "SELECT id, name, image, reference, command, remove, created, ended, code, oom_limit, unknown,
-        interactive, stop_signal, stop_timeout, last, handler
+        interactive, stop_signal, stop_timeout, last, handler, pod
     FROM containers";
 
 fn read(row: &Row<'_>) -> tare_database::sql::Result<ContainerRecord> {
@@ -387,6 +409,7 @@ fn read(row: &Row<'_>) -> tare_database::sql::Result<ContainerRecord> {
         stop_signal: row.get(12)?,
         stop_timeout: row.get(13)?,
         handler: row.get(15)?,
+        pod: row.get(16)?,
         end,
     })
 }

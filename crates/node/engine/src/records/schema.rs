@@ -32,4 +32,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "who makes containers",
         sql: super::containers::HANDLER,
     },
+    Migration {
+        name: "pods",
+        sql: super::pods::TABLES,
+    },
+    Migration {
+        name: "files of containers",
+        sql: super::bundles::TABLES,
+    },
 ];

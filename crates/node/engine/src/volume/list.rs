@@ -5,7 +5,7 @@ use crate::container::request::{DRIVER, VolumeOptions};
 use crate::records::volumes::{self, VolumeRecord};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tare_error::{Error, Kind, Result};
 
 /// A volume, and who uses it.
@@ -17,6 +17,41 @@ pub struct Volume {
     pub users: Vec<String>,
     /// Where its files are.
     pub path: PathBuf,
+}
+
+impl Volume {
+    /// The bytes that it takes; none where somebody has mounted something at it or in it. That is not on our disk, and may not
+    /// answer.
+    pub(crate) fn measure(&self) -> u64 {
+        // As the kernel names it.
+        let named = |folder: std::fs::File| {
+            std::fs::read_link(format!(
+                "/proc/self/fd/{}",
+                std::os::fd::AsRawFd::as_raw_fd(&folder)
+            ))
+        };
+        let folder = self.path.parent().map_or(Path::new("/"), |parent| parent);
+        let folder = std::fs::File::open(folder).and_then(named).ok();
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        if folder.is_none_or(|folder| has_mount(&mounts, &folder)) {
+            return 0;
+        }
+        tare_snapshot::measure(&self.path).map_or(0, |usage| usage.bytes)
+    }
+}
+
+/// Whether something is mounted below a folder, in the text of `mountinfo` (proc_pid_mountinfo(5)).
+fn has_mount(mounts: &str, folder: &Path) -> bool {
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+    // A volume's name has no character that is escaped there; what is above it may have.
+    points
+        .map(|point| {
+            point
+                .replace("\\040", " ")
+                .replace("\\011", "\t")
+                .replace("\\134", "\\")
+        })
+        .any(|point| Path::new(&point).starts_with(folder) && Path::new(&point) != folder)
 }
 
 /// Which volumes are meant: all of these have to hold.
@@ -150,5 +185,23 @@ impl Engine {
             record,
             users,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mounts_below_a_folder_are_seen() {
+        let mounts = "36 35 98:0 / /d\\040x/volumes/a/_data rw - nfs s rw\n37 35 98:0 / /d/volumes/ab rw - ext4 s rw\n";
+        for (folder, has) in [
+            ("/d x/volumes/a", true),
+            ("/d x/volumes/b", false),
+            ("/d/volumes/a", false),
+            ("/d/volumes/ab", false),
+        ] {
+            assert_eq!(has_mount(mounts, Path::new(folder)), has, "{folder}");
+        }
     }
 }

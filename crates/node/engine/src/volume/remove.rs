@@ -54,7 +54,7 @@ impl Engine {
         };
         let mut gone = Gone::default();
         for volume in self.volumes(&filter)? {
-            let size = tare_snapshot::measure(&volume.path).map_or(0, |usage| usage.bytes);
+            let size = volume.measure();
             match self.remove_volume(&volume.record.name) {
                 // Somebody began to use it, or removed it.
                 Err(e) if matches!(e.kind(), Kind::Conflict | Kind::NotFound) => {}
@@ -78,9 +78,14 @@ impl Engine {
         let look = |tx: &Transaction<'_>| Ok((own(tx)?.is_empty(), containers::stays(tx, id)?));
         let forget = |tx: &Transaction<'_>| containers::remove(tx, id).map(drop);
         match self.records().read("read uses of volumes", look)? {
-            (true, true) => return self.records().write("remove container", forget),
+            (true, true) => return self.records().write_in_reserve("remove container", forget),
             // Where a power cut brings its record back, that is found to be of no container.
-            (true, false) => return self.records().write_unsynced("remove container", forget),
+            (true, false) => match self.records().write_unsynced("remove container", forget) {
+                Err(e) if e.kind() == Kind::Exhausted => {
+                    return self.records().write_in_reserve("remove container", forget);
+                }
+                written => return written,
+            },
             _ => {}
         }
         self.forget_volumes(own, |tx| {
@@ -94,7 +99,7 @@ impl Engine {
     fn forget_volumes(
         &self,
         which: impl FnOnce(&Transaction<'_>) -> Result<Vec<String>>,
-        forget: impl FnOnce(&Transaction<'_>) -> Result<()>,
+        forget: impl Fn(&Transaction<'_>) -> Result<()>,
     ) -> Result<()> {
         // Who dies in between leaves what the next command sweeps.
         let _intent = self.intend()?;
@@ -105,7 +110,7 @@ impl Engine {
             gone.extend(take_away(&self.volume_folders(), name)?);
         }
         tare_failpoint::pass("volume-taken")?;
-        self.records().write("remove volume", forget)?;
+        self.records().write_in_reserve("remove volume", forget)?;
         drop(lock);
         tare_failpoint::pass("volume-forgotten")?;
         gone.iter().try_for_each(|path| tare_store::remove_tree(path))

@@ -163,5 +163,10 @@ fn of_machine(mount: &Mount, own: &Path) -> Option<MountRequest> {
             },
         }),
         flags: Vec::new(),
+        owners: mount
+            .options
+            .iter()
+            .find(|o| o.starts_with("idmap=") || o.starts_with("ridmap="))
+            .cloned(),
     })
 }

@@ -189,6 +189,7 @@ fn an_image_goes_with_its_last_name_and_not_under_a_container() {
             interactive: false,
             stop_signal: None,
             stop_timeout: None,
+            pod: None,
             handler: "tare".into(),
             created: 1,
             end: None,

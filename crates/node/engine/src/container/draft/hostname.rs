@@ -15,16 +15,22 @@ const HOSTS: &str = "127.0.0.1\tlocalhost\n\
 
 pub(super) fn contribute(input: &Input<'_>, draft: &mut Draft) -> Result<()> {
     let asked = &input.request.namespaces;
+    let pods = asked.of_pod(|shares| shares.uts);
+    let of_pod = pods.map(|pod| pod.hostname.as_str());
     let name = match (&asked.hostname, asked.uts) {
         (Some(name), UtsMode::Host) => {
             return Err(Error::new(Kind::Invalid, "set host name", name.as_str())
                 .because("--uts host shares the machine's own, which a container does not change"));
         }
         (Some(name), UtsMode::Private) => name.as_str(),
-        (None, _) if host_name_is_the_machines(input) => &input.host.hostname,
-        (None, _) => input.id.short(),
+        (None, _) => match of_pod {
+            Some(name) => name,
+            None if host_name_is_the_machines(input) => &input.host.hostname,
+            None => input.id.short(),
+        },
     };
-    if asked.uts == UtsMode::Private {
+    // A pod's has been set with the namespace.
+    if asked.uts == UtsMode::Private && pods.is_none() {
         draft.hostname = Some(name.to_owned());
     }
     // Without a network the container's own name is an address of its loopback, so that programs find themselves.

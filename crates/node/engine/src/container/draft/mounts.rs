@@ -136,7 +136,9 @@ fn requested(input: &Input<'_>, own: &MountRequest) -> Result<Mount> {
         MountKind::Volume(source) => {
             check_place(input, FileKind::Directory, &source.path, own)?;
             let mut all = vec!["rbind", "rprivate"];
+            all.extend(own.flags.iter().copied());
             all.extend(own.read_only.then_some("ro"));
+            all.extend(own.owners.as_deref());
             Ok(mount(&own.target, "bind", &source.path, &all))
         }
         MountKind::Bind(source) => {
@@ -153,6 +155,7 @@ fn requested(input: &Input<'_>, own: &MountRequest) -> Result<Mount> {
                     source.recursive && !source.read_only_top && input.host.kernel >= READ_ONLY_TREES;
                 if whole_tree { "rro" } else { "ro" }
             }));
+            all.extend(own.owners.as_deref());
             Ok(mount(&own.target, "bind", &source.path, &all))
         }
     }

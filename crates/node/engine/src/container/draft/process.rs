@@ -75,10 +75,12 @@ fn cleaned(path: &str) -> String {
 /// Ours, then the image's, then what was asked; a name that comes again replaces in place.
 fn environment(input: &Input<'_>, draft: &Draft) -> Vec<String> {
     let mut list = Environment(vec![("PATH".to_owned(), PATH.to_owned())]);
-    let hostname = match &input.request.namespaces.hostname {
-        Some(name) => name.as_str(),
-        None if host_name_is_the_machines(input) => &input.host.hostname,
-        None => input.id.short(),
+    let asked = &input.request.namespaces;
+    let hostname = match (&asked.hostname, asked.of_pod(|shares| shares.uts)) {
+        (Some(name), _) => name.as_str(),
+        (None, Some(pod)) => pod.hostname.as_str(),
+        (None, None) if host_name_is_the_machines(input) => &input.host.hostname,
+        (None, None) => input.id.short(),
     };
     list.set("HOSTNAME", hostname);
     if input.request.life.terminal {

@@ -9,8 +9,15 @@ use tare_spec_oci::{Cpu, Memory, Pids, Resources};
 /// Microseconds of a period of processor time (the kernel's default).
 const PERIOD: u64 = 100_000;
 
+/// The cgroup above those of containers.
+pub(crate) const GROUP: &str = "/tare";
+
 pub(super) fn contribute(input: &Input<'_>, draft: &mut Draft) -> Result<()> {
-    draft.linux.cgroups_path = Some(format!("/tare/{}", input.id.as_str()));
+    let above = match &input.request.namespaces.pod {
+        Some(pod) => &pod.group,
+        None => GROUP,
+    };
+    draft.linux.cgroups_path = Some(format!("{above}/{}", input.id.as_str()));
     let asked = &input.request.resources;
     let mut told = Vec::new();
     limit(asked, input.host, &mut draft.resources, &mut told)?;
@@ -20,6 +27,19 @@ pub(super) fn contribute(input: &Input<'_>, draft: &mut Draft) -> Result<()> {
     }
     told.into_iter().for_each(|text| draft.warn(text));
     Ok(())
+}
+
+/// The limits of a pod, and what is to be told; none where none are asked for.
+pub(crate) fn together(
+    asked: &ResourcesRequest,
+    host: &HostFacts,
+) -> Result<(Option<Resources>, Vec<String>)> {
+    let (mut resources, mut told) = (Resources::default(), Vec::new());
+    limit(asked, host, &mut resources, &mut told)?;
+    if let (Some(memory), Some(limit), None) = (&mut resources.memory, asked.memory, asked.swap) {
+        memory.swap = host.swap_limit.then(|| signed(limit.saturating_mul(2)));
+    }
+    Ok(((resources != Resources::default()).then_some(resources), told))
 }
 
 /// Changes limits to what is asked for; what is not stays. What is served in part is told.

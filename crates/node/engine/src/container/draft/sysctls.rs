@@ -6,7 +6,8 @@ use tare_error::{Error, Kind, Result};
 
 pub(super) fn contribute(input: &Input<'_>, draft: &mut Draft) -> Result<()> {
     let asked = &input.request.namespaces;
-    if asked.network == NetworkMode::None {
+    // Those of a pod are set with its namespaces.
+    if asked.network == NetworkMode::None && asked.of_pod(|shares| shares.network).is_none() {
         let mut set = |name: &str, value: &str| draft.linux.sysctl.insert(name.to_owned(), value.to_owned());
         set("net.ipv4.ip_unprivileged_port_start", "0");
         // The range must consist of ids of the namespace, which only the machine's own surely has.
@@ -26,6 +27,15 @@ pub(super) fn contribute(input: &Input<'_>, draft: &mut Draft) -> Result<()> {
                     "with --{option} host it would be set for the whole machine"
                 )),
             );
+        }
+        let of_pod = asked.of_pod(|shares| match sysctl.scope() {
+            Scope::Ipc => shares.ipc,
+            Scope::Network => shares.network,
+            Scope::Uts => shares.uts,
+        });
+        if of_pod.is_some() {
+            return Err(Error::new(Kind::Denied, "set kernel parameter", sysctl.name())
+                .because("it would be set for every container of the pod"));
         }
         draft
             .linux

@@ -19,6 +19,8 @@ pub struct MountRequest {
     pub kind: MountKind,
     /// Flags in mount(8)'s words, from a closed set: `noexec`, `nosuid`, `nodev` and their opposites.
     pub flags: Vec<&'static str>,
+    /// How the owners of its files are mapped, in crun's words: `idmap` or `ridmap` with its maps.
+    pub owners: Option<String>,
 }
 
 /// What is mounted.
@@ -79,7 +81,10 @@ impl MountRequest {
             false => MountRequest::volume(named(source)?, target_path(text, target)?),
         };
         for option in options.unwrap_or_default().split(',').filter(|o| !o.is_empty()) {
-            mount.apply(text, option).map_err(|e| e.hint(how))?;
+            mount.apply(text, option).map_err(|e| match e.own_hint() {
+                Some(_) => e,
+                None => e.hint(how),
+            })?;
         }
         Ok(mount)
     }
@@ -136,6 +141,7 @@ impl MountRequest {
             read_only: false,
             kind: MountKind::Bind(source),
             flags: Vec::new(),
+            owners: None,
         }
     }
 
@@ -146,6 +152,7 @@ impl MountRequest {
             read_only: false,
             kind: MountKind::Volume(source),
             flags: Vec::new(),
+            owners: None,
         }
     }
 
@@ -155,6 +162,7 @@ impl MountRequest {
             read_only: false,
             kind: MountKind::Tmpfs(Vec::new()),
             flags: vec!["noexec", "nosuid", "nodev"],
+            owners: None,
         }
     }
 
@@ -163,6 +171,9 @@ impl MountRequest {
         match option {
             "ro" => self.read_only = true,
             "rw" => self.read_only = false,
+            _ if is_owners(option) && !matches!(self.kind, MountKind::Tmpfs(_)) => {
+                self.owners = Some(owners(text, option)?);
+            }
             _ => {
                 if let Some(flag) = FLAGS.iter().find(|flag| **flag == option) {
                     self.set_flag(flag);
@@ -215,6 +226,45 @@ impl BindSource {
         }
         true
     }
+}
+
+/// Whether an option says how owners are mapped.
+fn is_owners(option: &str) -> bool {
+    matches!(
+        option.split_once('=').map_or(option, |(name, _)| name),
+        "idmap" | "ridmap"
+    )
+}
+
+/// `idmap=uids=0-1000-1#1-2000-5;gids=0-1000-1`, podman's and crun's words: ids of the file system, of the machine, and how many.
+/// There is no user namespace of the container's own whose maps could be meant.
+fn owners(text: &str, option: &str) -> Result<String> {
+    let how = "write idmap=uids=1500-0-1;gids=1500-0-1: what belongs to 1500 there belongs to root in the container";
+    let wrong = |why: String| Err(invalid("mount", text, why).hint(how));
+    let Some((name, maps)) = option.split_once('=').filter(|(_, maps)| !maps.is_empty()) else {
+        return wrong(format!(
+            "{option} needs maps: the container has no user namespace of its own"
+        ));
+    };
+    let mut kinds: Vec<&str> = Vec::new();
+    for part in maps.split(';') {
+        let (kind, ranges) = part.split_once('=').unwrap_or((part, ""));
+        if !matches!(kind, "uids" | "gids") || kinds.contains(&kind) {
+            return wrong(format!("{part:?} is neither uids= nor gids=, or is there twice"));
+        }
+        kinds.push(kind);
+        let is_range = |range: &str| {
+            let numbers: Vec<Option<u32>> = range.split('-').map(|number| number.parse().ok()).collect();
+            matches!(numbers.as_slice(), [Some(_), Some(_), Some(1..)])
+        };
+        if let Some(bad) = ranges.split('#').find(|range| !is_range(range)) {
+            return wrong(format!("{bad:?} is no range: it is FIRST-FIRST-COUNT"));
+        }
+    }
+    if kinds.len() < 2 {
+        return wrong(format!("{name} needs both uids= and gids="));
+    }
+    Ok(option.to_owned())
 }
 
 /// Whether `option` is one of tmpfs(5) with a value that holds no separator.

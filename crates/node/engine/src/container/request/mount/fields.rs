@@ -73,6 +73,15 @@ impl Fields {
                     mount.read_only = !truth(value).ok_or_else(|| bad_value(text, key, value))?;
                     true
                 }
+                ("idmap" | "ridmap", MountKind::Bind(_) | MountKind::Volume(_)) => {
+                    let option = if value.is_empty() {
+                        key.clone()
+                    } else {
+                        format!("{key}={value}")
+                    };
+                    mount.owners = Some(super::owners(text, &option)?);
+                    true
+                }
                 ("bind-propagation", MountKind::Bind(source)) => source.apply(value),
                 ("bind-recursive", MountKind::Bind(source)) => match value.as_str() {
                     "enabled" | "readonly" => true,
@@ -115,7 +124,7 @@ impl Fields {
                 _ => false,
             };
             if !known {
-                let keys = "the keys are type, source, target, readonly, bind-propagation, bind-recursive, volume-nocopy, volume-opt, volume-label, tmpfs-size and tmpfs-mode";
+                let keys = "the keys are type, source, target, readonly, bind-propagation, bind-recursive, idmap, volume-nocopy, volume-opt, volume-label, tmpfs-size and tmpfs-mode";
                 return Err(invalid("mount", text, format!("{key:?} does not belong there")).hint(keys));
             }
         }
