@@ -15,3 +15,4 @@ mod docker;
 mod handlers;
 mod podman;
 mod restart;
+mod shims;

@@ -1,6 +1,6 @@
 //! `tare cp`: both ways, whether the container runs or not, and against one that is hostile.
 
-use crate::shell::{NEEDS, assert_nothing_left, ready};
+use crate::shell::{NEEDS, assert_nothing_left, ready, until_said};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use tare_kit::{Tare, World, test};
@@ -20,7 +20,7 @@ fn three(world: &World) {
     let _ = world
         .tare(["run", "-d", "-i", "--name", "lives", "busybox", "sh", "-c", &stay])
         .ok();
-    while world.tare(["logs", "lives"]).ok() != "up\n" {}
+    until_said(world, "lives", "up\n");
     let _ = world.tare(["create", "--name", "waits", "busybox", "true"]).ok();
     let copied = world.folder("copied");
     let _ = cp(world, &["-a", "ended:/d", "copied/"]).ok();
@@ -302,7 +302,7 @@ fn a_hostile_container_is_copied_from_and_to() {
                 "run", "-d", "-i", "--name", "lives", "busybox", "sh", "-c", &script,
             ])
             .ok();
-        while world.tare(["logs", "lives"]).ok() != "up\n" {}
+        until_said(world, "lives", "up\n");
         for state in ["running", "stopped"] {
             let to = world.folder("to");
             let said = cp(world, &["lives:/h", "to"]).run().ok().stderr;
@@ -376,7 +376,7 @@ fn what_has_no_end_is_refused_and_kernel_s_files_are_not_read() {
                 "run", "-d", "-i", "--name", "lives", "busybox", "sh", "-c", script,
             ])
             .ok();
-        while world.tare(["logs", "lives"]).ok() != "up\n" {}
+        until_said(world, "lives", "up\n");
         let said = cp(world, &["lives:/huge", "huge"]).fails(125);
         assert!(said.contains("limit bytes"), "{said}");
         let said = cp(world, &["lives:/d", "deep"]).fails(125);
@@ -416,7 +416,7 @@ fn a_race_is_never_won() {
         let _ = world
             .tare(["run", "-d", "--name", "lives", "busybox", "sh", "-c", &script])
             .ok();
-        while world.tare(["logs", "lives"]).ok() != "up\n" {}
+        until_said(world, "lives", "up\n");
         let from = world.folder("from/d");
         std::fs::write(from.join("f"), "written").expect("a file");
         std::fs::write(from.join("g"), "written").expect("a file");

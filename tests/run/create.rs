@@ -1,6 +1,6 @@
 //! `tare create`, and the first start of what it made: whole before it is anybody's, and never lost by a start that dies.
 
-use crate::shell::{NEEDS, assert_nothing_left, ready, wait_until_cleared};
+use crate::shell::{NEEDS, assert_nothing_left, ready, until_said, wait_until_cleared};
 use rustix::process::Signal;
 use tare_kit::{World, test};
 
@@ -42,7 +42,7 @@ fn what_was_created_is_listed_started_and_removed() {
         assert_eq!(world.tare(["start", "web"]).ok(), "web\n");
         assert_eq!(world.tare(["wait", &id]).ok(), "4\n");
         // Its end is told while what it said is still being written down.
-        while world.tare(["logs", "web"]).ok() != "b\n" {}
+        until_said(world, "web", "b\n");
         let _ = world.tare(["rm", "web"]).ok();
         let _ = create(world, &["--rm"], "true");
         let _ = world.tare(["rm", "web"]).ok();
@@ -170,6 +170,50 @@ fn its_id_is_written_to_a_file_that_was_not_there() {
             assert!(out.contains("container ID file found"), "{out}");
             let _ = world.tare(["rm", "web"]).run();
         }
+        assert_nothing_left(world);
+    });
+}
+
+#[test]
+fn what_was_said_in_the_foreground_is_kept() {
+    test(NEEDS, |world| {
+        ready(world);
+        let script = "echo out; echo err >&2; seq 1 20000; printf end";
+        let numbers: String = (1..=20_000).map(|number| format!("{number}\n")).collect();
+        let said = format!("out\n{numbers}end");
+        let words = ["run", "--name", "web", "busybox", "sh", "-c", script];
+        assert_eq!(world.tare(words).ok(), said);
+        let logs = world.tare(["logs", "web"]).run();
+        assert_eq!(
+            (logs.stdout.as_str(), logs.stderr.as_str()),
+            (said.as_str(), "err\n")
+        );
+        // Whoever starts it next adds to it, in the foreground or not.
+        assert_eq!(world.tare(["start", "-a", "web"]).ok(), said);
+        let _ = world.tare(["start", "web"]).ok();
+        let _ = world.tare(["wait", "web"]).ok();
+        let thrice = said.repeat(3);
+        let began = std::time::Instant::now();
+        while world.tare(["logs", "web"]).ok() != thrice {
+            assert!(began.elapsed() < std::time::Duration::from_secs(20));
+        }
+        let last = world.tare(["logs", "-n", "1", "web"]).ok();
+        assert!(last.ends_with("end"), "{last}");
+        let _ = world.tare(["rm", "web"]).ok();
+        // One that goes with its end has nobody to read it.
+        let mut running = world
+            .tare(["run", "--rm", "-i", "--name", "web", "busybox", "cat"])
+            .start();
+        let mut stdin = running.stdin.take().expect("its input");
+        std::io::Write::write_all(&mut stdin, b"line\n").expect("say something");
+        assert_eq!(running.line().as_deref(), Some("line"));
+        let out = world.tare(["logs", "web"]).fails(125);
+        assert!(
+            out.contains("runs in the foreground and goes with its end"),
+            "{out}"
+        );
+        drop(stdin);
+        let _ = running.finish();
         assert_nothing_left(world);
     });
 }

@@ -209,8 +209,7 @@ fn what_cannot_be_started_says_why_and_stays() {
         let out = world.tare(["start", "web"]).fails(125);
         assert!(out.contains("there is none of that name or id"), "{out}");
         let _ = world.tare(["run", "--name", "web", "busybox", "true"]).ok();
-        let out = world.tare(["logs", "web"]).fails(125);
-        assert!(out.contains("it ran in the foreground"), "{out}");
+        assert_eq!(world.tare(["logs", "web"]).ok(), "");
         let bundle = std::fs::read_dir(world.data_root().join("containers")).expect("the bundles");
         let bundle = bundle
             .flatten()

@@ -1,11 +1,9 @@
 //! Health checks: run by the supervisor, bounded in time and output, and gone on with by whoever comes after it.
 
-use crate::shell::{NEEDS, assert_nothing_left, ready};
+use crate::shell::{NEEDS, assert_nothing_left, ready, until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::time::{Duration, Instant};
 use tare_kit::{World, test};
-
-const LIMIT: Duration = Duration::from_secs(60);
 
 fn inspect(world: &World, field: &str) -> String {
     let format = format!("{{{{{field}}}}}");
@@ -20,13 +18,6 @@ fn health(world: &World) -> serde_json::Value {
     let format = "{{json .State.Health}}";
     let text = world.tare(["inspect", "-f", format, "web"]).ok();
     serde_json::from_str(&text).expect("JSON")
-}
-
-fn until(what: &str, is: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !is() {
-        assert!(began.elapsed() < LIMIT, "{what}");
-    }
 }
 
 fn until_it_is(world: &World, status: &str) {
@@ -254,4 +245,36 @@ fn supervisor(world: &World) -> Pid {
     let record: serde_json::Value = serde_json::from_slice(&record).expect("JSON");
     let pid = record["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
     pid.and_then(Pid::from_raw).expect("a process")
+}
+
+#[test]
+fn each_change_is_written_down_once() {
+    test(NEEDS, |world| {
+        ready(world);
+        run(world, &["--health-cmd", "[ -e /ok ]", "--health-retries", "2"]);
+        until_it_is(world, "unhealthy");
+        let _ = world.tare(["exec", "web", "touch", "/ok"]).ok();
+        until_it_is(world, "healthy");
+        let _ = world.tare(["exec", "web", "rm", "/ok"]).ok();
+        until_it_is(world, "unhealthy");
+        let told = || {
+            let words = [
+                "events",
+                "--until",
+                "0s",
+                "--filter",
+                "event=health_status",
+                "--format",
+            ];
+            world
+                .tare(words)
+                .args(["{{.Action}} {{.Actor.Attributes.name}}"])
+                .ok()
+        };
+        let all = "health_status: unhealthy web\nhealth_status: healthy web\nhealth_status: unhealthy web\n";
+        until("all are told", || told() == all);
+        remove(world);
+        // A supervisor that goes on with it tells of what has changed since.
+        assert_eq!(told(), all);
+    });
 }

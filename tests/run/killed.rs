@@ -83,6 +83,123 @@ fn the_clearing_away_itself_killed_at_every_step() {
     });
 }
 
+/// Further places, each with a command that comes by, and whether the machine is afterwards as it was: else what was done by then stays.
+/// `up` runs and is started again whenever it ends, `ended` has ended, `made` was never started, `img` is an image of its own.
+const OTHERS: &[(&str, &str, bool)] = &[
+    ("image-unpacked", "import large.tar new", true),
+    ("image-recorded", "import large.tar new", false),
+    ("image-unpacked", "commit ended new", true),
+    ("image-recorded", "commit ended new", false),
+    ("image-unpacked", "commit up new", true),
+    ("commit-still", "commit up new", true),
+    ("commit-packed", "commit up new", true),
+    ("image-forgotten", "rmi img", false),
+    ("files-held", "cp large ended:/x", true),
+    ("files-seen", "cp large ended:/x", true),
+    ("files-held", "cp made:/bin/busybox copy", true),
+    ("files-seen", "cp ended:/bin/busybox copy", true),
+    ("renamed", "rename ended other", false),
+    ("update-policy", "update --restart no up", false),
+    ("update-recorded", "update --pids-limit 50 up", false),
+    ("due-said", "kill -s USR1 up", true),
+    ("remove-ended", "rm ended", true),
+    ("remove-ended", "rm -f up", false),
+    ("remove-recorded", "rm ended", false),
+    ("remove-left", "rm made", false),
+    ("volume-recorded", "volume create other", false),
+    ("volume-taken", "volume rm vol", false),
+    ("stop-recorded", "stop up", true),
+    ("start-recorded", "start made", true),
+];
+
+/// What there is, and how it is.
+fn everything(world: &World) -> String {
+    let words = [
+        "ps",
+        "-a",
+        "--no-trunc",
+        "--format",
+        "{{.ID}} {{.Names}} {{.State}}",
+    ];
+    let how = [
+        "inspect",
+        "--format",
+        "{{.Name}} {{.HostConfig.RestartPolicy.Name}} {{.HostConfig.PidsLimit}}",
+    ];
+    let names = world.tare(["ps", "-aq"]).ok();
+    let how = world.tare(how).args(names.lines()).ok();
+    format!(
+        "{}{}{how}",
+        crate::faults::all_there_is(world),
+        world.tare(words).ok()
+    )
+}
+
+#[test]
+fn every_other_command_killed_at_its_steps() {
+    test(NEEDS, |world| {
+        ready(world);
+        let layout = world.fixture("busybox").join("oci");
+        let _ = world.file("large", vec![7; 300_000]);
+        let tar = ["-cf", "large.tar", "large"];
+        let _ = Tare::program("tar").args(tar).directory(world.scratch()).ok();
+        let tare = |line: &str| {
+            world
+                .tare(line.split(' ').collect::<Vec<_>>())
+                .directory(world.scratch())
+        };
+        let script = "trap : USR1; while :; do sleep 0.05; done";
+        for (place, line, as_it_was) in OTHERS {
+            let _ = world
+                .tare(["load", "-q", "--name", "busybox", "-i"])
+                .args([&layout])
+                .ok();
+            let words = [
+                "run",
+                "-d",
+                "--restart",
+                "always",
+                "--name",
+                "up",
+                "busybox",
+                "sh",
+                "-c",
+                script,
+            ];
+            let _ = world.tare(words).ok();
+            let _ = tare("run --name ended busybox true").ok();
+            let _ = tare("create --name made busybox true").ok();
+            let _ = tare("import large.tar img").ok();
+            let _ = tare("volume create vol").ok();
+            let before = everything(world);
+            let out = tare(line).env("TARE_FAILPOINT", format!("kill@{place}")).run();
+            if *place != "due-said" {
+                assert_eq!(out.signal(), Some(9), "{place} of {line}: {out}");
+            }
+            let began = std::time::Instant::now();
+            // The next commands finish or undo it.
+            while (everything(world) == before) != *as_it_was {
+                assert!(
+                    began.elapsed() < std::time::Duration::from_secs(20),
+                    "{place} of {line}:\n{before}\n{}",
+                    everything(world)
+                );
+            }
+            let names = world.tare(["ps", "-aq"]).ok();
+            let _ = world.tare(["rm", "-f"]).args(names.lines()).ok();
+            let _ = tare("volume prune -af").ok();
+            let _ = tare("image prune -af").ok();
+            wait_until_cleared(world);
+            assert_nothing_left(world);
+            assert_eq!(tare("images -q").ok(), "", "{place} of {line}");
+            let left = std::fs::read_dir(world.data_root().join("snapshots"))
+                .expect("the snapshots")
+                .count();
+            assert_eq!(left, 0, "{place} of {line}");
+        }
+    });
+}
+
 #[test]
 fn the_client_killed_while_it_runs() {
     test(NEEDS, |world| {
@@ -265,6 +382,7 @@ fn the_places_are_those_of_the_source() {
         assert!(
             PLACES.contains(&place.as_str())
                 || crate::create::PLACES.contains(&place.as_str())
+                || OTHERS.iter().any(|(other, _, _)| *other == place)
                 || place.starts_with("reap-"),
             "{place} is not tested"
         );

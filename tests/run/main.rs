@@ -3,17 +3,20 @@
 mod shell;
 
 mod attach;
+mod boot;
 mod cp;
 mod create;
 mod defaults;
 mod detached;
 mod ends;
 mod events;
+mod faults;
 mod files;
 mod groups;
 mod guide;
 mod health;
 mod hostile;
+mod hung;
 mod images;
 mod init;
 mod input;
@@ -23,6 +26,7 @@ mod messages;
 mod namespaces;
 mod options;
 mod person;
+mod pods;
 mod prune;
 mod pulled;
 mod records;

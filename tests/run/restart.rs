@@ -1,13 +1,11 @@
 //! Restart policies: who is started again, when, who may prevent it, and that no death of anybody makes it forgotten.
 
-use crate::shell::{NEEDS, assert_nothing_left, ready, wait_until_cleared};
+use crate::shell::{NEEDS, assert_nothing_left, ready, until, wait_until_cleared};
 use rustix::process::{Pid, Signal, kill_process};
 use std::time::{Duration, Instant};
 use tare_kit::{World, test};
 
 /// How long what has to come may take, with everything else going on.
-const LIMIT: Duration = Duration::from_secs(60);
-
 fn inspect(world: &World, field: &str) -> String {
     let format = format!("{{{{{field}}}}}");
     world
@@ -15,14 +13,6 @@ fn inspect(world: &World, field: &str) -> String {
         .ok()
         .trim()
         .to_owned()
-}
-
-/// Waits until something is as it should be.
-fn until(what: &str, is: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !is() {
-        assert!(began.elapsed() < LIMIT, "{what}");
-    }
 }
 
 /// How often it has said that it was started.
@@ -293,6 +283,54 @@ fn after_a_reboot_what_is_to_run_runs() {
     });
 }
 
+/// A power cut leaves empty what was just written and not waited for, or nothing of it.
+#[test]
+fn what_a_power_cut_takes_of_a_container_is_made_again() {
+    test(NEEDS, |world| {
+        ready(world);
+        let made = ["--init", "--health-cmd", "true", "--name", "made", "busybox"];
+        let said = ["sh", "-c", "cat /etc/hosts; hostname"];
+        let id = world.tare(["create"]).args(made).args(said).ok();
+        let id = id.trim();
+        let folder = world.data_root().join("containers").join(id);
+        let files = || {
+            let entries = std::fs::read_dir(&folder).expect("its folder");
+            let whole = entries.map(|entry| {
+                let path = entry.expect("an entry").path();
+                let content = std::fs::read(&path).expect("read it");
+                (path, content)
+            });
+            whole.collect::<std::collections::BTreeMap<_, _>>()
+        };
+        let before = files();
+        assert!(before.len() >= 5, "{:?}", before.keys());
+        for loss in ["empty", "nothing", "half"] {
+            for (path, content) in &before {
+                match loss {
+                    "empty" => std::fs::write(path, "").expect("empty it"),
+                    "nothing" => std::fs::remove_file(path).expect("remove it"),
+                    _ if path.ends_with("config.json") => {
+                        std::fs::write(path, &content[..4096]).expect("cut it");
+                    }
+                    _ => {}
+                }
+            }
+            std::fs::remove_dir_all(world.data_root().join("snapshots").join(id)).expect("remove its top");
+            reboot(world);
+            assert_eq!(world.tare(["ps", "-a", "--format", "{{.Names}}"]).ok(), "made\n");
+            assert_eq!(files(), before, "{loss}");
+        }
+        let said = world.tare(["start", "-a", "made"]).ok();
+        assert!(
+            said.contains("127.0.0.1\tlocalhost") && said.ends_with(&format!("{}\n", &id[..12])),
+            "{said}"
+        );
+        let _ = world.tare(["rm", "made"]).ok();
+        wait_until_cleared(world);
+        assert_nothing_left(world);
+    });
+}
+
 /// What a reboot does: nobody lives, and the run folder is another boot's.
 fn reboot(world: &World) {
     let ids = world.tare(["ps", "-q", "--no-trunc"]).ok();
@@ -312,7 +350,6 @@ fn reboot(world: &World) {
     for tree in std::fs::read_dir("/sys/fs/cgroup").expect("the trees").flatten() {
         for id in ids.lines() {
             let _ = std::fs::remove_dir(tree.path().join("tare").join(id));
-            let _ = std::fs::remove_dir(tree.path().join("tare/supervisors").join(id));
         }
     }
     let stamp = world.run_root().join("boot-id");

@@ -40,6 +40,20 @@ pub(crate) fn sh(world: &World, options: &[&str], script: &str) -> String {
     run(world, options).args(["busybox", "sh", "-c", script]).ok()
 }
 
+/// Waits until it is so, a minute at most.
+pub(crate) fn until(what: &str, is: impl Fn() -> bool) {
+    let began = std::time::Instant::now();
+    while !is() {
+        assert!(began.elapsed() < std::time::Duration::from_secs(60), "{what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Waits until a container's log is this: what it writes is written down a moment later.
+pub(crate) fn until_said(world: &World, name: &str, text: &str) {
+    until(text, || world.tare(["logs", name]).ok() == text);
+}
+
 /// Waits until nothing of any container is left: the supervisor of a killed client clears away by itself.
 pub(crate) fn wait_until_cleared(world: &World) {
     let began = std::time::Instant::now();

@@ -76,6 +76,34 @@ fn act(world: &World, words: &[String], milliseconds: Option<u64>) -> Finished {
     killed.run()
 }
 
+/// Nobody is killed here: each command does what it is told, however close the next one is upon it.
+#[test]
+fn many_lives_at_once_end_well() {
+    test(NEEDS, |world| {
+        ready(world);
+        let live = |name: &str| {
+            let script = "trap 'exit 0' TERM; sleep 1000 & wait";
+            let create = ["create", "--name", name, "busybox", "sh", "-c", script];
+            let lines: [&[&str]; 4] = [
+                &create,
+                &["start", name],
+                &["stop", "-t", "1", name],
+                &["rm", name],
+            ];
+            for line in lines {
+                let out = world.tare(line).limit(LIMIT).run();
+                assert_eq!((out.code(), out.stderr.as_str()), (Some(0), ""), "{out}");
+            }
+        };
+        std::thread::scope(|scope| {
+            for worker in 0..2 * WORKERS {
+                scope.spawn(move || (0..rounds(15)).for_each(|n| live(&format!("life-{worker}-{n}"))));
+            }
+        });
+        assert_nothing_left(world);
+    });
+}
+
 /// Kills any supervisor, if there is one.
 fn kill_a_supervisor(world: &World, dice: &mut Dice) {
     let pods = std::fs::read_dir(world.run_root().join("pods"));
@@ -208,5 +236,80 @@ fn whoever_is_killed_at_any_moment_nothing_is_lost_or_left() {
         }
         wait_until_cleared(world);
         assert_nothing_left(world);
+    });
+}
+
+/// One thing that somebody may do to a pod, or to a container of his own in it.
+fn words_of_pod(dice: &mut Dice, name: &str, pod: &str) -> Vec<String> {
+    let line = match dice.below(14) {
+        0 => format!("pod create {pod}"),
+        1..5 => format!("run -d --pod {pod} --name {name} busybox sh -c"),
+        5 => format!("run --rm --pod {pod} --name {name} busybox sh -c"),
+        6 => format!("exec {name} true"),
+        7 => format!("pod stop -t 1 {pod}"),
+        8 => format!("pod start {pod}"),
+        9 => format!("pod restart -t 1 {pod}"),
+        10 => "pod ps --ctr-status".to_owned(),
+        11 => format!("exec {name} kill -TERM 1"),
+        12 => format!("rm -f {name}"),
+        _ => format!("pod rm -f -t 1 {pod}"),
+    };
+    let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+    match line.split(' ').nth(1) {
+        Some("-d") => words.push(SCRIPT.to_owned()),
+        Some("--rm") => words.push("echo up; exit 7".to_owned()),
+        _ => {}
+    }
+    words
+}
+
+#[test]
+fn pods_too() {
+    test(NEEDS, |world| {
+        ready(world);
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let seed = now.map_or(1, |since| u64::from(since.subsec_nanos()) | 1);
+        let rounds = rounds(25);
+        eprintln!("seed {seed}, {rounds} rounds");
+        std::thread::scope(|scope| {
+            for worker in 0..WORKERS {
+                scope.spawn(move || {
+                    let mut dice = Dice(seed ^ (worker as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+                    let pod = format!("pod{}", worker % 2);
+                    for _ in 0..rounds {
+                        let words = words_of_pod(&mut dice, &name_of(worker), &pod);
+                        let milliseconds = (dice.below(3) == 0).then(|| 1 + dice.below(60));
+                        assert_sound(&act(world, &words, milliseconds));
+                        if dice.below(5) == 0 {
+                            kill_a_supervisor(world, &mut dice);
+                        }
+                    }
+                });
+            }
+        });
+        // Each pod that is there works, with all that is in it.
+        for pod in world
+            .tare(["pod", "ps", "--format", "{{.Name}}"])
+            .limit(LIMIT)
+            .ok()
+            .lines()
+        {
+            let _ = world.tare(["pod", "start", pod]).limit(LIMIT).ok();
+            let filter = format!("pod={pod}");
+            let running = || {
+                let ps = world.tare(["ps", "--filter", &filter, "--format", "{{.Names}}"]);
+                ps.limit(LIMIT).ok()
+            };
+            for name in running().lines() {
+                let said = world.tare(["exec", name, "hostname"]).limit(LIMIT).run();
+                // That of a `run --rm` ends by itself.
+                let is_well = said.stdout == format!("{pod}\n") || !running().lines().any(|one| one == name);
+                assert!(is_well, "{said}");
+            }
+            let _ = world.tare(["pod", "rm", "-f", "-t", "1", pod]).limit(LIMIT).ok();
+        }
+        wait_until_cleared(world);
+        assert_nothing_left(world);
+        assert_eq!(world.tare(["pod", "ps", "-q"]).ok(), "");
     });
 }

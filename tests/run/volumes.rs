@@ -1,6 +1,7 @@
 //! Volumes: what stays, what is copied into a new one, who uses which, and death at any point.
 
 use crate::shell::{NEEDS, assert_nothing_left, ready, run, sh, wait_until_cleared};
+use std::os::unix::fs::MetadataExt;
 use tare_kit::{Tare, World, test};
 
 /// Places in the engine at which a volume is made ready for its first container.
@@ -486,5 +487,63 @@ fn as_a_person() {
             "1000\n"
         );
         assert_eq!(tare(&["volume", "rm", "etc", "mine"]).ok(), "etc\nmine\n");
+    });
+}
+
+#[test]
+fn owners_are_mapped() {
+    test(NEEDS, |world| {
+        ready(world);
+        let _ = world
+            .tare(["volume", "create", "-o", "o=uid=1500,gid=1600", "vol"])
+            .ok();
+        let data = world.data_root().join("volumes/vol/_data");
+        let folder = world.folder("bound");
+        std::os::unix::fs::chown(&folder, Some(1500), Some(1600)).expect("give it away");
+        let maps = "idmap=uids=1500-0-1#2000-7-2;gids=1600-0-1#2000-7-2";
+        let bound = format!("type=bind,source={},target=/x,{maps}", folder.display());
+        let script =
+            "stat -c %u:%g /x; touch /x/f; mkdir /x/d; chown 8:7 /x/f; stat -c %u:%g /x/f /x/d; id -u";
+        for (option, value, place) in [
+            ("-v", format!("vol:/x:{maps}"), &data),
+            ("--mount", bound, &folder),
+            ("-v", format!("{}:/x:nosuid,{maps}", folder.display()), &folder),
+        ] {
+            let out = sh(world, &[option, &value], script);
+            assert_eq!(out, "0:0\n8:7\n0:0\n0\n", "{value}");
+            for (name, owner) in [("f", (2001, 2000)), ("d", (1500, 1600))] {
+                let about = std::fs::metadata(place.join(name)).expect("it was made");
+                assert_eq!((about.uid(), about.gid()), owner, "{value} {name}");
+            }
+            std::fs::remove_file(place.join("f")).expect("remove it");
+            std::fs::remove_dir(place.join("d")).expect("remove it");
+        }
+        for (option, said) in [
+            (
+                "idmap",
+                "idmap needs maps: the container has no user namespace of its own",
+            ),
+            ("idmap=uids=0-1-1", "idmap needs both uids= and gids="),
+            ("idmap=uids=0-1;gids=0-1-1", "\"0-1\" is no range"),
+        ] {
+            let volume = format!("vol:/x:{option}");
+            let out = world
+                .tare(["run", "--rm", "-v", &volume, "busybox", "true"])
+                .fails(125);
+            assert!(out.contains(said) && out.contains("\nhint: "), "{out}");
+        }
+        // A file system that cannot.
+        let other = world.folder("ramfs");
+        rustix::mount::mount("ramfs", &other, "ramfs", rustix::mount::MountFlags::empty(), None)
+            .expect("mount it");
+        let volume = format!("{}:/x:idmap=uids=0-1-1;gids=0-1-1", other.display());
+        let out = world
+            .tare(["run", "--rm", "-v", &volume, "busybox", "true"])
+            .fails(125);
+        let hint = "hint: its owners cannot be mapped: the file system or the kernel lacks idmapped mounts";
+        assert!(out.contains(hint), "{out}");
+        rustix::mount::unmount(&other, rustix::mount::UnmountFlags::DETACH).expect("unmount it");
+        let _ = world.tare(["volume", "rm", "vol"]).ok();
+        assert_nothing_left(world);
     });
 }

@@ -1,6 +1,6 @@
 //! `tare why`: each reason, told with its numbers, its stages and what to do.
 
-use crate::shell::{NEEDS, assert_nothing_left, ready};
+use crate::shell::{NEEDS, assert_nothing_left, ready, until};
 use tare_kit::{Tare, World, test};
 
 fn why(tare: &dyn Fn(&[&str]) -> Tare) -> String {
@@ -29,7 +29,9 @@ fn each_end_has_its_reason() {
         let tare = |words: &[&str]| world.tare(words);
         let run = ["run", "-d", "--name", "web", "busybox", "sh", "-c"];
         let _ = tare(&run).args(["echo working; exit 3"]).ok();
-        while !world.tare(["ps", "-a"]).ok().contains("Exited (3)") {}
+        until("it has ended", || {
+            world.tare(["ps", "-a"]).ok().contains("Exited (3)")
+        });
         let stages = [
             "create",
             "start after ",
@@ -182,5 +184,50 @@ fn a_person_is_told_the_same() {
             ],
         );
         let _ = tare(&["rm", "web"]).ok();
+    });
+}
+
+#[test]
+fn who_asks_for_more_is_told_what_happened() {
+    test(NEEDS, |world| {
+        ready(world);
+        let run = |options: &[&str]| world.tare(["run", "--name", "web"]).args(options);
+        let plain = run(&["busybox", "no-such"]).fails(127);
+        assert!(!plain.contains("what happened"), "{plain}");
+        let told = run(&["-v", "/run:/x", "busybox", "no-such"])
+            .args(["x"])
+            .fails(127);
+        assert!(!told.contains("what happened"), "{told}");
+        let told = world
+            .tare(["--verbose", "run", "--rm", "--name", "web", "busybox", "no-such"])
+            .fails(127);
+        assert_says(
+            &told,
+            &[
+                "what happened:\n",
+                "create",
+                "start after ",
+                "failed: ",
+                "tare: execute no-such",
+            ],
+        );
+        let greedy = ["-m", "16m", "busybox", "tail", "/dev/zero"];
+        let told = world
+            .tare(["--verbose", "run", "--name", "web"])
+            .args(greedy)
+            .fails(137);
+        assert_says(
+            &told,
+            &[
+                "tare: web was killed for memory",
+                "what happened:\n",
+                "oom limit=",
+                "die exitCode=137",
+            ],
+        );
+        let told = world.tare(["--verbose", "start", "-a", "web"]).fails(137);
+        assert_says(&told, &["what happened:\n", "die exitCode=137", "start after "]);
+        remove(world);
+        assert_nothing_left(world);
     });
 }

@@ -1,14 +1,14 @@
-//! A volume whose file system hangs (tests/ttrpc/stall.rs): what waits on it cannot even be killed. The supervisor answers all
+//! A volume whose file system hangs (the kit's `Stalled`): what waits on it cannot even be killed. The supervisor answers all
 //! the same, says what holds a container that was killed, and deletes it when the file system is gone.
 
 use crate::bed::{Bed, OURS, TRAP, Talk};
 use crate::machine::NEEDS;
 use crate::shim::ends;
-use crate::stall::{self, Stalled};
 use crate::stubborn::{AT_ONCE, assert_undisturbed, neighbour};
 use crate::successor::{kill, pids};
 use std::time::{Duration, Instant};
 use tare_kit::{Need, test};
+use tare_kit::{STALL_AT_CREATE, STALL_AT_LOOKUP, Stalled};
 use tare_spec_containerd::{BootstrapAnswer, task};
 
 /// Waits on the volume for ever.
@@ -65,7 +65,7 @@ fn assert_is_held(talk: &mut Talk, exec: &str) {
 
 /// It is killed, and says what holds it; it goes with the file system.
 fn is_killed_and_goes(bed: &mut Bed, script: &str, exec: &str) {
-    let stalled = Stalled::mount(&bed.root, "/run/stalled", stall::CREATE);
+    let stalled = Stalled::mount(&bed.root, "/run/stalled", STALL_AT_CREATE);
     let answer = bed.start("c", script, "no");
     bed.configure("c", VOLUME);
     let mut other = neighbour(bed, &answer);
@@ -109,7 +109,7 @@ fn what_was_executed(bed: &mut Bed) {
 
 /// An exec is killed, and says what holds it: the container goes on.
 fn an_exec_alone(bed: &mut Bed) {
-    let stalled = Stalled::mount(&bed.root, "/run/stalled", stall::CREATE);
+    let stalled = Stalled::mount(&bed.root, "/run/stalled", STALL_AT_CREATE);
     let answer = bed.start("c", TRAP, "no");
     bed.configure("c", VOLUME);
     let mut other = neighbour(bed, &answer);
@@ -145,7 +145,7 @@ fn an_exec_alone(bed: &mut Bed) {
 
 /// Without a pid namespace of its own the first process ends, and leaves the one that hangs: deleting waits for that, a while.
 fn one_that_the_first_leaves(bed: &mut Bed) {
-    let stalled = Stalled::mount(&bed.root, "/run/stalled", stall::CREATE);
+    let stalled = Stalled::mount(&bed.root, "/run/stalled", STALL_AT_CREATE);
     let answer = bed.start("c", &format!("({HANG}) & {TRAP}"), "no");
     bed.configure(
         "c",
@@ -180,7 +180,7 @@ fn one_that_the_first_leaves(bed: &mut Bed) {
 
 /// It cannot be frozen either.
 fn a_pause_fails_and_nobody_waits_for_it(bed: &mut Bed) {
-    let stalled = Stalled::mount(&bed.root, "/run/stalled", stall::CREATE);
+    let stalled = Stalled::mount(&bed.root, "/run/stalled", STALL_AT_CREATE);
     let answer = bed.start("c", HANG, "no");
     bed.configure("c", VOLUME);
     let mut other = neighbour(bed, &answer);
@@ -224,7 +224,7 @@ fn a_pause_fails_and_nobody_waits_for_it(bed: &mut Bed) {
 
 /// The volume hangs before the container is made: whoever makes it waits, and nobody else. It is given up, and goes when it can.
 fn a_creation_is_given_up(bed: &mut Bed) {
-    let stalled = Stalled::mount(&bed.root, "/run/stalled", stall::LOOKUP);
+    let stalled = Stalled::mount(&bed.root, "/run/stalled", STALL_AT_LOOKUP);
     let answer = bed.start("c", TRAP, "no");
     bed.configure("c", &VOLUME.replace("/run/stalled", "/run/stalled/deep"));
     let mut other = neighbour(bed, &answer);
@@ -275,7 +275,7 @@ fn a_creation_is_given_up(bed: &mut Bed) {
 
 /// A hook of the host's that hangs on it: its time is over, and it is still there.
 fn a_hook_is_overdue(bed: &mut Bed) {
-    let stalled = Stalled::mount(&bed.root, "/run/stalled", stall::CREATE);
+    let stalled = Stalled::mount(&bed.root, "/run/stalled", STALL_AT_CREATE);
     let answer = bed.start("c", TRAP, "no");
     let hook = r#".hooks.createRuntime = [{path: "/bin/sh", args: ["sh", "-c", "echo x > /run/stalled/x"], timeout: 1}]"#;
     bed.configure("c", hook);
@@ -304,7 +304,7 @@ fn a_hook_is_overdue(bed: &mut Bed) {
 
 /// A hook that runs when the container is deleted: the answer waits for it, and nobody else.
 fn a_hook_at_the_end(bed: &mut Bed) {
-    let stalled = Stalled::mount(&bed.root, "/run/stalled", stall::CREATE);
+    let stalled = Stalled::mount(&bed.root, "/run/stalled", STALL_AT_CREATE);
     let answer = bed.start("c", TRAP, "no");
     let hook =
         r#".hooks.poststop = [{path: "/bin/sh", args: ["sh", "-c", "echo x > /run/stalled/x; exit 0"]}]"#;
@@ -385,11 +385,11 @@ fn a_successor_comes_at_once(bed: &mut Bed, at: u32, more: &str) {
 }
 
 fn a_successor_of_one_that_kept_it(bed: &mut Bed) {
-    a_successor_comes_at_once(bed, stall::CREATE, "");
+    a_successor_comes_at_once(bed, STALL_AT_CREATE, "");
 }
 
 fn a_successor_of_one_that_made_it(bed: &mut Bed) {
-    a_successor_comes_at_once(bed, stall::LOOKUP, "/deep");
+    a_successor_comes_at_once(bed, STALL_AT_LOOKUP, "/deep");
 }
 
 macro_rules! tests {

@@ -16,7 +16,7 @@ mod sandbox;
 mod serve;
 mod server;
 mod shim;
-mod stall;
+
 mod storm;
 mod stubborn;
 mod successor;

@@ -15,7 +15,7 @@ use tare_ttrpc::Connection;
 
 const SCOPE: &str = "tare-default.c.scope";
 const GROUP: &str = "/system.slice/tare-default.c.scope";
-const WITHOUT: &str = "/tare/supervisors/default.c";
+const WITHOUT: &str = "/tare/supervisors";
 
 /// What starts the supervisor: its answer in /run/answer, itself in /run/starter; and something of its own that left its
 /// session, in /run/other.
@@ -168,11 +168,12 @@ fn ends_with(talk: &mut Talk, codes: &[u32]) {
     nothing_is_left();
 }
 
-/// No group, no folder; no unit.
+/// No group of its own and nobody in that of all, no folder; no unit.
 pub(crate) fn nothing_is_left() {
-    let is_there = |group: &str| Path::new("/sys/fs/cgroup").join(&group[1..]).exists();
-    until("the end of its group", || !is_there(GROUP));
-    assert!(!is_there(WITHOUT));
+    let tree = Path::new("/sys/fs/cgroup");
+    until("the end of its group", || !tree.join(&GROUP[1..]).exists());
+    let members = fs::read_to_string(tree.join(&WITHOUT[1..]).join("cgroup.procs"));
+    assert_eq!(members.unwrap_or_default(), "");
     assert_eq!(fs::read_dir("/run/tare/pods").unwrap().count(), 0);
     if Path::new("/run/systemd/private").exists() {
         until("the end of its scope", || {

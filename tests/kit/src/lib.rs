@@ -56,10 +56,12 @@ mod namespace;
 mod command;
 mod fixture;
 mod registry;
+mod stall;
 
 pub use command::{Finished, Running, Tare};
 pub use need::Need;
 pub use registry::Registry;
 pub use rounds::rounds;
 pub use stage::{is_outside, test, test_in_machine, test_under_systemd, test_under_systemd_v1};
+pub use stall::{STALL_AT_CREATE, STALL_AT_LOOKUP, STALL_AT_WRITE, Stalled};
 pub use world::{Person, World};

@@ -1,4 +1,4 @@
-//! A file system that stops answering, as a network's does: a FUSE server in this test, by hand (the kernel's
+//! A file system that stops answering, as a network's does: a FUSE server in the test's program, by hand (the kernel's
 //! `include/uapi/linux/fuse.h`). What it is asked at last it has read and never answers, so that whoever asked cannot even be
 //! killed until the connection ends.
 
@@ -9,19 +9,22 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Requests by their numbers.
-pub(crate) const LOOKUP: u32 = 1;
+/// The request for a name.
+pub const STALL_AT_LOOKUP: u32 = 1;
 const GETATTR: u32 = 3;
 const OPEN: u32 = 14;
-pub(crate) const WRITE: u32 = 16;
+/// The request to write.
+pub const STALL_AT_WRITE: u32 = 16;
 const INIT: u32 = 26;
-pub(crate) const CREATE: u32 = 35;
+/// The request to make a file and open it.
+pub const STALL_AT_CREATE: u32 = 35;
 
 const NOENT: i32 = 2;
 const NOSYS: i32 = 38;
 
 /// Such a file system: an empty folder in which files can be made, until the request comes that is never answered.
-pub(crate) struct Stalled {
+#[derive(Debug)]
+pub struct Stalled {
     reached: Arc<AtomicBool>,
     pid: String,
     path: String,
@@ -29,7 +32,11 @@ pub(crate) struct Stalled {
 
 impl Stalled {
     /// Mounts one at a path of the machine whose root this is; it stalls at this request.
-    pub(crate) fn mount(root: &Path, path: &str, at: u32) -> Stalled {
+    ///
+    /// # Panics
+    /// When it cannot be mounted.
+    #[must_use]
+    pub fn mount(root: &Path, path: &str, at: u32) -> Stalled {
         let device = File::options()
             .read(true)
             .write(true)
@@ -73,7 +80,8 @@ impl Stalled {
     }
 
     /// Whether it has been asked what it does not answer.
-    pub(crate) fn is_reached(&self) -> bool {
+    #[must_use]
+    pub fn is_reached(&self) -> bool {
         self.reached.load(Ordering::Relaxed)
     }
 }
@@ -111,8 +119,8 @@ fn serve(mut device: File, at: u32, reached: &AtomicBool) {
         let answer = match request {
             INIT => Ok(init()),
             GETATTR => Ok([&60_u64.to_ne_bytes()[..], &[0; 8], &attributes(node)].concat()),
-            LOOKUP => Err(NOENT),
-            CREATE => Ok([entry(2), opened()].concat()),
+            STALL_AT_LOOKUP => Err(NOENT),
+            STALL_AT_CREATE => Ok([entry(2), opened()].concat()),
             OPEN => Ok(opened()),
             _ => Err(NOSYS),
         };
