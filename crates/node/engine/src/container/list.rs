@@ -3,14 +3,14 @@
 use crate::Engine;
 use crate::records::containers::{self, ContainerRecord};
 use crate::records::life::{self, LifeRecord};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path;
 use tare_cgroup::{Freezers, Host};
-use tare_error::nearest;
-use tare_error::{Error, Kind, Result};
+use tare_database::sql::Transaction;
+use tare_error::{Error, Kind, Result, nearest};
 use tare_lifecycle::{ContainerId, Home};
-use tare_shim::{Elsewhere, Exit, Health, PodDir};
+use tare_shim::{Elsewhere, Exit, Health};
 use tare_store::Id;
 
 /// The longest record of an end that is read.
@@ -36,6 +36,34 @@ pub struct Listed {
     pub pid: Option<i32>,
     /// When it was last started (RFC 3339); empty where it never was, or nobody knows.
     pub started: String,
+}
+
+/// What the database has of one.
+struct Known {
+    record: ContainerRecord,
+    labels: BTreeMap<String, String>,
+    life: LifeRecord,
+}
+
+impl Known {
+    /// Of every container, the newest first.
+    fn all(tx: &Transaction<'_>) -> Result<Vec<Known>> {
+        let (mut labels, mut lives) = (containers::labels(tx)?, life::all(tx)?);
+        let known = containers::all(tx)?.into_iter().map(|record| Known {
+            labels: labels.remove(&record.id).unwrap_or_default(),
+            life: lives.remove(&record.id).unwrap_or_default(),
+            record,
+        });
+        Ok(known.collect())
+    }
+
+    fn of(tx: &Transaction<'_>, record: ContainerRecord) -> Result<Known> {
+        Ok(Known {
+            labels: containers::labels_of(tx, &record.id)?,
+            life: life::get(tx, &record.id)?,
+            record,
+        })
+    }
 }
 
 /// How a container is.
@@ -128,8 +156,8 @@ impl Looking {
                 false => Status::Running,
             }),
             (true, false) => Some(Status::Created),
-            // Its end is on record before anybody is told, and in the database only later.
-            (false, _) => ended(container.folder()),
+            // Its end is on record before anybody is told, and in the database only later. Until then it is not over for anybody.
+            (false, whole) => ended(container.folder()).or(whole.then_some(Status::Running)),
         };
         Ok(Some(Seen {
             status,
@@ -182,22 +210,27 @@ fn ended(folder: &Path) -> Option<Status> {
 impl Engine {
     /// All containers, the newest first.
     ///
-    /// One read of the database, and what the kernel says of each that lives; no supervisor is asked.
+    /// A read or two of the database, and what the kernel says of each that lives; no supervisor is asked.
     ///
     /// # Errors
     /// The database's.
     pub fn containers(&self) -> Result<Vec<Listed>> {
-        let (records, mut labels, mut lives) = self.records().read("list containers", |tx| {
-            Ok((containers::all(tx)?, containers::labels(tx)?, life::all(tx)?))
-        })?;
+        let known = self.records().read("list containers", Known::all)?;
         let looking = Looking::open(self);
-        let mut listed = Vec::with_capacity(records.len());
-        for record in records {
-            let labels = labels.remove(&record.id).unwrap_or_default();
-            let life = lives.remove(&record.id).unwrap_or_default();
-            listed.push(self.look_at(&looking, record, labels, life)?);
+        let mut seen = HashMap::with_capacity(known.len());
+        for known in &known {
+            seen.insert(known.record.id.clone(), looking.see(&known.record.id)?);
         }
-        Ok(listed)
+        // What is not to be seen may have been settled since that was read.
+        let known = match seen.values().any(Option::is_none) {
+            true => self.records().read("list containers", Known::all)?,
+            false => known,
+        };
+        known
+            .into_iter()
+            .filter_map(|known| Some((seen.remove(&known.record.id)?, known)))
+            .map(|(seen, known)| self.listed(seen, known))
+            .collect()
     }
 
     /// One container, by its name, id or the beginning of its id.
@@ -205,36 +238,22 @@ impl Engine {
     /// # Errors
     /// As [`Engine::containers`]; `NotFound`, and `Invalid` where several ids begin so.
     pub fn container(&self, typed: &str) -> Result<Listed> {
-        let record = self.find_container(typed)?;
-        let (mut labels, life) = self.records().read("read labels", |tx| {
-            Ok((containers::labels(tx)?, life::get(tx, &record.id)?))
-        })?;
-        let labels = labels.remove(&record.id).unwrap_or_default();
-        self.look_at(&Looking::open(self), record, labels, life)
-    }
-
-    fn listed(&self, record: ContainerRecord) -> Result<Listed> {
-        let life = self
+        let mut record = self.find_container(typed)?;
+        let seen = Looking::open(self).see(&record.id)?;
+        if seen.is_none() {
+            record = self.find_container(&record.id)?;
+        }
+        let known = self
             .records()
-            .read("read container", |tx| life::get(tx, &record.id))?;
-        self.look_at(&Looking::open(self), record, BTreeMap::new(), life)
+            .read("read container", |tx| Known::of(tx, record.clone()))?;
+        self.listed(seen, known)
     }
 
-    fn look_at(
-        &self,
-        looking: &Looking,
-        record: ContainerRecord,
-        labels: BTreeMap<String, String>,
-        life: LifeRecord,
-    ) -> Result<Listed> {
-        let seen = looking.see(&record.id)?;
+    fn listed(&self, seen: Option<Seen>, known: Known) -> Result<Listed> {
+        let Known { record, labels, life } = known;
         let (now, pid, started) = match seen {
             Some(seen) => (seen.status, seen.pid, Some(seen.started)),
-            None => (
-                self.is_supervised(&record.id)?.then_some(Status::Running),
-                None,
-                None,
-            ),
+            None => (None, None, None),
         };
         // One that was started again has an end of before on record.
         let status = match (now, &record.end) {
@@ -267,13 +286,6 @@ impl Engine {
     pub(super) fn has_ended(&self, id: &str) -> bool {
         let known = [self.runtime_folders(), self.roots().run().join("foreign")];
         known.iter().any(|home| home.join(id).join(EXIT).exists())
-    }
-
-    fn is_supervised(&self, id: &str) -> Result<bool> {
-        match PodDir::open(self.pod_folder(id)) {
-            Ok(pod) => pod.supervisor_alive(),
-            Err(_) => Ok(false),
-        }
     }
 
     /// When a container's process was made that is still on the library's record.
@@ -313,7 +325,7 @@ impl Engine {
 
     /// A name that another container has: who, how that one is, and what to do.
     pub(super) fn name_in_use(&self, name: &str, error: Error) -> Error {
-        let Ok(holder) = self.find_container(name).and_then(|record| self.listed(record)) else {
+        let Ok(holder) = self.container(name) else {
             return error;
         };
         let id = Id::parse(&holder.record.id)
