@@ -1,6 +1,6 @@
 //! `tare top` and `tare stats`: the processes of a container, and what it uses.
 
-use crate::shell::{NEEDS, assert_nothing_left, ready};
+use crate::shell::{NEEDS, assert_nothing_left, ready, until};
 use tare_kit::{Need, Tare, test};
 
 fn start(tare: &dyn Fn(&[&str]) -> Tare) {
@@ -18,9 +18,11 @@ fn processes_are_listed_as_by_ps() {
         let tare = |words: &[&str]| world.tare(words);
         start(&tare);
         let listed = || tare(&["top", "web"]).ok();
-        while listed().lines().count() < 3 {}
-        let all = listed();
         let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        // Until it has executed its program, the second one is a copy of the first.
+        let sleeps = |line: &str| words(line).get(7).is_some_and(|name| name == "sleep");
+        until("it sleeps", || listed().lines().any(sleeps));
+        let all = listed();
         let mut lines = all.lines();
         assert_eq!(
             words(lines.next().unwrap_or_default()),
