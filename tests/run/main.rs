@@ -20,6 +20,7 @@ mod hung;
 mod images;
 mod init;
 mod input;
+mod keys;
 mod killed;
 mod limits;
 mod messages;

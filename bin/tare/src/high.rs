@@ -6,9 +6,9 @@ use std::path::Path;
 use tare_engine::container::Execute;
 use tare_engine::container::request::{
     CapabilityChange, CgroupMode, CpuSet, Cpus, DeviceRequest, ExitPolicy, FilesRequest, HealthRequest,
-    Hostname, IdOrName, IpcMode, LifeRequest, MountRequest, Name, NamespacesRequest, NetworkMode, PidMode,
-    PidsLimit, PodRequest, PodWish, ProcessRequest, PullPolicy, ResourcesRequest, RestartPolicy, RunRequest,
-    SecurityOption, SecurityRequest, SelectionRequest, SwapLimit, Sysctl, Test, Ulimit, UserMode,
+    Hostname, IdOrName, IpcMode, Key, LifeRequest, MountRequest, Name, NamespacesRequest, NetworkMode,
+    PidMode, PidsLimit, PodRequest, PodWish, ProcessRequest, PullPolicy, ResourcesRequest, RestartPolicy,
+    RunRequest, SecurityOption, SecurityRequest, SelectionRequest, SwapLimit, Sysctl, Test, Ulimit, UserMode,
     UserRequest, UtsMode, Variable, VolumesFrom, parse_environment_file, parse_label, parse_seconds,
     parse_shares, parse_signal, parse_size,
 };
@@ -48,6 +48,7 @@ fn life(low: &Low<'_>) -> Result<LifeRequest> {
         stop_signal: low.parsed("stop-signal", parse_signal)?,
         handler: low.text("runtime")?.map(str::to_owned),
         pod: pod(low)?,
+        key: key(low)?,
         stop_timeout: low.parsed("stop-timeout", parse_seconds)?,
         interactive: low.switch("interactive"),
         terminal: low.switch("tty"),
@@ -77,6 +78,17 @@ fn health(low: &Low<'_>) -> Result<HealthRequest> {
         (true, false) => Err(Error::new(Kind::Invalid, "read option", "--no-healthcheck")
             .because("--no-healthcheck conflicts with --health-* options")),
     }
+}
+
+/// The key by which it may be asked for again: not by who waits for its end.
+fn key(low: &Low<'_>) -> Result<Option<Key>> {
+    let key = low.parsed("key", Key::parse)?;
+    if key.is_some() && low.verb() == "run" && !low.switch("detach") {
+        return Err(Error::new(Kind::Invalid, "read option", "--key")
+            .because("what runs in the foreground ends with whoever asked for it")
+            .hint("it goes with `run -d`, `create` and `pod create`"));
+    }
+    Ok(key)
 }
 
 /// The pod that a container is in: that one's network, and not another.
@@ -117,6 +129,7 @@ pub(crate) fn pod_request(low: &Low<'_>) -> Result<PodRequest> {
         exit_policy: low.parsed("exit-policy", ExitPolicy::parse)?.unwrap_or_default(),
         cgroup_parent: low.text("cgroup-parent")?.map(str::to_owned),
         resources: resources(low)?,
+        key: low.parsed("key", Key::parse)?,
     })
 }
 

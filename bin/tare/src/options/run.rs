@@ -22,6 +22,8 @@ pub(super) const OPTIONS: &[Opt] = &[
     opt("restart", Value::Text("POLICY"), LIMITED, "start it again after its end: always, unless-stopped, on-failure[:MOST] or no")
         .default("no")
         .heading(LIFE),
+    opt("key", Value::Text("KEY"), &["run", "create", "pod create"], "make it once, however often it is asked for by this KEY; run needs -d")
+        .heading(LIFE),
     opt("cidfile", Value::Path("FILE"), RUN, "write its id to FILE, which must not exist").heading(LIFE),
     opt("stop-signal", Value::Text("SIGNAL"), RUN, "what asks it to end").default("the image's, else TERM").heading(LIFE),
     opt("stop-timeout", Value::Text("SECONDS"), RUN, "kill it when it then takes longer; -1 is never").default("10").heading(LIFE),

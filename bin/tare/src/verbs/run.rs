@@ -5,11 +5,11 @@ use crate::low::Low;
 use crate::session::Session;
 use crate::{high, output, progress};
 use std::process::ExitCode;
-use tare_engine::Engine;
 use tare_engine::container::request::{PullPolicy, RunRequest};
 use tare_engine::container::{Container, about_memory};
 use tare_engine::image::{Image, PullOptions};
-use tare_error::{Error, Kind, Result};
+use tare_engine::{Claimed, Engine, Holder};
+use tare_error::{Context, Error, Kind, Result};
 use tare_registry::{Platform, Reference};
 use tare_shim::Manner;
 
@@ -34,6 +34,10 @@ fn run(low: &Low<'_>, session: &Session) -> Result<ExitCode> {
     let quiet = low.switch("quiet");
     let cid_file = CidFile::of(low)?;
     let engine = session.engine()?;
+    let _claim = match engine.claim_container(&request, &mut tell_holder)? {
+        Claimed::Free(claim) => claim,
+        Claimed::Made(id) => return cid_file.agree(&id),
+    };
     let image = image(&engine, &request, quiet)?;
     let mut container = engine.create_container(&request, &image)?;
     cid_file.write(&mut container)?;
@@ -136,6 +140,18 @@ pub(super) fn image(engine: &Engine, request: &RunRequest, quiet: bool) -> Resul
     })
 }
 
+/// Says for whom it is waited who makes the same.
+pub(super) fn tell_holder(holder: &Holder) {
+    let (pid, seconds) = (holder.pid, holder.since.as_secs());
+    let doing = match &holder.stage {
+        Some(stage) => format!("\"{stage}\" was done {seconds} s ago"),
+        None => format!("since {seconds} s"),
+    };
+    output::tell(&format!(
+        "tare: waiting for process {pid}, which makes the same ({doing})\n"
+    ));
+}
+
 /// The file that gets a container's id.
 pub(super) struct CidFile<'a>(Option<&'a str>);
 
@@ -143,13 +159,25 @@ impl<'a> CidFile<'a> {
     /// As asked for.
     ///
     /// # Errors
-    /// `Conflict` where it is there already: it is another container's.
+    /// `Conflict` where it is there already: it is another container's. By a key it may be asked for again.
     pub(super) fn of(low: &Low<'a>) -> Result<CidFile<'a>> {
-        let path = low.text("cidfile")?;
+        let (path, is_first) = (low.text("cidfile")?, low.text("key")?.is_none());
         match path {
-            Some(path) if std::fs::symlink_metadata(path).is_ok() => Err(taken(path)),
+            Some(path) if is_first && std::fs::symlink_metadata(path).is_ok() => Err(taken(path)),
             _ => Ok(CidFile(path)),
         }
+    }
+
+    /// Says the id of a container that was made before, in the file too.
+    pub(super) fn agree(&self, id: &str) -> Result<ExitCode> {
+        if let Some(path) = self.0 {
+            match std::fs::read(path) {
+                Ok(there) if there == id.as_bytes() => {}
+                Ok(_) => return Err(taken(path)),
+                Err(_) => std::fs::write(path, id).op("write", path)?,
+            }
+        }
+        Ok(output::say(&format!("{id}\n")))
     }
 
     /// Writes it. Where that fails, nothing of the container is left.

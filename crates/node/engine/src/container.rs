@@ -51,7 +51,7 @@ pub use first::first_processes;
 pub(crate) use first::living;
 pub use list::{Listed, Status};
 pub(crate) use look::host_facts;
-pub(crate) use place::{ATTEMPTS, Pod};
+pub(crate) use place::{ATTEMPTS, Pod, make_folder};
 pub(crate) use reconcile::names;
 pub use running::Execute;
 pub use settings::{Setting, Settings};

@@ -11,6 +11,7 @@
 //! **Rules.** Everything made outside the process is named by the container's id, made again or removed again
 //! without harm, and written down before it is made, so that the next command can finish or undo it.
 
+mod claim;
 pub mod config;
 pub mod container;
 mod engine;
@@ -24,6 +25,7 @@ mod storage;
 mod usage;
 pub mod volume;
 
+pub use claim::{Claim, Claimed, Holder};
 pub use config::Config;
 pub use engine::Engine;
 pub use leftovers::Collected;

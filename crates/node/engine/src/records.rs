@@ -3,6 +3,7 @@
 pub(crate) mod bundles;
 pub mod containers;
 pub mod images;
+pub(crate) mod keys;
 pub mod life;
 pub mod pods;
 pub mod schema;

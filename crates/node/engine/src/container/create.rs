@@ -9,9 +9,11 @@ use super::place::{Pod, make_folder};
 use super::request::{LifeRequest, RestartPolicy, RunRequest};
 use super::settings::Settings;
 use crate::Engine;
+use crate::claim::asked_of;
 use crate::image::Image;
 use crate::journal::{Event, Subject};
 use crate::records::containers::{self, ContainerRecord};
+use crate::records::keys::{self, Asked, Made};
 use crate::records::life::{self, LifeRecord};
 use crate::records::pods::PodRecord;
 use crate::records::seconds;
@@ -82,7 +84,8 @@ impl Engine {
         image: &Image,
         pod: Option<&PodRecord>,
     ) -> Result<Container<'_>> {
-        let mut stages = Stages::default();
+        let mut stages = Stages::told(self.claim_of_container(request)?);
+        let asked = asked_of(request)?;
         let _images = self.hold_images()?;
         let id = Id::random()?;
         let request = &*self.in_pod(request, pod)?;
@@ -118,7 +121,7 @@ impl Engine {
             stages,
             id,
         };
-        let filled = container.fill(request, image, &draft);
+        let filled = container.fill((request, asked), image, &draft);
         let filled = filled.and_then(|()| self.fill_volumes(volumes, &view));
         self.note(&Event::new(container.subject.clone(), "create").came_to(&filled));
         match filled {
@@ -261,11 +264,16 @@ impl Container<'_> {
         tare_failpoint::pass("create-kept")
     }
 
-    fn fill(&mut self, request: &RunRequest, image: &Image, draft: &Draft) -> Result<()> {
+    fn fill(
+        &mut self,
+        (request, asked): (&RunRequest, Option<Asked>),
+        image: &Image,
+        draft: &Draft,
+    ) -> Result<()> {
         let (engine, id) = (self.engine, self.id.as_str());
         tare_failpoint::pass("create-pod")?;
         let bundle = engine.bundle(&self.id, request, image, draft)?;
-        self.record(request, image, draft, &bundle)?;
+        self.record((request, asked), image, draft, &bundle)?;
         self.stages.done("record");
         tare_failpoint::pass("create-recorded")?;
         // Who dies while he makes it leaves it under another name.
@@ -283,7 +291,13 @@ impl Container<'_> {
     }
 
     /// The first synced commit: id and name are taken.
-    fn record(&self, request: &RunRequest, image: &Image, draft: &Draft, bundle: &Bundle) -> Result<()> {
+    fn record(
+        &self,
+        (request, asked): (&RunRequest, Option<Asked>),
+        image: &Image,
+        draft: &Draft,
+        bundle: &Bundle,
+    ) -> Result<()> {
         let handler = self.engine.handler_name(&request.life);
         let record = ContainerRecord {
             id: self.id.as_str().to_owned(),
@@ -313,6 +327,9 @@ impl Container<'_> {
             .to_json();
         let add = |tx: &Transaction<'_>| {
             containers::add(tx, &record, &labels)?;
+            if let Some(asked) = &asked {
+                keys::put(tx, Made::Container, &record.id, asked)?;
+            }
             containers::describe(tx, &record.id, &settings)?;
             life::put(tx, &record.id, &life)?;
             if outlives_boots {

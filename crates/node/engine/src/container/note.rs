@@ -1,8 +1,10 @@
 //! What is done to containers, written down in the journal.
 
 use crate::Engine;
+use crate::claim;
 use crate::journal::{Event, Subject};
 use crate::records::containers;
+use std::path::PathBuf;
 use std::time::Instant;
 use tare_error::Result;
 use tare_shim::Exit;
@@ -13,6 +15,8 @@ pub(super) struct Stages {
     last: Instant,
     /// In microseconds, in order.
     pub(super) took: Vec<(&'static str, u64)>,
+    /// Where those hear of them who have asked for the same.
+    told: Option<PathBuf>,
 }
 
 impl Default for Stages {
@@ -20,17 +24,29 @@ impl Default for Stages {
         Stages {
             last: Instant::now(),
             took: Vec::new(),
+            told: None,
         }
     }
 }
 
 impl Stages {
+    /// The same, told by the way to who waits for the claim at `told`.
+    pub(super) fn told(told: Option<PathBuf>) -> Stages {
+        Stages {
+            told,
+            ..Stages::default()
+        }
+    }
+
     /// What was done since the last one is this.
     pub(super) fn done(&mut self, stage: &'static str) {
         let now = Instant::now();
         let took = now.duration_since(self.last).as_micros();
         self.took.push((stage, u64::try_from(took).unwrap_or(u64::MAX)));
         self.last = now;
+        if let Some(path) = &self.told {
+            claim::note(path, stage);
+        }
     }
 }
 

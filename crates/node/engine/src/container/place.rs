@@ -264,7 +264,7 @@ impl Pod {
 }
 
 /// Makes one folder, 0700; one that is there is taken as it is.
-pub(super) fn make_folder(path: &std::path::Path) -> Result<()> {
+pub(crate) fn make_folder(path: &std::path::Path) -> Result<()> {
     match rustix::fs::mkdir(path, rustix::fs::Mode::RWXU) {
         Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
         Err(e) => Err(e).op("make", path.display()),

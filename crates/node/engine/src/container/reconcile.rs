@@ -3,7 +3,7 @@
 //! Each command pays one listing of the pod folders. The first one after a boot, when there are none, also looks at
 //! what survived it: records without an end, tops and folders without a record.
 
-use super::place::{ATTEMPTS, GONE, Pod, UNBORN};
+use super::place::{ATTEMPTS, GONE, Pod, Supervised, UNBORN};
 use crate::Engine;
 use crate::records::containers::{self, ContainerRecord, EndDetail, EndRecord};
 use crate::records::life;
@@ -28,6 +28,7 @@ impl Engine {
     /// Where the run folder cannot be read. What goes wrong with a single container is told and left for later.
     pub fn reconcile(&self) -> Result<Vec<String>> {
         self.reserve().keep();
+        self.sweep_claims()?;
         let mut told = Vec::new();
         // What has a point in its name is a supervisor's under containerd, whose namespace comes before it.
         let is_ours = |name: &String| name.starts_with('.') || !name.contains('.');
@@ -73,6 +74,20 @@ impl Engine {
             return Ok(());
         }
         self.clear_away(pod, id).map(drop)
+    }
+
+    /// Of a container that was recorded by somebody who is not at it any more: what was begun is over then, one way or the other.
+    pub(crate) fn finish_or_undo(&self, id: &str) -> Result<()> {
+        match self.find_started(id)? {
+            None => self.reconcile_one(id),
+            Some(Supervised { connection, state }) => {
+                if state.is_ok_and(|(condition, _)| condition != Condition::Stopped) {
+                    return Ok(());
+                }
+                drop(connection);
+                self.settled(id)
+            }
+        }
     }
 
     /// A supervisor that is shared stays when one of its containers has ended: where whoever was to clear that away has died, we do.

@@ -4,6 +4,7 @@ mod capability;
 mod device;
 mod environment;
 mod health;
+mod key;
 mod mount;
 mod name;
 mod namespace;
@@ -21,6 +22,7 @@ pub use capability::{Capability, CapabilityChange};
 pub use device::DeviceRequest;
 pub use environment::{Variable, parse_environment_file};
 pub use health::{HealthRequest, Test};
+pub use key::Key;
 pub(crate) use mount::target_path;
 pub use mount::{BindSource, MountKind, MountRequest, Propagation};
 pub use name::{Hostname, Name};
@@ -92,6 +94,8 @@ pub struct LifeRequest {
     pub handler: Option<String>,
     /// The pod that it is in.
     pub pod: Option<PodWish>,
+    /// By which whoever asks may ask again.
+    pub key: Option<Key>,
     /// Keep its standard input open.
     pub interactive: bool,
     /// Give it a terminal.

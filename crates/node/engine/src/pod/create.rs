@@ -2,11 +2,13 @@
 
 use super::subject;
 use crate::Engine;
+use crate::claim::{Claimed, asked_of_pod};
 use crate::container::request::{
     ExitPolicy, Hostname, JoinedPod, NetworkMode, PodRequest, PodWish, RunRequest,
 };
 use crate::container::{GROUP, host_facts, together};
 use crate::journal::Event;
+use crate::records::keys::{self, Made};
 use crate::records::pods::{self, PodConfig, PodRecord, Shares};
 use crate::records::seconds;
 use std::borrow::Cow;
@@ -56,7 +58,14 @@ impl Engine {
             name,
             created: seconds(SystemTime::now()),
         };
-        let added = self.records().write("record pod", |tx| pods::add(tx, &record));
+        let asked = asked_of_pod(request)?;
+        let added = self.records().write("record pod", |tx| {
+            pods::add(tx, &record)?;
+            match &asked {
+                None => Ok(()),
+                Some(asked) => keys::put(tx, Made::Pod, &record.id, asked),
+            }
+        });
         self.note(&Event::new(subject(&record), "create").came_to(&added));
         added.map(|()| (record.id, told))
     }
@@ -67,10 +76,16 @@ impl Engine {
             None => Ok(None),
             Some(PodWish::Known(typed)) => self.find_pod(typed).map(|pod| Some((pod, false))),
             Some(PodWish::New(name)) => {
-                let (id, _) = self.create_pod(&PodRequest {
+                let wish = PodRequest {
                     name: Some(name.clone()),
+                    key: request.life.key.clone(),
                     ..PodRequest::default()
-                })?;
+                };
+                let id = match self.claim_pod(&wish, &mut |_| ())? {
+                    // Whoever asked for both before died in between.
+                    Claimed::Made(id) => id,
+                    Claimed::Free(_claim) => self.create_pod(&wish)?.0,
+                };
                 self.find_pod(&id).map(|pod| Some((pod, true)))
             }
         }

@@ -40,4 +40,8 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "files of containers",
         sql: super::bundles::TABLES,
     },
+    Migration {
+        name: "keys of requests",
+        sql: super::keys::COLUMNS,
+    },
 ];

@@ -1,6 +1,6 @@
 //! What somebody asks a pod to be, and a container that is to be in one.
 
-use super::{Hostname, Name, NetworkMode, ResourcesRequest, invalid, one_of};
+use super::{Hostname, Key, Name, NetworkMode, ResourcesRequest, invalid, one_of};
 use crate::records::pods::Shares;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -49,6 +49,8 @@ pub struct PodRequest {
     pub cgroup_parent: Option<String>,
     /// The limits of all its containers together.
     pub resources: ResourcesRequest,
+    /// By which whoever asks may ask again.
+    pub key: Option<Key>,
 }
 
 /// What becomes of a pod when the last container in it has ended.
