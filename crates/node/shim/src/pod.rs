@@ -194,15 +194,18 @@ impl PodDir {
         self.path.join(crate::supervisor::SANDBOX).exists()
     }
 
-    /// Removes what [`PodDir::plan`] and those who started supervisors have left, where this is such a folder, by whatever name.
+    /// Removes what [`PodDir::plan`] and those who started supervisors have left, by whatever name the folder has.
     ///
     /// # Errors
     /// The kernel's.
     pub fn forget_plan(self) -> Result<PodDir> {
-        if !self.linked || !self.path.join(PLAN).exists() {
-            return Ok(self);
-        }
-        for name in [PLAN, LAUNCH, SHARED] {
+        let of_pod = self.linked && self.path.join(PLAN).exists();
+        let names: &[&str] = if of_pod {
+            &[PLAN, LAUNCH, SHARED]
+        } else {
+            &[LAUNCH]
+        };
+        for name in names {
             let path = self.path.join(name);
             match std::fs::remove_file(&path) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -214,9 +217,10 @@ impl PodDir {
         PodDir::open(self.path)
     }
 
-    /// Held by whoever starts a supervisor that several share; nobody waits where only one does.
+    /// Held by whoever starts a supervisor that somebody else may start as well: one that several share, and the successor of one
+    /// that was killed, which whoever was connected to that one looks for. Nobody waits for the first of a single container.
     pub(crate) fn launching(&self) -> Result<Option<Lock>> {
-        match self.member().is_some() || self.is_shared() {
+        match self.member().is_some() || self.is_shared() || self.supervisor()?.is_some() {
             true => Lock::exclusive(&self.home.join(LAUNCH)).map(Some),
             false => Ok(None),
         }

@@ -24,7 +24,7 @@ const LEAVING: Duration = Duration::from_secs(10);
 pub struct Launch<'a> {
     /// The program: `containerd-shim-tare-v2`.
     pub program: &'a Path,
-    /// The pod's directory, which the caller has made and in which nobody else starts supervisors meanwhile.
+    /// The pod's directory, which the caller has made.
     pub pod: &'a PodDir,
     /// Where the library keeps the containers of all pods, and what it has compiled for them.
     pub containers: &'a Path,
