@@ -215,6 +215,30 @@ fn a_wish_is_on_record_before_anything_follows_from_it() {
 }
 
 #[test]
+fn one_that_was_told_to_end_and_then_to_run_runs() {
+    test(NEEDS, |world| {
+        ready(world);
+        run(
+            world,
+            "always",
+            "trap 'exit 3' TERM; echo up; while :; do sleep 0.05; done",
+        );
+        until("it is up", || starts(world) == 1);
+        // It is on record, and whoever was to ask it has died.
+        let stop = world
+            .tare(["stop", "web"])
+            .env("TARE_FAILPOINT", "kill@stop-recorded");
+        assert_eq!(stop.run().signal(), Some(9));
+        let _ = world.tare(["start", "web"]).ok();
+        let _ = world.tare(["exec", "web", "kill", "-TERM", "1"]).ok();
+        until("it is up again", || starts(world) == 2);
+        let _ = world.tare(["rm", "-f", "web"]).ok();
+        wait_until_cleared(world);
+        assert_nothing_left(world);
+    });
+}
+
+#[test]
 fn after_a_reboot_what_is_to_run_runs() {
     test(NEEDS, |world| {
         ready(world);

@@ -89,14 +89,18 @@ impl Engine {
     /// A container that runs since just now; none where it ran already, or is not due any more.
     fn started(&self, typed: &str, joined: Joined, why: Why) -> Result<Option<Container<'_>>> {
         let record = self.find_container(typed)?;
-        if let Some(found) = self.find_supervisor(&record.id)? {
+        while let Some(found) = self.find_supervisor(&record.id)? {
             match found.state {
                 // It has ended, and nobody has settled that yet.
-                Ok((Condition::Stopped, _)) | Err(_) => {}
+                Ok((Condition::Stopped, _)) | Err(_) => {
+                    drop(found.connection);
+                    self.settled(&record.id)?;
+                    break;
+                }
+                // It may have ended of what it was told before.
+                Ok(_) if why == Why::Asked && self.want_on(&record.id)? => {}
                 Ok(_) => return Ok(None),
             }
-            drop(found.connection);
-            self.settled(&record.id)?;
         }
         let pod = Pod::hold(self, &Id::parse(&record.id)?, record.pod.as_deref())?;
         if pod.dir.supervisor_alive()? {

@@ -184,6 +184,23 @@ impl Engine {
         tare_failpoint::pass("start-recorded")
     }
 
+    /// Somebody wants one to run that does: on record where somebody else has wanted its end before, of which it may be about to die.
+    /// Whether that was so.
+    pub(super) fn want_on(&self, id: &str) -> Result<bool> {
+        let known = self.records().read("read container", |tx| life::get(tx, id))?;
+        if !known.is_followed() || !known.stopped {
+            return Ok(false);
+        }
+        self.records().write("record start", |tx| {
+            let life = LifeRecord {
+                stopped: false,
+                ..life::get(tx, id)?
+            };
+            life::put(tx, id, &life)
+        })?;
+        tare_failpoint::pass("start-recorded").map(|()| true)
+    }
+
     /// When a container that does not run is to be started again, in milliseconds since 1970.
     pub(super) fn due(&self, id: &str) -> Result<Option<i64>> {
         match self.outlook(id)? {
