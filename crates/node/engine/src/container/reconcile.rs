@@ -64,13 +64,14 @@ impl Engine {
                 return self.settle_in_pod(&pod, id);
             }
         }
-        let Some(pod) = Pod::take(self, id)? else {
-            return Ok(());
-        };
-        if pod.dir.supervisor_alive()? {
-            return Ok(());
+        match Pod::take(self, id)? {
+            Some(pod) => self.reconcile_held(pod, id),
+            None => Ok(()),
         }
-        if self.is_taken_over(&pod, id)? {
+    }
+
+    fn reconcile_held(&self, pod: Pod, id: &str) -> Result<()> {
+        if pod.dir.supervisor_alive()? || self.is_taken_over(&pod, id)? {
             return Ok(());
         }
         self.clear_away(pod, id).map(drop)
@@ -78,16 +79,29 @@ impl Engine {
 
     /// Of a container that was recorded by somebody who is not at it any more: what was begun is over then, one way or the other.
     pub(crate) fn finish_or_undo(&self, id: &str) -> Result<()> {
-        match self.find_started(id)? {
-            None => self.reconcile_one(id),
-            Some(Supervised { connection, state }) => {
+        for _ in 0..ATTEMPTS {
+            if let Some(Supervised { connection, state }) = self.find_started(id)? {
                 if state.is_ok_and(|(condition, _)| condition != Condition::Stopped) {
                     return Ok(());
                 }
                 drop(connection);
-                self.settled(id)
+                return self.settled(id);
             }
+            // Somebody else may be about to clear it away: that is waited for.
+            let Some(pod) = Pod::await_turn(self, id)? else {
+                return Ok(());
+            };
+            if pod.dir.supervisor_alive()? {
+                if self.connect(id)?.is_some() {
+                    continue;
+                }
+                // One that takes no calls any more is on its way out, and looks after nothing.
+                pod.dir.await_end()?;
+            }
+            return self.reconcile_held(pod, id);
         }
+        Err(Error::new(Kind::Unavailable, "look after container", id)
+            .because(format!("{ATTEMPTS} supervisors of it came and went meanwhile")))
     }
 
     /// A supervisor that is shared stays when one of its containers has ended: where whoever was to clear that away has died, we do.
