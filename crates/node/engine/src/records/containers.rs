@@ -53,6 +53,16 @@ pub(super) const HANDLER: &str = "
     ALTER TABLE containers ADD COLUMN handler TEXT NOT NULL DEFAULT 'tare'; -- as the person named it
 ";
 
+/// What is long lies apart: a list reads every row, and of a long one each page.
+pub(super) const SETTINGS: &str = "
+    CREATE TABLE container_settings (
+        container TEXT PRIMARY KEY REFERENCES containers (id) ON DELETE CASCADE,
+        settings  TEXT NOT NULL             -- JSON: each setting, its value, and where that came from
+    ) STRICT;
+    INSERT INTO container_settings SELECT id, settings FROM containers WHERE settings IS NOT NULL;
+    ALTER TABLE containers DROP COLUMN settings;
+";
+
 /// One container as recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerRecord {
@@ -200,7 +210,7 @@ pub fn end(tx: &Transaction<'_>, id: &str, end: &EndRecord) -> Result<()> {
 /// SQLite's.
 pub fn describe(tx: &Transaction<'_>, id: &str, settings: &str) -> Result<()> {
     tx.execute(
-        "UPDATE containers SET settings = ?2 WHERE id = ?1",
+        "INSERT OR REPLACE INTO container_settings (container, settings) VALUES (?1, ?2)",
         [id, settings],
     )
     .query("record settings of", id)
@@ -212,12 +222,10 @@ pub fn describe(tx: &Transaction<'_>, id: &str, settings: &str) -> Result<()> {
 /// # Errors
 /// SQLite's.
 pub fn settings(tx: &Transaction<'_>, id: &str) -> Result<Option<String>> {
-    tx.query_row("SELECT settings FROM containers WHERE id = ?1", [id], |row| {
-        row.get(0)
-    })
-    .optional()
-    .query("read settings of", id)
-    .map(Option::flatten)
+    let settings = "SELECT settings FROM container_settings WHERE container = ?1";
+    tx.query_row(settings, [id], |row| row.get(0))
+        .optional()
+        .query("read settings of", id)
 }
 
 /// The labels of one container.

@@ -44,4 +44,38 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "keys of requests",
         sql: super::keys::COLUMNS,
     },
+    Migration {
+        name: "settings of containers",
+        sql: super::containers::SETTINGS,
+    },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::containers;
+    use tare_database::Database;
+
+    #[test]
+    fn settings_that_lay_with_their_containers_are_kept() {
+        let folder = std::env::temp_dir().join(format!("tare-engine-schema-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("tare.db");
+        let before = MIGRATIONS
+            .iter()
+            .position(|step| step.name == "settings of containers");
+        let mut database = Database::open(&path, &MIGRATIONS[..before.unwrap()]).unwrap();
+        let row = "INSERT INTO containers (id, name, image, reference, command, remove, created, settings)
+                   VALUES ('a', 'web', 'i', 'busybox', 'true', 0, 1, '[]'), ('b', 'db', 'i', 'busybox', 'true', 0, 1, NULL)";
+        database
+            .write("add", |tx| Ok(tx.execute(row, []).map(drop).unwrap()))
+            .unwrap();
+        drop(database);
+        let mut database = Database::open(&path, MIGRATIONS).unwrap();
+        let mut settings = |id: &str| database.read("look", |tx| containers::settings(tx, id)).unwrap();
+        assert_eq!((settings("a").as_deref(), settings("b")), (Some("[]"), None));
+        assert_eq!(database.read("look", containers::all).unwrap().len(), 2);
+        drop(database);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}
