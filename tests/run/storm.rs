@@ -8,11 +8,12 @@ use std::time::Duration;
 use tare_kit::{Finished, Tare, World, rounds, test};
 
 /// How many do this at the same time, each to a container of its own name.
-const WORKERS: usize = 4;
+const WORKERS: usize = 8;
 /// How long a command may take, with everything else going on.
 const LIMIT: Duration = Duration::from_secs(60);
-/// Ends by itself, when it is asked to, and when it is told a line.
-const SCRIPT: &str = "trap 'exit 3' TERM; echo up; while :; do sleep 0.05; done";
+/// Counts, ends when it is asked to, and takes more memory than there is when it is told to.
+const SCRIPT: &str = "trap 'exit 3' TERM; trap 'exec tail /dev/zero' USR1; n=0; \
+    while :; do n=$((n+1)); echo line $n; sleep 0.05; done";
 
 /// Numbers that nobody can guess, and that a seed repeats.
 struct Dice(u64);
@@ -26,10 +27,11 @@ impl Dice {
     }
 }
 
-/// One thing that somebody may do to a container.
-fn words(dice: &mut Dice, name: &str, options: &str) -> Vec<String> {
-    let line = match dice.below(14) {
-        0..3 => format!("run -d {options}--name {name} busybox sh -c"),
+/// One thing that somebody may do to a container; `round` makes a key that nobody else has.
+fn words(dice: &mut Dice, (name, round): (&str, usize), options: &str) -> Vec<String> {
+    let line = match dice.below(15) {
+        0 => format!("run -d {options}--name {name} busybox sh -c"),
+        1..3 => format!("run -d --key {name}-{round} {options}--name {name} busybox sh -c"),
         3 => format!("run --rm --name {name} busybox sh -c"),
         4 => format!("exec {name} true"),
         5 => format!("stop -t 1 {name}"),
@@ -40,6 +42,7 @@ fn words(dice: &mut Dice, name: &str, options: &str) -> Vec<String> {
         10 => "ps -a".to_owned(),
         // It ends by itself.
         11 | 12 => format!("exec {name} kill -TERM 1"),
+        13 => format!("kill -s USR1 {name}"),
         _ => format!("rm -f {name}"),
     };
     let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
@@ -49,6 +52,39 @@ fn words(dice: &mut Dice, name: &str, options: &str) -> Vec<String> {
         _ => {}
     }
     words
+}
+
+/// Asks again by a key until there is an answer: that is the container of that name, whoever was killed.
+fn ask_again(world: &World, name: &str, words: &[String]) -> Finished {
+    let began = std::time::Instant::now();
+    loop {
+        let finished = act(world, words, None);
+        assert_sound(&finished);
+        if finished.code() == Some(0) {
+            let id = world.tare(["inspect", "-f", "{{.Id}}", name]).limit(LIMIT).ok();
+            assert_eq!(finished.stdout, id);
+            return finished;
+        }
+        // A container of before has the name.
+        if finished.stderr.contains("use name") {
+            return finished;
+        }
+        assert!(began.elapsed() < LIMIT, "{finished}");
+    }
+}
+
+/// No line of a container is missing between two that are there; a life begins with the first.
+fn assert_no_line_is_missing(world: &World, name: &str) {
+    let log = world.tare(["logs", name]).limit(LIMIT).ok();
+    let mut last = 0;
+    for line in log.lines() {
+        let number = line.strip_prefix("line ").and_then(|n| n.parse::<u32>().ok());
+        assert!(
+            number == Some(last + 1) || number == Some(1),
+            "after {last}: {line}"
+        );
+        last = number.unwrap_or_default();
+    }
 }
 
 /// Runs a command to its end, or for so many milliseconds.
@@ -155,7 +191,10 @@ fn wished(before: Option<bool>, words: &[String], finished: &Finished) -> Option
         // Another one has the name, or it was killed on the way.
         ("run", _) if finished.code() == Some(125) => before,
         ("start" | "restart", _) if done => Some(true),
+        // Its supervisor was killed over it: that was said, and nobody tries again.
+        ("start" | "restart", _) if finished.code() == Some(125) => None,
         ("start" | "restart", _) => before.filter(|wish| *wish),
+        ("kill", "-s") => before,
         ("stop" | "kill" | "rm", _) if done => Some(false),
         ("run" | "stop" | "kill" | "rm", _) => None,
         _ => before,
@@ -167,16 +206,24 @@ fn work(world: &World, worker: usize, rounds: usize, seed: u64) -> Option<bool> 
     let mut dice = Dice(seed ^ (worker as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let name = name_of(worker);
     let mut wish = None;
-    for _ in 0..rounds {
-        let words = words(
-            &mut dice,
-            &name,
-            if is_kept(worker) { "--restart always " } else { "" },
-        );
+    for round in 0..rounds {
+        let options = match is_kept(worker) {
+            true => "-m 24m --restart always ",
+            false => "-m 24m ",
+        };
+        let words = words(&mut dice, (&name, round), options);
         let milliseconds = (dice.below(3) == 0).then(|| 1 + dice.below(60));
-        let finished = act(world, &words, milliseconds);
+        let mut finished = act(world, &words, milliseconds);
         assert_sound(&finished);
+        if words.iter().any(|word| word == "--key") {
+            finished = ask_again(world, &name, &words);
+        }
         wish = wished(wish, &words, &finished);
+        eprintln!(
+            "{name} {milliseconds:?} {:?} {:?} -> {wish:?}",
+            &words[..words.len().min(5)],
+            finished.code()
+        );
         if dice.below(6) == 0 {
             kill_a_supervisor(world, &mut dice);
         }
@@ -193,7 +240,8 @@ fn assert_it_runs(world: &World, name: &str) {
         if told.stdout == "in\n" {
             return;
         }
-        assert!(began.elapsed() < LIMIT, "{name} does not run: {told}");
+        let why = || world.tare(["why", name]).limit(LIMIT).run();
+        assert!(began.elapsed() < LIMIT, "{name} does not run: {told}\n{}", why());
     }
 }
 
@@ -223,6 +271,8 @@ fn whoever_is_killed_at_any_moment_nothing_is_lost_or_left() {
         // Everything that is there now works: it is entered or started, and ends as it should.
         for name in world.tare(["ps", "-a"]).limit(LIMIT).ok().lines().skip(1) {
             let name = name.split_whitespace().next_back().expect("a name");
+            // What it was told last may not have come to its end.
+            let _ = world.tare(["kill", name]).limit(LIMIT).run();
             let started = world.tare(["start", name]).limit(LIMIT).run();
             if started.code() != Some(0) {
                 // It was on its way out still, when it was listed.
@@ -230,8 +280,18 @@ fn whoever_is_killed_at_any_moment_nothing_is_lost_or_left() {
                 continue;
             }
             assert_eq!(world.tare(["exec", name, "echo", "in"]).limit(LIMIT).ok(), "in\n");
-            let _ = world.tare(["stop", "-t", "5", name]).limit(LIMIT).ok();
-            assert_eq!(world.tare(["wait", name]).ok(), "3\n");
+            assert_no_line_is_missing(world, name);
+            let state = ["inspect", "-f", "{{.State.ExitCode}} {{.State.OOMKilled}}", name];
+            let worker = name.strip_prefix("web").and_then(|n| n.parse().ok());
+            if is_kept(worker.expect("a worker's name")) {
+                let _ = world.tare(["stop", "-t", "5", name]).limit(LIMIT).ok();
+                assert_eq!(world.tare(state).ok(), "3 false\n");
+            } else {
+                let _ = world.tare(["kill", "-s", "USR1", name]).limit(LIMIT).ok();
+                assert_eq!(world.tare(["wait", name]).limit(LIMIT).ok(), "137\n");
+                let why = world.tare(["why", name]).limit(LIMIT).ok();
+                assert_eq!(world.tare(state).ok(), "137 true\n", "{why}");
+            }
             let _ = world.tare(["rm", name]).ok();
         }
         wait_until_cleared(world);
