@@ -68,7 +68,7 @@ mod tests {
         let row = "INSERT INTO containers (id, name, image, reference, command, remove, created, settings)
                    VALUES ('a', 'web', 'i', 'busybox', 'true', 0, 1, '[]'), ('b', 'db', 'i', 'busybox', 'true', 0, 1, NULL)";
         database
-            .write("add", |tx| Ok(tx.execute(row, []).map(drop).unwrap()))
+            .write("add", |tx| Ok(tx.execute(row, []).unwrap()))
             .unwrap();
         drop(database);
         let mut database = Database::open(&path, MIGRATIONS).unwrap();
