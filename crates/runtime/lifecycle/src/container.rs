@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use tare_cgroup::{Group, Usage};
+use tare_cgroup::{Freezers, Group, Host, Usage};
 use tare_container::{HostFacts, Waiting, change_class};
 use tare_error::{Context, Error, Kind, Result};
 use tare_process::Stamp;
@@ -349,9 +349,13 @@ impl Container {
         Waiting::at(&gate_of(&folder))
     }
 
+    /// Two files are read: the group itself would be opened in each hierarchy.
     fn is_frozen(&self) -> bool {
-        let group = self.group().ok().flatten();
-        group.is_some_and(|group| group.is_frozen().unwrap_or(false))
+        let Some(group) = self.record.group.as_deref() else {
+            return false;
+        };
+        let freezers = Host::current().and_then(|host| Freezers::open(&host));
+        freezers.is_ok_and(|freezers| freezers.is_frozen(group).unwrap_or(false))
     }
 
     fn is_locked(&self) -> bool {
