@@ -83,19 +83,36 @@ const FIRST_READ: usize = 4096;
 pub fn read(path: impl AsRef<Path>, most: usize) -> std::io::Result<Vec<u8>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     let file = rustix::fs::openat(CWD, path.as_ref(), flags, Mode::empty())?;
-    let mut bytes = Vec::with_capacity(FIRST_READ);
+    // On the stack: an allocator may map a page for each file, and give it back.
+    let mut first = [0; FIRST_READ];
+    let mut known = 0;
+    while let Some(room) = first.get_mut(known..).filter(|room| !room.is_empty()) {
+        match rustix::io::read(&file, room) {
+            Ok(0) => return limited(first.get(..known).unwrap_or_default().to_vec(), most),
+            Ok(count) => known += count,
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    let mut bytes = Vec::with_capacity(4 * FIRST_READ);
+    bytes.extend_from_slice(&first);
     loop {
+        bytes = limited(bytes, most)?;
         match rustix::io::read(&file, rustix::buffer::spare_capacity(&mut bytes)) {
             Ok(0) => return Ok(bytes),
             Ok(_) | Err(Errno::INTR) => {}
             Err(e) => return Err(e.into()),
         }
-        if bytes.len() > most {
-            return Err(std::io::ErrorKind::FileTooLarge.into());
-        }
         if bytes.len() == bytes.capacity() {
             bytes.reserve(3 * bytes.len());
         }
+    }
+}
+
+fn limited(bytes: Vec<u8>, most: usize) -> std::io::Result<Vec<u8>> {
+    match bytes.len() > most {
+        true => Err(std::io::ErrorKind::FileTooLarge.into()),
+        false => Ok(bytes),
     }
 }
 
