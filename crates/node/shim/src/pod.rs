@@ -194,18 +194,15 @@ impl PodDir {
         self.path.join(crate::supervisor::SANDBOX).exists()
     }
 
-    /// Removes what [`PodDir::plan`] and those who started supervisors have left, by whatever name the folder has.
+    /// Removes what [`PodDir::plan`] and those who started supervisors have left, where this is such a folder, by whatever name.
     ///
     /// # Errors
     /// The kernel's.
     pub fn forget_plan(self) -> Result<PodDir> {
-        let of_pod = self.linked && self.path.join(PLAN).exists();
-        let names: &[&str] = if of_pod {
-            &[PLAN, LAUNCH, SHARED]
-        } else {
-            &[LAUNCH]
-        };
-        for name in names {
+        if !self.linked || !self.path.join(PLAN).exists() {
+            return Ok(self);
+        }
+        for name in [PLAN, LAUNCH, SHARED] {
             let path = self.path.join(name);
             match std::fs::remove_file(&path) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -324,6 +321,14 @@ impl PodDir {
 
     fn remove_all(&self) -> Result<()> {
         let shares = self.member().is_some();
+        let turn = self.path.join(LAUNCH);
+        let held = match !shares && !self.linked && turn.exists() {
+            true => Some(Lock::try_exclusive(&turn)?.ok_or_else(|| {
+                Error::new(Kind::Conflict, "remove the pod's folder", self.path.display())
+                    .because("somebody is about to start a supervisor in it")
+            })?),
+            false => None,
+        };
         self.remove_entries(
             Entry::ALL
                 .iter()
@@ -343,6 +348,9 @@ impl PodDir {
         tare_store::remove_tree(&self.path.join(EXECS))?;
         if self.path.is_dir() {
             tare_store::sweep_temporaries(&self.path, Duration::ZERO)?;
+        }
+        if held.is_some() {
+            std::fs::remove_file(&turn).op("remove", turn.display())?;
         }
         std::fs::remove_dir(&self.path).op("remove the pod's folder", self.path.display())
     }

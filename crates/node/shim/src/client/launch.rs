@@ -38,6 +38,9 @@ pub struct Launch<'a> {
 /// `NotFound` where the program is missing; what the supervisor says of its birth; `Unavailable` where one lives that
 /// neither answers nor ends.
 pub fn launch(launch: &Launch<'_>) -> Result<Connection> {
+    if let Some(living) = find(launch)? {
+        return Ok(living);
+    }
     let _turn = launch.pod.launching()?;
     if let Some(living) = launch.pod.living_supervisor()? {
         match entrance::connect(&launch.pod.file(Entry::Socket)) {
