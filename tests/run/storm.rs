@@ -4,6 +4,7 @@
 
 use crate::shell::{NEEDS, assert_nothing_left, ready, wait_until_cleared};
 use rustix::process::{Pid, Signal, kill_process};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tare_kit::{Finished, Tare, World, rounds, test};
 
@@ -14,6 +15,38 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Counts, ends when it is asked to, and takes more memory than there is when it is told to.
 const SCRIPT: &str = "trap 'exit 3' TERM; trap 'exec tail /dev/zero' USR1; n=0; \
     while :; do n=$((n+1)); echo line $n; sleep 0.05; done";
+
+/// What a storm was, for docs/conformance/storms.md.
+#[derive(Default)]
+struct Tally {
+    commands: AtomicUsize,
+    killed: AtomicUsize,
+    supervisors: AtomicUsize,
+}
+
+impl Tally {
+    fn ran(&self, finished: &Finished) {
+        self.commands.fetch_add(1, Ordering::Relaxed);
+        // By timeout(1), which ends of the same.
+        if matches!(
+            (finished.signal(), finished.code()),
+            (Some(9), _) | (_, Some(137))
+        ) {
+            self.killed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn print(&self, took: Duration) {
+        let count = |of: &AtomicUsize| of.load(Ordering::Relaxed);
+        eprintln!(
+            "{} commands, {} of them killed, and {} supervisors, in {} s",
+            count(&self.commands),
+            count(&self.killed),
+            count(&self.supervisors),
+            took.as_secs()
+        );
+    }
+}
 
 /// Numbers that nobody can guess, and that a seed repeats.
 struct Dice(u64);
@@ -141,7 +174,7 @@ fn many_lives_at_once_end_well() {
 }
 
 /// Kills any supervisor, if there is one.
-fn kill_a_supervisor(world: &World, dice: &mut Dice) {
+fn kill_a_supervisor(world: &World, dice: &mut Dice, tally: &Tally) {
     let pods = std::fs::read_dir(world.run_root().join("pods"));
     let pods: Vec<_> = pods.into_iter().flatten().flatten().collect();
     let Some(pod) = usize::try_from(dice.below(16)).ok().and_then(|at| pods.get(at)) else {
@@ -152,7 +185,9 @@ fn kill_a_supervisor(world: &World, dice: &mut Dice) {
     let pid = record["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
     if let Some(pid) = pid.and_then(Pid::from_raw) {
         // It may be gone.
-        let _ = kill_process(pid, Signal::KILL);
+        if kill_process(pid, Signal::KILL).is_ok() {
+            tally.supervisors.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -202,7 +237,7 @@ fn wished(before: Option<bool>, words: &[String], finished: &Finished) -> Option
 }
 
 /// Does things; whether its container is to run after that.
-fn work(world: &World, worker: usize, rounds: usize, seed: u64) -> Option<bool> {
+fn work(world: &World, worker: usize, (rounds, seed): (usize, u64), tally: &Tally) -> Option<bool> {
     let mut dice = Dice(seed ^ (worker as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let name = name_of(worker);
     let mut wish = None;
@@ -215,6 +250,7 @@ fn work(world: &World, worker: usize, rounds: usize, seed: u64) -> Option<bool> 
         let milliseconds = (dice.below(3) == 0).then(|| 1 + dice.below(60));
         let mut finished = act(world, &words, milliseconds);
         assert_sound(&finished);
+        tally.ran(&finished);
         if words.iter().any(|word| word == "--key") {
             finished = ask_again(world, &name, &words);
         }
@@ -225,7 +261,7 @@ fn work(world: &World, worker: usize, rounds: usize, seed: u64) -> Option<bool> 
             finished.code()
         );
         if dice.below(6) == 0 {
-            kill_a_supervisor(world, &mut dice);
+            kill_a_supervisor(world, &mut dice, tally);
         }
     }
     wish
@@ -253,16 +289,17 @@ fn whoever_is_killed_at_any_moment_nothing_is_lost_or_left() {
         let seed = now.map_or(1, |since| u64::from(since.subsec_nanos()) | 1);
         let (rounds, began) = (rounds(8), std::time::Instant::now());
         eprintln!("seed {seed}, {rounds} rounds");
+        let tally = &Tally::default();
         let wishes: Vec<Option<bool>> = std::thread::scope(|scope| {
             let workers: Vec<_> = (0..WORKERS)
-                .map(|worker| scope.spawn(move || work(world, worker, rounds, seed)))
+                .map(|worker| scope.spawn(move || work(world, worker, (rounds, seed), tally)))
                 .collect();
             workers
                 .into_iter()
                 .map(|worker| worker.join().expect("its wish"))
                 .collect()
         });
-        eprintln!("{:?}", began.elapsed());
+        tally.print(began.elapsed());
         for (worker, wish) in wishes.iter().enumerate() {
             if is_kept(worker) && *wish == Some(true) {
                 assert_it_runs(world, &name_of(worker));
@@ -329,8 +366,9 @@ fn pods_too() {
         ready(world);
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let seed = now.map_or(1, |since| u64::from(since.subsec_nanos()) | 1);
-        let rounds = rounds(25);
+        let (rounds, began) = (rounds(25), std::time::Instant::now());
         eprintln!("seed {seed}, {rounds} rounds");
+        let tally = &Tally::default();
         std::thread::scope(|scope| {
             for worker in 0..WORKERS {
                 scope.spawn(move || {
@@ -339,14 +377,17 @@ fn pods_too() {
                     for _ in 0..rounds {
                         let words = words_of_pod(&mut dice, &name_of(worker), &pod);
                         let milliseconds = (dice.below(3) == 0).then(|| 1 + dice.below(60));
-                        assert_sound(&act(world, &words, milliseconds));
+                        let finished = act(world, &words, milliseconds);
+                        assert_sound(&finished);
+                        tally.ran(&finished);
                         if dice.below(5) == 0 {
-                            kill_a_supervisor(world, &mut dice);
+                            kill_a_supervisor(world, &mut dice, tally);
                         }
                     }
                 });
             }
         });
+        tally.print(began.elapsed());
         // Each pod that is there works, with all that is in it.
         for pod in world
             .tare(["pod", "ps", "--format", "{{.Name}}"])
