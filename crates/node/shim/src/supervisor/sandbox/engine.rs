@@ -47,11 +47,11 @@ impl Service {
             .containers
             .iter()
             .filter_map(|container| container.process(""));
-        let member = firsts.filter_map(Process::life).map(|life| life.pid()).next();
+        let members: Vec<i32> = firsts.filter_map(Process::life).map(|life| life.pid()).collect();
         let Service { sandbox, signals, .. } = self;
         let mended = match sandbox {
             Some(sandbox) if sandbox.record.ended.is_none() => {
-                signals.released(|| sandbox.mend(member)).flatten()
+                signals.released(|| sandbox.mend_from(&members)).flatten()
             }
             _ => Ok(()),
         };
@@ -60,6 +60,17 @@ impl Service {
 }
 
 impl Sandbox {
+    fn mend_from(&self, members: &[i32]) -> Result<()> {
+        for member in members {
+            match self.mend(Some(*member)) {
+                // It has ended since.
+                Err(e) if e.kind() == Kind::NotFound => {}
+                mended => return mended,
+            }
+        }
+        self.mend(None)
+    }
+
     fn mend(&self, member: Option<i32>) -> Result<()> {
         let (wish, folder) = (&self.record.wish, &self.folder);
         self.make_group()?;
