@@ -60,6 +60,17 @@ impl Dice {
     }
 }
 
+/// The words of a command; what is run gets what it is to do.
+fn with_script(line: &str) -> Vec<String> {
+    let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+    match line.split(' ').nth(1) {
+        Some("-d") => words.push(SCRIPT.to_owned()),
+        Some("--rm") => words.push("echo up; exit 7".to_owned()),
+        _ => {}
+    }
+    words
+}
+
 /// One thing that somebody may do to a container; `round` makes a key that nobody else has.
 fn words(dice: &mut Dice, (name, round): (&str, usize), options: &str) -> Vec<String> {
     let line = match dice.below(15) {
@@ -78,13 +89,7 @@ fn words(dice: &mut Dice, (name, round): (&str, usize), options: &str) -> Vec<St
         13 => format!("kill -s USR1 {name}"),
         _ => format!("rm -f {name}"),
     };
-    let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-    match line.split(' ').nth(1) {
-        Some("-d") => words.push(SCRIPT.to_owned()),
-        Some("--rm") => words.push("echo up; exit 7".to_owned()),
-        _ => {}
-    }
-    words
+    with_script(&line)
 }
 
 /// Asks again by a key until there is an answer: that is the container of that name, whoever was killed.
@@ -351,13 +356,7 @@ fn words_of_pod(dice: &mut Dice, name: &str, pod: &str) -> Vec<String> {
         12 => format!("rm -f {name}"),
         _ => format!("pod rm -f -t 1 {pod}"),
     };
-    let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-    match line.split(' ').nth(1) {
-        Some("-d") => words.push(SCRIPT.to_owned()),
-        Some("--rm") => words.push("echo up; exit 7".to_owned()),
-        _ => {}
-    }
-    words
+    with_script(&line)
 }
 
 #[test]
