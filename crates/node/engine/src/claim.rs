@@ -157,10 +157,14 @@ impl Engine {
 
 /// What a container's request is written down as, where it has a key.
 pub(crate) fn asked_of(request: &RunRequest) -> Result<Option<Asked>> {
+    // Most have none: nothing of them is copied.
+    if request.life.key.is_none() {
+        return Ok(None);
+    }
     let mut plain = request.clone();
     // That of whoever asks, and not the container's.
     plain.life.size = None;
-    asked(request.life.key.as_ref(), &plain)
+    asked(plain.life.key.as_ref(), &plain)
 }
 
 /// The same of a pod's.
