@@ -121,18 +121,7 @@ fn row(pod: &ListedPod, whole: bool, now: i64) -> Value {
     };
     let labels = config.labels.iter();
     let labels: Vec<String> = labels.map(|(key, value)| format!("{key}={value}")).collect();
-    let shares = config.shares;
-    let shared = [
-        (shares.ipc, "ipc"),
-        (shares.network, "net"),
-        (shares.uts, "uts"),
-        (shares.pid, "pid"),
-    ];
-    let shared: Vec<&str> = shared
-        .into_iter()
-        .filter(|(is, _)| *is)
-        .map(|(_, name)| name)
-        .collect();
+    let shared = config.shares.words();
     json!({
         "ID": cut(&record.id),
         "Id": cut(&record.id),

@@ -284,9 +284,18 @@ impl Changes {
     /// # Errors
     /// The kernel's.
     pub fn wait_for_any(several: &[&Changes]) -> Result<()> {
+        Changes::wait_at_most(several, Duration::from_secs(1))
+    }
+
+    /// The same, for another time.
+    pub(super) fn wait_for(&self, time: Duration) -> Result<()> {
+        Changes::wait_at_most(&[self], time)
+    }
+
+    fn wait_at_most(several: &[&Changes], time: Duration) -> Result<()> {
         let time = Timespec {
-            tv_sec: 1,
-            tv_nsec: 0,
+            tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(time.subsec_nanos()),
         };
         let mut watched: Vec<PollFd<'_>> = several
             .iter()
@@ -296,27 +305,11 @@ impl Changes {
             Err(Errno::INTR) => return Ok(()),
             waited => waited.op("wait for", "a change of the log")?,
         };
+        // Which one does not matter.
         let mut events = [0; 4096];
         for changes in several {
             while rustix::io::read(&changes.inotify, &mut events).is_ok() {}
         }
-        Ok(())
-    }
-
-    /// The same, for another time.
-    pub(super) fn wait_for(&self, time: Duration) -> Result<()> {
-        let time = Timespec {
-            tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: i64::from(time.subsec_nanos()),
-        };
-        let mut watched = [PollFd::new(&self.inotify, PollFlags::IN)];
-        match poll(&mut watched, Some(&time)) {
-            Err(Errno::INTR) => return Ok(()),
-            waited => waited.op("wait for", "a change of the log")?,
-        };
-        // Which one does not matter.
-        let mut events = [0; 4096];
-        while rustix::io::read(&self.inotify, &mut events).is_ok() {}
         Ok(())
     }
 }

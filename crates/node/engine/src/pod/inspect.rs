@@ -14,18 +14,7 @@ impl Engine {
     pub fn inspect_pod(&self, typed: &str) -> Result<Value> {
         let pod = self.pod(typed)?;
         let (record, config) = (&pod.record, &pod.record.config);
-        let shares = config.shares;
-        let shared = [
-            (shares.ipc, "ipc"),
-            (shares.network, "net"),
-            (shares.uts, "uts"),
-            (shares.pid, "pid"),
-        ];
-        let shared: Vec<&str> = shared
-            .into_iter()
-            .filter(|(is, _)| *is)
-            .map(|(_, name)| name)
-            .collect();
+        let shared = config.shares.words();
         let containers: Vec<Value> = pod
             .containers
             .iter()
@@ -50,7 +39,7 @@ impl Engine {
             "Created": created.to_string(),
             "ExitPolicy": if config.stops_with_last { "stop" } else { "continue" },
             "State": pod.status.to_string(),
-            "Hostname": if shares.uts { config.hostname.as_str() } else { "" },
+            "Hostname": if config.shares.uts { config.hostname.as_str() } else { "" },
             "Labels": config.labels,
             "CreateCgroup": true,
             "CgroupParent": config.cgroup_parent,

@@ -67,6 +67,22 @@ pub struct Shares {
     pub pid: bool,
 }
 
+impl Shares {
+    /// What is shared, in podman's words.
+    pub fn words(&self) -> Vec<&'static str> {
+        let each = [
+            (self.ipc, "ipc"),
+            (self.network, "net"),
+            (self.uts, "uts"),
+            (self.pid, "pid"),
+        ];
+        each.into_iter()
+            .filter(|(is, _)| *is)
+            .map(|(_, word)| word)
+            .collect()
+    }
+}
+
 impl Default for Shares {
     /// As podman's.
     fn default() -> Shares {
