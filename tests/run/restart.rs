@@ -215,6 +215,47 @@ fn a_wish_is_on_record_before_anything_follows_from_it() {
 }
 
 #[test]
+fn what_goes_with_its_end_is_kept_until_it_runs_again() {
+    test(NEEDS, |world| {
+        ready(world);
+        for place in [
+            "",
+            "start-recorded",
+            "reap-settled",
+            "reap-left",
+            "start-launched",
+        ] {
+            let script = "echo up; exec sleep 1000";
+            let words = [
+                "run", "-d", "--rm", "--name", "web", "busybox", "sh", "-c", script,
+            ];
+            let id = world.tare(words).ok();
+            let _ = world.tare(["exec", "web", "touch", "/written"]).ok();
+            let out = world
+                .tare(["restart", "-t", "0", "web"])
+                .env("TARE_FAILPOINT", format!("kill@{place}"))
+                .run();
+            // At any of these somebody else may be faster, and it is started by him.
+            assert!(out.signal() == Some(9) || out.code() == Some(0), "{place}: {out}");
+            until("it is started again", || {
+                inspect(world, ".State.Status") == "running"
+                    && world.tare(["exec", "web", "test", "-e", "/written"]).run().code() == Some(0)
+            });
+            assert_eq!(inspect(world, ".Id"), id.trim(), "{place}");
+            if place == "start-recorded" {
+                // It was not ended, but is to be started once more after its end.
+                let pid = inspect(world, ".State.Pid").parse().ok().and_then(Pid::from_raw);
+                kill_process(pid.expect("a number"), Signal::KILL).expect("it lives");
+                until("it is started again", || starts(world) == 2);
+            }
+            let _ = world.tare(["stop", "-t", "0", "web"]).ok();
+            wait_until_cleared(world);
+            assert_nothing_left(world);
+        }
+    });
+}
+
+#[test]
 fn one_that_was_told_to_end_and_then_to_run_runs() {
     test(NEEDS, |world| {
         ready(world);

@@ -73,7 +73,7 @@ impl Engine {
     pub fn restart_container(&self, typed: &str, signal: Option<i32>, timeout: Option<i64>) -> Result<()> {
         self.noted(typed, "restart", &[], || {
             let record = self.find_container(typed)?;
-            self.want_start(&record.id)?;
+            self.want_start(&record.id, record.remove)?;
             self.end_gently(&record, signal, timeout)?;
             self.start_container(&record.id).map(drop)
         })
@@ -125,7 +125,7 @@ impl Engine {
         container.pod = Some(pod);
         match container.start() {
             Ok(()) => {
-                self.forget_due(&record.id)?;
+                self.have_started(&record.id)?;
                 Ok(Some(container))
             }
             Err(error) if record.remove => Err(match self.remove_everything(&record.id, true) {
@@ -147,7 +147,7 @@ impl Engine {
     /// Says of a container that it is about to be started; whether it still is to be.
     fn begin(&self, id: &str, why: Why) -> Result<bool> {
         match why {
-            Why::Asked => self.want_start(id).map(|()| true),
+            Why::Asked => self.want_start(id, false).map(|()| true),
             Why::Due => {
                 let known = self.records().read("read container", |tx| life::get(tx, id))?;
                 Ok(known.due.is_some())

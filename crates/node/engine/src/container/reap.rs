@@ -72,8 +72,8 @@ impl Engine {
         let stays = match (&record, &exit) {
             // Without an exit its process never was, and whoever asked for it never got it; or whoever was here before us died
             // after he had recorded it. One that was whole before its first start stays.
-            (Some(record), None) => life.made || record.end.is_some(),
-            (Some(record), Some(exit)) if !record.remove => {
+            (Some(record), None) => life.made || (record.end.is_some() && !goes(record, &life)),
+            (Some(record), Some(exit)) if !goes(record, &life) => {
                 self.record_end(id, exit)?;
                 true
             }
@@ -237,6 +237,11 @@ impl Engine {
             None => Ok(()),
         }
     }
+}
+
+/// Whether a container goes with its end: not where that is only on the way to its next start.
+fn goes(record: &ContainerRecord, life: &LifeRecord) -> bool {
+    record.remove && life.due.is_none()
 }
 
 /// The end as the database keeps it.

@@ -142,7 +142,8 @@ impl Engine {
     /// Somebody wants it to end, or not to be started again: on record before anything follows from it.
     pub(super) fn want_end(&self, id: &str) -> Result<LifeRecord> {
         let known = self.records().read("read container", |tx| life::get(tx, id))?;
-        if !known.is_followed() || (known.stopped && known.due.is_none()) {
+        let is_expected = known.is_followed() && !known.stopped;
+        if !is_expected && known.due.is_none() {
             return Ok(known);
         }
         let ended = self.records().write_in_reserve("record stop", |tx| {
@@ -159,10 +160,12 @@ impl Engine {
         Ok(ended)
     }
 
-    /// Somebody wants it to run: on record before anything follows from it. Who dies on the way leaves one that is due.
-    pub(super) fn want_start(&self, id: &str) -> Result<()> {
+    /// Somebody wants it to run: on record before anything follows from it. Who dies on the way leaves one that is due, where its
+    /// ends are looked after, or where it would go with the one before that start (`again`).
+    pub(super) fn want_start(&self, id: &str, again: bool) -> Result<()> {
         let known = self.records().read("read container", |tx| life::get(tx, id))?;
-        if known.is_followed() {
+        let is_due = again || known.is_followed() || known.due.is_some();
+        if is_due {
             self.say_due(id)?;
         }
         let at = now();
@@ -171,7 +174,7 @@ impl Engine {
             stopped: false,
             restarts: 0,
             pause: 0,
-            due: known.is_followed().then_some(at),
+            due: is_due.then_some(at),
             ..known
         };
         if wanted(known.clone()) == known {
@@ -182,6 +185,21 @@ impl Engine {
             life::put(tx, id, &life)
         })?;
         tare_failpoint::pass("start-recorded")
+    }
+
+    /// It was started, as was wanted: where its ends are not looked after, the next one is the last.
+    pub(super) fn have_started(&self, id: &str) -> Result<()> {
+        let known = self.records().read("read container", |tx| life::get(tx, id))?;
+        if !known.is_followed() && known.due.is_some() {
+            self.records().write_unsynced("record start", |tx| {
+                let life = LifeRecord {
+                    due: None,
+                    ..life::get(tx, id)?
+                };
+                life::put(tx, id, &life)
+            })?;
+        }
+        self.forget_due(id)
     }
 
     /// Somebody wants one to run that does: on record where somebody else has wanted its end before, of which it may be about to die.
@@ -207,6 +225,12 @@ impl Engine {
             Outlook::Due(at) => Ok(Some(at)),
             _ => Ok(None),
         }
+    }
+
+    /// Whether a container is to be started again once it has ended.
+    pub(super) fn is_due(&self, id: &str) -> Result<bool> {
+        let life = self.records().read("read container", |tx| life::get(tx, id))?;
+        Ok(life.due.is_some())
     }
 
     fn outlook(&self, id: &str) -> Result<Outlook> {

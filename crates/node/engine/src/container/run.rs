@@ -77,7 +77,8 @@ impl Container<'_> {
         tare_failpoint::pass("finish-ended")?;
         let id = self.id.as_str();
         self.engine.note_end(&self.subject, exit);
-        if !self.remove {
+        let goes = self.remove && !self.engine.is_due(id)?;
+        if !goes {
             self.engine.record_end(id, exit)?;
         }
         tare_failpoint::pass("finish-settled")?;
@@ -85,7 +86,7 @@ impl Container<'_> {
             connection.finish(id)?;
         }
         tare_failpoint::pass("finish-left")?;
-        if self.remove {
+        if goes {
             self.engine.remove_everything(id, true)?;
             self.engine.note(&Event::new(self.subject.clone(), "destroy"));
         }
