@@ -63,3 +63,30 @@ fn a_process_that_does_not_listen_is_killed_at_the_third_asking() {
         assert_nothing_left(world);
     });
 }
+
+#[test]
+fn what_goes_with_its_container_is_not_written_out_first() {
+    test(NEEDS, |world| {
+        ready(world);
+        let options = |name: &str| {
+            let table = world.tare(["exec", name, "cat", "/proc/self/mountinfo"]).ok();
+            let root = table.lines().find(|line| line.split(' ').nth(4) == Some("/"));
+            root.map(str::to_owned).unwrap_or(table)
+        };
+        for (words, volatile) in [(&["--rm"][..], true), (&[], false)] {
+            let _ = world
+                .tare(["run", "-d", "--name", "it"])
+                .args(words)
+                .args(["busybox", "sleep", "1000"])
+                .ok();
+            assert_eq!(options("it").contains("volatile"), volatile, "{}", options("it"));
+            let _ = world.tare(["exec", "it", "touch", "/written"]).ok();
+            // The kernel mounts such a top once.
+            let _ = world.tare(["restart", "-t", "0", "it"]).ok();
+            let _ = world.tare(["exec", "it", "test", "-e", "/written"]).ok();
+            assert_eq!(options("it").contains("volatile"), volatile, "{}", options("it"));
+            let _ = world.tare(["rm", "-f", "it"]).ok();
+        }
+        assert_nothing_left(world);
+    });
+}

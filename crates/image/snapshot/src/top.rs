@@ -15,6 +15,9 @@ use tare_error::{Context, Error, Kind, Result};
 use tare_path::Root;
 use tare_spec_oci::Mount;
 
+/// The file system that makes one root of layers.
+const OVERLAY: &str = "overlay";
+
 /// As many lower layers as overlayfs takes (`OVL_MAX_STACK`).
 const LOWERS: usize = 500;
 
@@ -71,6 +74,31 @@ impl Snapshots {
             more.extend(["redirect_dir=nofollow", "metacopy=off"].map(str::to_owned));
         }
         Ok(vec![self.overlay(&lowers, more)])
+    }
+
+    /// As [`Snapshots::mounts`], for a top that is thrown away with its container: the end of the mount waits for no disk. Any
+    /// other's has the kernel write out all that is not on that disk yet, whoever wrote it (overlayfs, "Volatile mount", Linux 5.10).
+    ///
+    /// # Errors
+    /// As [`Snapshots::mounts`].
+    pub fn passing_mounts(&self, id: &str) -> Result<Vec<Mount>> {
+        let mut mounts = self.mounts(id)?;
+        for mount in mounts.iter_mut().filter(|mount| is_overlay(mount)) {
+            mount.options.push("volatile".to_owned());
+        }
+        self.unmark(id).op("prepare snapshot", id).map(|()| mounts)
+    }
+
+    /// Removes the mark of an earlier mount like that, with which there is none again: nobody is to trust such a top after a crash.
+    /// No container that had one outlives that.
+    fn unmark(&self, id: &str) -> rustix::io::Result<()> {
+        let top = open(self.dir.as_fd(), id)?;
+        let work = open(top.as_fd(), "work").and_then(|work| open(work.as_fd(), "work"));
+        let removed = work.and_then(|work| tare_path::remove_tree(work.as_fd(), c"incompat"));
+        match removed {
+            Err(Errno::NOENT) => Ok(()),
+            done => done,
+        }
     }
 
     /// The mounts that show the layers of `chain` (base first), read-only, for `/`.
@@ -226,7 +254,7 @@ impl Snapshots {
         }
         Mount {
             destination: PathBuf::from("/"),
-            kind: Some("overlay".to_owned()),
+            kind: Some(OVERLAY.to_owned()),
             source: Some(PathBuf::from("overlay")),
             options,
             ..Mount::default()
@@ -247,6 +275,10 @@ pub(crate) fn check(id: &str) -> Result<()> {
 /// A lower directory as overlayfs reads it: a colon parts two of them.
 fn escaped(path: &str) -> String {
     path.replace('\\', "\\\\").replace(':', "\\:")
+}
+
+fn is_overlay(mount: &Mount) -> bool {
+    mount.kind.as_deref() == Some(OVERLAY)
 }
 
 fn bind(source: PathBuf, options: &[&str]) -> Mount {

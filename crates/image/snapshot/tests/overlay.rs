@@ -12,6 +12,7 @@ use image::{Scratch, commit_layers, in_private_namespace, mount, run};
 use rustix::mount::{UnmountFlags, unmount};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::process::Command;
 use tare_error::Kind;
 use tare_snapshot::{ChainId, Flavour, Snapshots};
@@ -65,6 +66,8 @@ fn inside() {
         assert!(usage.inodes >= 3 && usage.bytes >= 10_000, "{usage:?}");
         assert!(directory.join("web/fs/d/new").exists());
 
+        passing(&snapshots, &at);
+
         mount(&snapshots.view(&chain).unwrap(), &at);
         assert!(at.join("n").exists() && !at.join("d/new").exists());
         assert!(fs::write(at.join("no"), "").is_err());
@@ -105,6 +108,17 @@ fn inside() {
     hidden_root(&scratch);
     no_layers(&scratch);
     not_on_overlay(&scratch);
+}
+
+/// What is thrown away in the end is not flushed, and can be mounted again all the same.
+fn passing(snapshots: &Snapshots, at: &Path) {
+    for _ in 0..2 {
+        mount(&snapshots.passing_mounts("web").unwrap(), at);
+        let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        assert!(table.lines().last().unwrap().contains("volatile"), "{table}");
+        assert!(at.join("d/new").exists());
+        unmount(at, UnmountFlags::empty()).unwrap();
+    }
 }
 
 /// `.wh..wh..opq` at the top of a layer hides everything below, which overlayfs alone would not do for a root.

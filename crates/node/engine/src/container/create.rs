@@ -173,7 +173,10 @@ impl Engine {
         Ok(CreateRequest {
             id: id.to_owned(),
             bundle: self.container_folder(id),
-            rootfs: self.snapshots().mounts(id)?,
+            rootfs: match life.remove {
+                true => self.snapshots().passing_mounts(id)?,
+                false => self.snapshots().mounts(id)?,
+            },
             maker: self.handler(self.handler_name(life))?,
             terminal: life.terminal,
             stdin_open: life.interactive,
