@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use tare_cgroup::{Freezers, Group, Host, Usage};
 use tare_container::{HostFacts, Waiting, change_class};
 use tare_error::{Context, Error, Kind, Result};
@@ -59,6 +60,9 @@ pub struct Container {
     pub(crate) record: Record,
     /// Its cgroup, where whoever made the container still holds it.
     pub(crate) held: Option<Group>,
+    /// Where groups are on this machine, once somebody has asked: who keeps the container asks for each process that enters it,
+    /// and the kernel writes the whole table of mounts for each look.
+    pub(crate) host: OnceLock<Host>,
 }
 
 impl Container {
@@ -73,6 +77,7 @@ impl Container {
             folder,
             record,
             held: None,
+            host: OnceLock::new(),
         })
     }
 
@@ -314,7 +319,20 @@ impl Container {
     /// # Errors
     /// The kernel's.
     pub fn group(&self) -> Result<Option<Group>> {
-        self.record.group.as_deref().map_or(Ok(None), group::open)
+        match self.record.group.as_deref() {
+            Some(path) => group::open(self.host()?, path),
+            None => Ok(None),
+        }
+    }
+
+    fn host(&self) -> Result<&Host> {
+        match self.host.get() {
+            Some(host) => Ok(host),
+            None => {
+                let host = Host::current()?;
+                Ok(self.host.get_or_init(|| host))
+            }
+        }
     }
 
     /// What it has used; none without a cgroup of its own.
@@ -354,7 +372,7 @@ impl Container {
         let Some(group) = self.record.group.as_deref() else {
             return false;
         };
-        let freezers = Host::current().and_then(|host| Freezers::open(&host));
+        let freezers = self.host().and_then(Freezers::open);
         freezers.is_ok_and(|freezers| freezers.is_frozen(group).unwrap_or(false))
     }
 

@@ -19,6 +19,7 @@ use std::fs::DirBuilder;
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Instant;
 use tare_cgroup::{Entrance, Group};
 use tare_container::{Creation, HostFacts, Options, Request, Stage, Stdio};
@@ -109,6 +110,7 @@ impl Create<'_> {
                 folder,
                 record: self.record(),
                 held: None,
+                host: OnceLock::new(),
             },
             bundle: self.bundle,
             creation: None,

@@ -94,8 +94,8 @@ pub(crate) fn owner(spec: &Spec) -> Option<(u32, u32)> {
 }
 
 /// Opens the group of a record; none where it is gone.
-pub(crate) fn open(path: &str) -> Result<Option<Group>> {
-    match Group::open(&Host::current()?, &GroupPath::parse(path)?) {
+pub(crate) fn open(host: &Host, path: &str) -> Result<Option<Group>> {
+    match Group::open(host, &GroupPath::parse(path)?) {
         Ok(group) => Ok(Some(group)),
         Err(e) if e.kind() == Kind::NotFound => Ok(None),
         Err(e) => Err(e),
