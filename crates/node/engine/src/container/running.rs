@@ -8,6 +8,8 @@ use super::request::{Capability, ProcessRequest, RunRequest, UserRequest, Variab
 use crate::Engine;
 use crate::journal::Event;
 use crate::records::containers::ContainerRecord;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::path::Path;
 use std::time::Duration;
 use tare_error::{Context, Error, Kind, Result, While};
@@ -247,7 +249,7 @@ impl Engine {
 
     /// The process: the container's own, changed by what was asked.
     fn executed(&self, record: &ContainerRecord, asked: &Execute, pid: u32) -> Result<Process> {
-        let mut process = self.spec_of(&record.id)?.process.unwrap_or_default();
+        let mut process = self.process_as_made(&record.id)?;
         process.args.clone_from(&asked.command);
         process.terminal = asked.terminal;
         process.console_size = asked.size.map(|(lines, columns)| tare_spec_oci::ConsoleSize {
@@ -343,6 +345,20 @@ impl Engine {
 
     /// A container's specification, as it was made.
     pub(crate) fn spec_of(&self, id: &str) -> Result<Spec> {
+        self.read_spec(id)
+    }
+
+    /// The process of it alone: nine tenths of the text are something else, and are passed over.
+    fn process_as_made(&self, id: &str) -> Result<Process> {
+        #[derive(Deserialize)]
+        struct OfProcess {
+            process: Option<Process>,
+        }
+        let found: OfProcess = self.read_spec(id)?;
+        Ok(found.process.unwrap_or_default())
+    }
+
+    fn read_spec<T: DeserializeOwned>(&self, id: &str) -> Result<T> {
         let path = self.container_folder(id).join("config.json");
         let text = match std::fs::read(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {

@@ -147,6 +147,11 @@ impl Connection {
         time: Option<Duration>,
     ) -> Result<A> {
         let stream = self.send(service, method, request, time)?;
+        self.answer(stream, method)
+    }
+
+    /// Waits for the answer to a call that was made before.
+    pub(super) fn answer<A: Message + Default>(&mut self, stream: u32, method: &str) -> Result<A> {
         let answer = loop {
             if let Some(at) = self.replies.iter().position(|reply| reply.stream == stream) {
                 break self

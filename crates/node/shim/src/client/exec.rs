@@ -131,9 +131,12 @@ impl Connection {
             id: request.id.clone(),
             exec_id: request.exec_id.clone(),
         };
-        let added: Result<()> = self.ask(TaskMethod::Exec, &exec);
-        let started: Result<StartResponse> = added.and_then(|()| self.ask(TaskMethod::Start, &start));
-        match started {
+        // One after the other, and neither is waited for before both are told: the second is refused where the first was.
+        let adding = self.request(TaskMethod::Exec, &exec)?;
+        let starting = self.request(TaskMethod::Start, &start)?;
+        let added: Result<()> = self.answer(adding, TaskMethod::Exec.name());
+        let started: Result<StartResponse> = self.answer(starting, TaskMethod::Start.name());
+        match added.and(started) {
             Ok(started) => Ok(started.pid),
             Err(error) => Err(match self.delete(&request.id, &request.exec_id) {
                 Ok(()) => of_its_kind(error),
