@@ -247,6 +247,7 @@ mod tests {
                 stop_timeout: None,
                 handler: "tare".into(),
                 pod: None,
+                checked: true,
                 end: Some(EndRecord {
                     at: 3700,
                     code: 7,

@@ -81,15 +81,47 @@ const FIRST_READ: usize = 4096;
 /// # Errors
 /// The kernel's; `FileTooLarge` where there are more than `most` bytes.
 pub fn read(path: impl AsRef<Path>, most: usize) -> std::io::Result<Vec<u8>> {
+    read_until(CWD, path.as_ref(), most, |count| count == 0)
+}
+
+/// As [`read`], by one call less: for a file that one read gives as far as there is room, as a record of ours, `/proc/PID/stat`
+/// and whatever else the kernel makes by `single_open` does. Lists of the kernel's (`cgroup.procs`, `/proc/mounts`) do not: they
+/// stop at an entry.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_at_once(path: impl AsRef<Path>, most: usize) -> std::io::Result<Vec<u8>> {
+    read_at_once_in(CWD, path, most)
+}
+
+/// As [`read_at_once`], by a path that starts in an open folder: of many files in one folder, each is a shorter way.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_at_once_in(folder: impl AsFd, path: impl AsRef<Path>, most: usize) -> std::io::Result<Vec<u8>> {
+    read_until(folder.as_fd(), path.as_ref(), most, |count| count < FIRST_READ)
+}
+
+/// Reads a file; `is_last` says, by how much a read within its first page gave, whether that was all.
+fn read_until(
+    folder: BorrowedFd<'_>,
+    path: &Path,
+    most: usize,
+    is_last: impl Fn(usize) -> bool,
+) -> std::io::Result<Vec<u8>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(CWD, path.as_ref(), flags, Mode::empty())?;
+    let file = rustix::fs::openat(folder, path, flags, Mode::empty())?;
     // On the stack: an allocator may map a page for each file, and give it back.
     let mut first = [0; FIRST_READ];
     let mut known = 0;
     while let Some(room) = first.get_mut(known..).filter(|room| !room.is_empty()) {
         match rustix::io::read(&file, room) {
-            Ok(0) => return limited(first.get(..known).unwrap_or_default().to_vec(), most),
-            Ok(count) => known += count,
+            Ok(count) => {
+                known += count;
+                if is_last(count) {
+                    return limited(first.get(..known).unwrap_or_default().to_vec(), most);
+                }
+            }
             Err(Errno::INTR) => {}
             Err(e) => return Err(e.into()),
         }

@@ -43,7 +43,7 @@ mod roots;
 mod tree;
 
 pub use boot::BootId;
-pub use file::{Durability, read, replace, sweep_temporaries};
+pub use file::{Durability, read, read_at_once, read_at_once_in, replace, sweep_temporaries};
 pub use id::Id;
 pub use lock::Lock;
 pub use reserve::{Reserve, keep_spare, replace_from};

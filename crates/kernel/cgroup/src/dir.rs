@@ -1,5 +1,6 @@
 //! One group directory held open, and its control files.
 
+use crate::host::Version;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Dir as Entries, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, Result};
@@ -12,6 +13,9 @@ const MAGIC_V2: u64 = 0x6367_7270;
 
 /// No control file is longer than this; a longer one is cut (a list of two million pids has other troubles).
 const FILE_MAX: usize = 16 << 20;
+
+/// No word of a control file is longer than this.
+const WORD_MAX: usize = 64;
 
 /// How many directories are walked below one group.
 const WALK_MAX: usize = 65_536;
@@ -30,10 +34,21 @@ pub(crate) struct Dir {
 impl Dir {
     /// Opens a mount point and makes sure that a cgroup file system is there (`EXDEV` where not).
     pub(crate) fn open_mount(at: &Path) -> Result<Dir> {
+        Dir::open_any(at).map(|(dir, _)| dir)
+    }
+
+    /// The same of a place where a tree of this version should be; none where there is another, or nothing.
+    pub(crate) fn open_usual(at: &Path, version: Version) -> Option<Dir> {
+        let (dir, found) = Dir::open_any(at).ok()?;
+        (found == version).then_some(dir)
+    }
+
+    fn open_any(at: &Path) -> Result<(Dir, Version)> {
         let fd = rustix::fs::openat(CWD, at, DIRECTORY.difference(OFlags::NOFOLLOW), Mode::empty())?;
         let magic = u64::try_from(rustix::fs::fstatfs(&fd)?.f_type).unwrap_or_default();
         match magic {
-            MAGIC_V1 | MAGIC_V2 => Ok(Dir { fd }),
+            MAGIC_V1 => Ok((Dir { fd }, Version::V1)),
+            MAGIC_V2 => Ok((Dir { fd }, Version::V2)),
             _ => Err(Errno::XDEV),
         }
     }
@@ -97,11 +112,14 @@ impl Dir {
         read_fd(self.open_read(file)?.as_fd())
     }
 
-    /// Reads a control file of a group below, by its path from here.
-    pub(crate) fn read_below(&self, path: &str) -> Result<String> {
+    /// Reads the one word that a control file of a group below holds, by its path from here.
+    pub(crate) fn word_below(&self, path: &str) -> Result<String> {
         let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        read_fd(open_retrying(self.fd.as_fd(), path, flags, how)?.as_fd())
+        let file = open_retrying(self.fd.as_fd(), path, OFlags::RDONLY | OFlags::CLOEXEC, how)?;
+        let mut word = [0; WORD_MAX];
+        let known = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut word))?;
+        let text = String::from_utf8_lossy(word.get(..known).unwrap_or_default());
+        Ok(text.trim_end().to_owned())
     }
 
     pub(crate) fn has(&self, file: &str) -> bool {

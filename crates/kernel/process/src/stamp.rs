@@ -83,7 +83,7 @@ impl Stamp {
 
     /// The `stat` of the process that was meant.
     fn stat(&self) -> Result<Option<Vec<u8>>> {
-        let stat = tare_store::read(format!("/proc/{}/stat", self.pid), STAT_MOST);
+        let stat = tare_store::read_at_once(format!("/proc/{}/stat", self.pid), STAT_MOST);
         let meant = |stat: &Vec<u8>| start_time(stat) == Some(self.start);
         match stat.ok().filter(meant) {
             Some(stat) if BootId::current()?.to_string() == self.boot => Ok(Some(stat)),

@@ -1,7 +1,8 @@
 //! Health checks as data: what is to be done, and what came of it; both in one file of the pod's folder.
 
-use crate::pod::{Entry, PodDir};
+use crate::pod::{Entry, read_as};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 use tare_error::Result;
 use tare_spec_oci::Process;
 
@@ -101,6 +102,15 @@ impl Default for Health {
 }
 
 impl Health {
+    /// What is known of the health of the container that has this folder; none where nobody looks after it, or it has none.
+    ///
+    /// # Errors
+    /// `Corrupt` where the file is none, else the kernel's.
+    pub fn in_folder(folder: &Path) -> Result<Option<Health>> {
+        let file: Option<HealthFile> = read_as(&folder.join(Entry::Health.name()))?;
+        Ok(file.map(|file| file.health))
+    }
+
     /// Takes in a result. In the time of its start a failure does not count, as long as no check was well.
     pub(crate) fn take(&mut self, result: HealthResult, starts: bool, retries: u32) {
         if result.exit_code == 0 {
@@ -116,16 +126,6 @@ impl Health {
             self.log.remove(0);
         }
         self.log.push(result);
-    }
-}
-
-impl PodDir {
-    /// What is known of its container's health; none where nobody looks after it.
-    ///
-    /// # Errors
-    /// `Corrupt` where the file is none, else the kernel's.
-    pub fn health(&self) -> Result<Option<Health>> {
-        Ok(self.read::<HealthFile>(Entry::Health)?.map(|file| file.health))
     }
 }
 

@@ -26,8 +26,8 @@ use crate::clock::wait_readable;
 use crate::own::PodPlan;
 use crate::record::SupervisorRecord;
 use crate::supervisor::KeeperState;
-use rustix::fd::OwnedFd;
-use rustix::fs::Mode;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{CWD, Mode};
 use rustix::io::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -422,8 +422,13 @@ fn write_as(path: &Path, record: &impl Serialize) -> Result<()> {
     tare_store::replace(path, Durability::Volatile, 0o600, &bytes)
 }
 
-fn read_as<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    let bytes = match tare_store::read(path, LONGEST) {
+pub(crate) fn read_as<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    read_in(CWD, path)
+}
+
+/// The same by a path that starts in an open folder.
+pub(crate) fn read_in<T: DeserializeOwned>(folder: impl AsFd, path: &Path) -> Result<Option<T>> {
+    let bytes = match tare_store::read_at_once_in(folder, path, LONGEST) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         bytes => bytes.op("read", path.display())?,
     };
@@ -463,6 +468,7 @@ mod tests {
         let record = SupervisorRecord {
             stamp: Stamp::of(i32::try_from(std::process::id()).unwrap()).unwrap(),
             version: "0".into(),
+            alone: true,
             socket: None,
             scope: None,
         };

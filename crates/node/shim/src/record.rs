@@ -14,6 +14,9 @@ pub struct SupervisorRecord {
     pub stamp: Stamp,
     /// The version of its program.
     pub version: String,
+    /// Whether it is one container's alone; one of before does not say so.
+    #[serde(default)]
+    pub alone: bool,
     /// Where it takes calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub socket: Option<PathBuf>,
@@ -28,6 +31,7 @@ impl SupervisorRecord {
         Ok(SupervisorRecord {
             stamp: Stamp::of(i32::try_from(std::process::id()).unwrap_or(0))?,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            alone: false,
             socket: None,
             scope: None,
         })

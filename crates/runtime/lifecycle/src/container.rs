@@ -68,10 +68,15 @@ pub struct Container {
 impl Container {
     pub(crate) fn open(home: &Home, id: &ContainerId) -> Result<Container> {
         let folder = home.folder(id);
-        if !folder.is_dir() {
-            return Err(Error::new(Kind::NotFound, "find container", id).because("container does not exist"));
-        }
-        let record = Record::read(&folder)?.unwrap_or_else(|| Record::of_nothing(id));
+        let record = match Record::read(home, id)? {
+            Some(record) => record,
+            None if folder.is_dir() => Record::of_nothing(id),
+            None => {
+                return Err(
+                    Error::new(Kind::NotFound, "find container", id).because("container does not exist")
+                );
+            }
+        };
         Ok(Container {
             id: id.clone(),
             folder,
@@ -372,7 +377,10 @@ impl Container {
         let Some(group) = self.record.group.as_deref() else {
             return false;
         };
-        let freezers = self.host().and_then(Freezers::open);
+        let freezers = match self.host.get() {
+            Some(host) => Freezers::open(host),
+            None => Freezers::current(),
+        };
         freezers.is_ok_and(|freezers| freezers.is_frozen(group).unwrap_or(false))
     }
 

@@ -1,6 +1,7 @@
 //! What is known of a container without asking the kernel: `state.json` in its folder.
 
 use crate::driver::Driver;
+use crate::home::Home;
 use crate::id::ContainerId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -79,10 +80,10 @@ impl Record {
         tare_store::replace(&path, Durability::Volatile, 0o600, &bytes)
     }
 
-    /// Reads it from a container's folder; none where it was not written yet.
-    pub(crate) fn read(folder: &Path) -> Result<Option<Record>> {
-        let path = folder.join(FILE);
-        let bytes = match tare_store::read(&path, LONGEST) {
+    /// Reads that of a container; none where it was not written yet.
+    pub(crate) fn read(home: &Home, id: &ContainerId) -> Result<Option<Record>> {
+        let path = home.folder(id).join(FILE);
+        let bytes = match home.read(id, FILE, LONGEST) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             bytes => bytes.op("read", path.display())?,
         };

@@ -6,7 +6,7 @@ use super::facts::ImageFacts;
 use super::look::{self, ImageView};
 use super::note::Stages;
 use super::place::{Pod, make_folder};
-use super::request::{LifeRequest, RestartPolicy, RunRequest};
+use super::request::{LifeRequest, RestartPolicy, RunRequest, Test};
 use super::settings::Settings;
 use crate::Engine;
 use crate::claim::asked_of;
@@ -302,6 +302,7 @@ impl Container<'_> {
         bundle: &Bundle,
     ) -> Result<()> {
         let handler = self.engine.handler_name(&request.life);
+        let health = self.engine.health_of(request, image)?;
         let record = ContainerRecord {
             id: self.id.as_str().to_owned(),
             name: self.name.clone(),
@@ -314,6 +315,7 @@ impl Container<'_> {
             stop_timeout: request.life.stop_timeout,
             handler: handler.to_owned(),
             pod: request.namespaces.pod.as_ref().map(|pod| pod.id.clone()),
+            checked: health.test.as_ref().and_then(Test::arguments).is_some(),
             created: seconds(SystemTime::now()),
             end: None,
         };
@@ -326,7 +328,7 @@ impl Container<'_> {
         let outlives_boots = request.life.later || request.life.restart != RestartPolicy::No;
         let settings = Settings::of(request, &image_facts(image, None), draft)
             .with_handler(handler, request.life.handler.as_deref())
-            .with_health(&request.health, self.engine.health_of(request, image)?.shown())
+            .with_health(&request.health, health.shown())
             .to_json();
         let add = |tx: &Transaction<'_>| {
             containers::add(tx, &record, &labels)?;

@@ -7,7 +7,7 @@ use crate::journal::Event;
 use crate::records::images;
 use std::path::Path;
 use tare_error::{Context, Error, Kind, Result};
-use tare_shim::{Health, HealthPlan, PodDir};
+use tare_shim::{Health, HealthPlan};
 use tare_spec_oci::Process;
 use tare_store::{Durability, Id};
 
@@ -107,15 +107,14 @@ impl Engine {
 
     /// The health of a container that runs; none where nobody looks after it.
     pub(super) fn health_now(&self, id: &str) -> Result<Option<Health>> {
-        PodDir::open(self.pod_folder(id)).map_or(Ok(None), |pod| pod.health())
+        Health::in_folder(&self.pod_folder(id))
     }
 
     /// Keeps what is known of the health of a container that has ended.
     pub(super) fn keep_health(&self, id: &str) -> Result<()> {
-        match PodDir::open(self.pod_folder(id)).and_then(|pod| pod.health()) {
-            Ok(Some(health)) => write(&self.container_folder(id).join(LAST), &health),
-            Err(e) if e.kind() != Kind::NotFound => Err(e),
-            _ => Ok(()),
+        match self.health_now(id)? {
+            Some(health) => write(&self.container_folder(id).join(LAST), &health),
+            None => Ok(()),
         }
     }
 }

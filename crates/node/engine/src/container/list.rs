@@ -6,11 +6,11 @@ use crate::records::life::{self, LifeRecord};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path;
-use tare_cgroup::{Freezers, Host};
+use tare_cgroup::Freezers;
 use tare_database::sql::Transaction;
 use tare_error::{Error, Kind, Result, nearest};
 use tare_lifecycle::{ContainerId, Home};
-use tare_shim::{Elsewhere, Exit, Health};
+use tare_shim::{Elsewhere, Exit, Health, PodDirs};
 use tare_store::Id;
 
 /// The longest record of an end that is read.
@@ -120,6 +120,7 @@ impl fmt::Display for Status {
 /// What many containers are looked at with: opened once.
 pub(super) struct Looking {
     home: Home,
+    pods: Option<PodDirs>,
     freezers: Option<Freezers>,
 }
 
@@ -128,21 +129,30 @@ struct Seen {
     status: Option<Status>,
     pid: Option<i32>,
     started: String,
+    health: Option<Health>,
 }
 
 impl Looking {
-    pub(super) fn open(engine: &Engine) -> Looking {
-        Looking {
-            home: Home::at(engine.runtime_folders()),
+    pub(super) fn open(engine: &Engine) -> Result<Looking> {
+        Ok(Looking {
+            home: Home::held_at(engine.runtime_folders()),
+            pods: PodDirs::open(&engine.pod_folders())?,
             // A machine without any freezer has nothing that is paused.
-            freezers: Host::current().and_then(|host| Freezers::open(&host)).ok(),
+            freezers: Freezers::current().ok(),
+        })
+    }
+
+    fn health(&self, record: &ContainerRecord, status: Option<&Status>) -> Result<Option<Health>> {
+        match &self.pods {
+            Some(pods) if record.checked && status.is_some_and(Status::lives) => pods.health(&record.id),
+            _ => Ok(None),
         }
     }
 
-    /// From the runtime library's record and the kernel: some 20 system calls for one that lives, one for one that does not.
-    fn see(&self, id: &str) -> Result<Option<Seen>> {
-        let container = match ContainerId::parse(id).and_then(|id| self.home.container(&id)) {
-            Err(e) if e.kind() == Kind::NotFound => return self.see_elsewhere(id),
+    /// From the runtime library's record and the kernel: a dozen system calls for one that lives, two for one that does not.
+    fn see(&self, known: &ContainerRecord) -> Result<Option<Seen>> {
+        let container = match ContainerId::parse(&known.id).and_then(|id| self.home.container(&id)) {
+            Err(e) if e.kind() == Kind::NotFound => return self.see_elsewhere(known),
             container => container?,
         };
         let record = container.record();
@@ -160,15 +170,16 @@ impl Looking {
             (false, whole) => ended(container.folder()).or(whole.then_some(Status::Running)),
         };
         Ok(Some(Seen {
-            status,
             pid: record.init.as_ref().filter(|_| lives).map(|init| init.pid),
             started: record.created.clone(),
+            health: self.health(known, status.as_ref())?,
+            status,
         }))
     }
 
     /// The same of one that another runtime has made: from its supervisor's record.
-    fn see_elsewhere(&self, id: &str) -> Result<Option<Seen>> {
-        let Some(found) = Elsewhere::find(self.home.path(), id)? else {
+    fn see_elsewhere(&self, known: &ContainerRecord) -> Result<Option<Seen>> {
+        let Some(found) = Elsewhere::find(self.home.path(), &known.id)? else {
             return Ok(None);
         };
         let ended = ended(&found.folder);
@@ -183,9 +194,10 @@ impl Looking {
             (false, since) => ended.or(since.as_ref().map(|_| Status::Running)),
         };
         Ok(Some(Seen {
-            status,
             pid: found.pid,
             started: found.since.unwrap_or_default(),
+            health: self.health(known, status.as_ref())?,
+            status,
         }))
     }
 
@@ -216,10 +228,10 @@ impl Engine {
     /// The database's.
     pub fn containers(&self) -> Result<Vec<Listed>> {
         let known = self.records().read("list containers", Known::all)?;
-        let looking = Looking::open(self);
+        let looking = Looking::open(self)?;
         let mut seen = HashMap::with_capacity(known.len());
         for known in &known {
-            seen.insert(known.record.id.clone(), looking.see(&known.record.id)?);
+            seen.insert(known.record.id.clone(), looking.see(&known.record)?);
         }
         // What is not to be seen may have been settled since that was read.
         let known = match seen.values().any(Option::is_none) {
@@ -239,7 +251,7 @@ impl Engine {
     /// As [`Engine::containers`]; `NotFound`, and `Invalid` where several ids begin so.
     pub fn container(&self, typed: &str) -> Result<Listed> {
         let mut record = self.find_container(typed)?;
-        let seen = Looking::open(self).see(&record.id)?;
+        let seen = Looking::open(self)?.see(&record)?;
         if seen.is_none() {
             record = self.find_container(&record.id)?;
         }
@@ -251,9 +263,9 @@ impl Engine {
 
     fn listed(&self, seen: Option<Seen>, known: Known) -> Result<Listed> {
         let Known { record, labels, life } = known;
-        let (now, pid, started) = match seen {
-            Some(seen) => (seen.status, seen.pid, Some(seen.started)),
-            None => (None, None, None),
+        let (now, pid, started, health) = match seen {
+            Some(seen) => (seen.status, seen.pid, Some(seen.started), seen.health),
+            None => (None, None, None, None),
         };
         // One that was started again has an end of before on record.
         let status = match (now, &record.end) {
@@ -271,10 +283,7 @@ impl Engine {
         Ok(Listed {
             started: started.or(before).unwrap_or_default(),
             labels,
-            health: match status.lives() {
-                true => self.health_now(&record.id)?,
-                false => None,
-            },
+            health,
             status,
             pid,
             record,

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::SystemTime;
 use tare_error::{Context, Error, Kind, Result};
-use tare_shim::{Condition, PodDir};
+use tare_shim::{Condition, PodDir, PodDirs};
 use tare_store::Durability;
 
 /// In the run folder, once everything that outlived a boot was looked at.
@@ -30,20 +30,33 @@ impl Engine {
         self.reserve().keep();
         self.sweep_claims()?;
         let mut told = Vec::new();
+        let mut tell = |name: &str, done: Result<()>| {
+            if let Err(e) = done {
+                told.push(format!(
+                    "{} is not cleared away yet: {}",
+                    short(name),
+                    tare_error::Report::new(&self.about_storage(e))
+                ));
+            }
+        };
+        for id in self.standing_still()? {
+            tell(&id, self.finish_commit(&id));
+        }
+        let pods = PodDirs::open(&self.pod_folders())?;
+        let is_kept = |name: &str| {
+            pods.as_ref()
+                .is_some_and(|pods| pods.has_own_supervisor(name).unwrap_or(false))
+        };
         // What has a point in its name is a supervisor's under containerd, whose namespace comes before it.
         let is_ours = |name: &String| name.starts_with('.') || !name.contains('.');
         for name in names(&self.pod_folders())?.into_iter().filter(is_ours) {
             let done = match name.starts_with(UNBORN) || name.starts_with(GONE) {
                 true => self.sweep_nameless(&name),
+                // Most are looked after: little is asked of them.
+                false if is_kept(&name) => Ok(()),
                 false => self.reconcile_one(&name),
             };
-            if let Err(e) = done {
-                told.push(format!(
-                    "{} is not cleared away yet: {}",
-                    short(&name),
-                    tare_error::Report::new(&self.about_storage(e))
-                ));
-            }
+            tell(&name, done);
         }
         let mark = self.roots().run().join(MARK);
         if !mark.exists() {
@@ -54,7 +67,6 @@ impl Engine {
     }
 
     pub(super) fn reconcile_one(&self, id: &str) -> Result<()> {
-        self.finish_commit(id)?;
         // Most are looked after, and are not to be held up.
         if let Ok(pod) = PodDir::open(self.pod_folder(id)) {
             if pod.is_shared() {

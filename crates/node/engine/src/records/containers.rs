@@ -63,6 +63,11 @@ pub(super) const SETTINGS: &str = "
     ALTER TABLE containers DROP COLUMN settings;
 ";
 
+/// Which of them have something that a list would look for in vain.
+pub(super) const CHECKED: &str = "
+    ALTER TABLE containers ADD COLUMN checked INTEGER NOT NULL DEFAULT 1; -- 0: nobody looks after its health
+";
+
 /// One container as recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerRecord {
@@ -88,6 +93,8 @@ pub struct ContainerRecord {
     pub handler: String,
     /// The id of the pod that it is in.
     pub pod: Option<String>,
+    /// Whether its health may be looked after.
+    pub checked: bool,
     /// Seconds since 1970 at which it was asked for.
     pub created: i64,
     /// How it ended, where that is recorded.
@@ -161,8 +168,8 @@ pub fn add(tx: &Transaction<'_>, container: &ContainerRecord, labels: &[(String,
     tx.execute(
         "INSERT INTO containers
              (id, name, image, reference, command, remove, created, interactive, stop_signal, stop_timeout,
-              handler, pod)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+              handler, pod, checked)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         params![
             id,
             name,
@@ -176,6 +183,7 @@ pub fn add(tx: &Transaction<'_>, container: &ContainerRecord, labels: &[(String,
             container.stop_timeout,
             container.handler,
             container.pod,
+            container.checked,
         ],
     )
     .query("record container", id)?;
@@ -387,7 +395,7 @@ pub fn of_pod(tx: &Transaction<'_>, pod: &str) -> Result<Vec<ContainerRecord>> {
 
 const COLUMNS: &str =
     "SELECT id, name, image, reference, command, remove, created, ended, code, oom_limit, unknown,
-        interactive, stop_signal, stop_timeout, last, handler, pod
+        interactive, stop_signal, stop_timeout, last, handler, pod, checked
     FROM containers";
 
 fn read(row: &Row<'_>) -> tare_database::sql::Result<ContainerRecord> {
@@ -418,6 +426,7 @@ fn read(row: &Row<'_>) -> tare_database::sql::Result<ContainerRecord> {
         stop_timeout: row.get(13)?,
         handler: row.get(15)?,
         pod: row.get(16)?,
+        checked: row.get(17)?,
         end,
     })
 }

@@ -48,6 +48,10 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "settings of containers",
         sql: super::containers::SETTINGS,
     },
+    Migration {
+        name: "whose health is checked",
+        sql: super::containers::CHECKED,
+    },
 ];
 
 #[cfg(test)]

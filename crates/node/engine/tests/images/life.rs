@@ -190,6 +190,7 @@ fn an_image_goes_with_its_last_name_and_not_under_a_container() {
             stop_signal: None,
             stop_timeout: None,
             pod: None,
+            checked: false,
             handler: "tare".into(),
             created: 1,
             end: None,

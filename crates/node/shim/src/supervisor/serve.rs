@@ -78,6 +78,7 @@ pub(super) fn service(arguments: &Arguments, listener: OwnedFd, signals: Signals
         foreign_home,
     } = Place::of(arguments, &listener)?;
     let record = SupervisorRecord {
+        alone: !pod.is_shared(),
         socket: Some(address.clone()),
         ..SupervisorRecord::own()?
     };

@@ -2,6 +2,7 @@
 
 use crate::Engine;
 use crate::container::place::Supervised;
+use crate::container::{make_folder, names};
 use crate::image::{CommitOptions, Image};
 use rustix::fd::AsFd;
 use rustix::fs::{Mode, OFlags};
@@ -12,8 +13,8 @@ use tare_layer::{Packer, Packing};
 use tare_shim::Condition;
 use tare_store::Lock;
 
-/// In the pod's folder, held while a commit has the container stand still.
-const STILL: &str = "commit.lock";
+/// In the run folder: a file for each container that a commit has stand still, held by it.
+const STILL: &str = "still";
 
 /// What of a container's settings goes with its image.
 const KEPT: [&str; 7] = [
@@ -118,6 +119,7 @@ impl Engine {
         else {
             return Ok(None);
         };
+        make_folder(&self.still_folder())?;
         let lock = Lock::exclusive(&self.still(id))?;
         match connection.pause(id) {
             // Without a group of its own it cannot; an ordinary user's has none on many machines.
@@ -150,19 +152,24 @@ impl Engine {
         Ok(())
     }
 
+    /// The containers that a commit has stand still, or had when it died.
+    pub(in crate::container) fn standing_still(&self) -> Result<Vec<String>> {
+        names(&self.still_folder())
+    }
+
     /// Has a container go on that a commit held still which died.
     pub(in crate::container) fn finish_commit(&self, id: &str) -> Result<()> {
-        let still = self.still(id);
-        if !still.exists() {
-            return Ok(());
-        }
-        match Lock::try_exclusive(&still)? {
+        match Lock::try_exclusive(&self.still(id))? {
             Some(lock) => self.have_go_on(id, lock),
             None => Ok(()),
         }
     }
 
     fn still(&self, id: &str) -> PathBuf {
-        self.pod_folder(id).join(STILL)
+        self.still_folder().join(id)
+    }
+
+    fn still_folder(&self) -> PathBuf {
+        self.roots().run().join(STILL)
     }
 }
