@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use tare_database::{Database, Migration};
 use tare_kit::{Finished, Tare, World, test};
 
@@ -357,6 +358,11 @@ fn a_number_that_is_used_again_is_nobodys() {
         kill_process(supervisor, Signal::STOP).expect("stop the supervisor");
         kill_process(first, Signal::KILL).expect("kill the container");
         kill_process(supervisor, Signal::KILL).expect("kill the supervisor");
+        // A process is known by its number and the hundredth of a second in which it began, which is to be another one.
+        let died = Instant::now();
+        until("a later moment has come", || {
+            died.elapsed() > Duration::from_millis(30)
+        });
         let bystander = Tare::program("sleep").args(["1000"]).start();
         let now = bystander.id().as_raw_nonzero();
         for folder in [
@@ -377,8 +383,8 @@ fn a_number_that_is_used_again_is_nobodys() {
                 std::fs::write(folder.join(name), others).expect("write it");
             }
         }
-        let told = world.tare(["ps", "-a"]).ok();
-        assert!(told.contains("Exited (255)"), "{told}");
+        let told = tare(world, "ps -a");
+        assert!(told.stdout.contains("Exited (255)"), "{told}");
         let told = tare(world, "kill web");
         assert!(told.stderr.contains("it is not running"), "{told}");
         let told = world.tare(["why", "web"]).ok();
