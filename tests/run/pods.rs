@@ -2,7 +2,8 @@
 
 use crate::shell::{NEEDS, assert_nothing_left, ready, wait_until_cleared};
 use rustix::process::{Pid, Signal, kill_process};
-use tare_kit::{World, test};
+use std::ffi::OsStr;
+use tare_kit::{Tare, World, test};
 
 /// `tare WORDS` that has to succeed.
 fn tare(world: &World, words: &[&str]) -> String {
@@ -52,7 +53,7 @@ fn two_containers_share_what_a_pod_has() {
             "busybox",
             "sh",
             "-c",
-            "until nc 127.0.0.1 80 </dev/null 2>/dev/null; do :; done; hostname",
+            "until nc 127.0.0.1 80 </dev/null 2>/dev/null | grep hello; do :; done; hostname",
         ];
         assert_eq!(tare(world, &asked), "hello\nweb\n");
         stays(world, "web", "two");
@@ -150,6 +151,55 @@ fn a_supervisor_killed_has_a_successor_that_keeps_all_of_the_pod() {
             "web\n0x9\n"
         );
         kill_supervisor(world);
+        let _ = tare(world, &["pod", "rm", "-f", "-t", "0", "web"]);
+        assert_nothing_left(world);
+    });
+}
+
+#[test]
+fn a_supervisor_becomes_another_program_and_keeps_all_of_the_pod() {
+    test(NEEDS, |world| {
+        ready(world);
+        let pod = tare(world, &["pod", "create", "--name", "web"]);
+        let own = |name: &str| {
+            sh(
+                world,
+                name,
+                "readlink /proc/self/ns/net; hostname; cat /dev/shm/x",
+            )
+        };
+        let mut running = world
+            .tare([
+                "run", "-i", "--rm", "--pod", "web", "--name", "said", "busybox", "sh", "-c",
+            ])
+            .args(["echo up; while read line; do echo $line; done; exit 7"])
+            .start();
+        assert_eq!(running.line().as_deref(), Some("up"));
+        let mut stdin = running.stdin.take().expect("its input");
+        stays(world, "web", "one");
+        let _ = sh(world, "one", "echo before > /dev/shm/x");
+        let (seen, pid) = (own("one"), supervisor(world));
+        let folder = world.run_root().join("pods").join(pod.trim());
+        let containers = world.run_root().join("containers");
+        for name in ["two", "three"] {
+            let out = Tare::program(world.program_path("containerd-shim-tare-v2"))
+                .args([OsStr::new("-pod"), folder.as_os_str()])
+                .args([OsStr::new("-containers"), containers.as_os_str()])
+                .args(["upgrade"])
+                .ok();
+            assert!(out.contains(": runs "), "{out}");
+            assert_eq!(supervisor(world), pid);
+            // Who comes later is where the others are, and who was there is heard.
+            stays(world, "web", name);
+            assert_eq!((own("one"), own(name)), (seen.clone(), seen.clone()));
+            std::io::Write::write_all(&mut stdin, format!("{name}\n").as_bytes()).expect("say something");
+            assert_eq!(running.line().as_deref(), Some(name));
+        }
+        drop(stdin);
+        assert_eq!(running.finish().0.code(), Some(7));
+        assert_eq!(row(world, "{{.Status}} {{.NumberOfContainers}}"), "Running 3\n");
+        let _ = tare(world, &["kill", "two"]);
+        assert_eq!(tare(world, &["wait", "two"]), "137\n");
         let _ = tare(world, &["pod", "rm", "-f", "-t", "0", "web"]);
         assert_nothing_left(world);
     });
