@@ -21,7 +21,7 @@ pub(crate) struct Engine {
     pub(crate) runtimes: [&'static str; 2],
     /// Prints what containers there are; nothing after the last row.
     pub(crate) list: &'static str,
-    /// Removes every container that a row left which failed.
+    /// Removes every container that a row left which failed, or which a peer did not end.
     pub(crate) clear: &'static str,
     /// The fixtures that its rows find below `/opt`.
     pub(crate) fixtures: &'static [&'static str],
@@ -117,7 +117,7 @@ pub(crate) fn run(world: &World, engine: &Engine, rows: &[Row]) {
         })
         .collect();
     let left = machine.sh(engine.list, &[]).ok();
-    let log = if failures.is_empty() {
+    let log = if failures.is_empty() && left.is_empty() {
         String::new()
     } else {
         machine
@@ -132,7 +132,7 @@ pub(crate) fn run(world: &World, engine: &Engine, rows: &[Row]) {
         "{}\nthe engine's log ends:\n{log}",
         failures.join("\n")
     );
-    assert_eq!(left, "", "containers are left");
+    assert_eq!(left, "", "containers are left; the engine's log ends:\n{log}");
     let left: Vec<String> = groups()
         .into_iter()
         .filter(|group| !engine.keeps.contains(&group.as_str()))
@@ -181,10 +181,13 @@ impl Row {
             // A peer that hangs says nothing of us, where it is known what is right.
             Prints::This(text) if theirs_seen.0 == Some(TIMED_OUT) => {
                 println!("{}: theirs did not end", self.name);
+                let _ = machine.sh(engine.clear, &[]).run();
                 ours_seen == (Some(0), text.to_owned())
             }
             Prints::This(text) => theirs_seen == ours_seen && ours_seen.1 == text,
-            Prints::Differs { theirs, ours } => theirs_seen.1 == theirs && ours_seen.1 == ours,
+            Prints::Differs { theirs, ours } => {
+                (&*theirs_seen.1, &*ours_seen.1) == (theirs, ours) && theirs_seen.0 == ours_seen.0
+            }
         };
         let wanted = match self.prints {
             Prints::Same => String::new(),
