@@ -38,8 +38,8 @@ pub mod supervisor;
 mod terminal;
 
 pub use client::{
-    Attach, Connection, CreateRequest, Created, Ended, ExecRequest, Executed, Keys, Launch, Maker, Manner,
-    Parted, RuntimeCommand, ShimCommand, end, find, launch,
+    Attach, Connection, CreateRequest, Created, Ended, ExecRequest, Executed, Keys, Launch, Leaving, Maker,
+    Manner, Parted, RuntimeCommand, ShimCommand, Starting, begin, end, find, launch,
 };
 pub use elsewhere::Elsewhere;
 pub use exit::{Exit, Oom};

@@ -181,6 +181,7 @@ impl Engine {
                 .cloned()
                 .unwrap_or_default(),
             life,
+            starting: None,
             connection: None,
             running: false,
             warnings: Vec::new(),

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tare_database::sql::Transaction;
 use tare_error::{Kind, Result};
-use tare_shim::{Connection, CreateRequest, Hangup};
+use tare_shim::{Connection, CreateRequest, Hangup, Starting};
 use tare_store::Id;
 
 /// The programs that a container needs besides its own.
@@ -50,6 +50,8 @@ pub struct Container<'e> {
     pub(super) command: String,
     /// How its streams are wired.
     pub(super) life: LifeRequest,
+    /// Its supervisor, on the way since it has a record; or why it is not.
+    pub(super) starting: Option<Result<Starting>>,
     pub(super) connection: Option<Connection>,
     pub(super) running: bool,
     pub(super) warnings: Vec<String>,
@@ -107,6 +109,7 @@ impl Engine {
             call: None,
             command: draft.process.args.first().cloned().unwrap_or_default(),
             life: request.life.clone(),
+            starting: None,
             connection: None,
             running: false,
             warnings: self.untold(&draft.warnings),
@@ -278,6 +281,8 @@ impl Container<'_> {
         let bundle = engine.bundle(&self.id, request, image, draft)?;
         self.record((request, asked), image, draft, &bundle)?;
         self.stages.done("record");
+        // It comes to itself while its container's files are made.
+        self.starting = self.begin_supervisor(&request.life);
         tare_failpoint::pass("create-recorded")?;
         // Who dies while he makes it leaves it under another name.
         let intent = engine.intend()?;
@@ -291,6 +296,16 @@ impl Container<'_> {
         tare_failpoint::pass("create-bundle")?;
         self.call = Some(Box::new(engine.call(id, &request.life)?));
         Ok(())
+    }
+
+    /// Starts the supervisor of a container that is to run at once and alone: what is in a pod has the pod's. Where that fails,
+    /// its start says so.
+    fn begin_supervisor(&self, life: &LifeRequest) -> Option<Result<Starting>> {
+        let pod = self
+            .pod
+            .as_ref()
+            .filter(|pod| pod.dir.of_pod().is_none() && !life.later)?;
+        Some(self.engine.begin_launch(pod))
     }
 
     /// The first synced commit: id and name are taken.

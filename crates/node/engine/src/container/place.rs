@@ -4,7 +4,7 @@ use crate::Engine;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 use tare_error::{Context, Error, Kind, Result};
-use tare_shim::{Condition, Connection, Ended, Launch, PodDir};
+use tare_shim::{Condition, Connection, Ended, Launch, PodDir, Starting};
 use tare_store::{Id, Lock, Roots};
 
 /// The lock in a pod's folder: held by the command that makes, runs or clears away its container.
@@ -78,6 +78,11 @@ impl Engine {
     /// Connects to the supervisor of a pod, or starts one.
     pub(crate) fn launch(&self, pod: &Pod) -> Result<Connection> {
         tare_shim::launch(&self.launch_of(pod, &self.runtime_folders()))
+    }
+
+    /// Starts the supervisor of a pod that was just made.
+    pub(super) fn begin_launch(&self, pod: &Pod) -> Result<Starting> {
+        tare_shim::begin(&self.launch_of(pod, &self.runtime_folders()))
     }
 
     /// Connects to the supervisor of a container, where one lives.

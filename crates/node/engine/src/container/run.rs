@@ -4,7 +4,7 @@ use super::create::Container;
 use crate::journal::Event;
 use std::path::Path;
 use tare_error::{Error, Kind, Result};
-use tare_shim::{Attach, Connection, Exit, Manner, Parted};
+use tare_shim::{Attach, Connection, Exit, Leaving, Manner, Parted, Starting};
 
 impl Container<'_> {
     /// Starts the supervisor and the process. Where this fails, nothing of the container is left.
@@ -25,7 +25,11 @@ impl Container<'_> {
         if let Some(of) = pod.dir.of_pod() {
             self.engine.bring_pod_up(of)?;
         }
-        let launched = self.engine.launch(pod).map_err(supervisor_missing)?;
+        let launched = match self.starting.take() {
+            Some(starting) => starting.and_then(Starting::wait),
+            None => self.engine.launch(pod),
+        };
+        let launched = launched.map_err(supervisor_missing)?;
         let connection = self.connection.insert(launched);
         self.stages.done("supervisor");
         tare_failpoint::pass("start-launched")?;
@@ -82,14 +86,15 @@ impl Container<'_> {
             self.engine.record_end(id, exit)?;
         }
         tare_failpoint::pass("finish-settled")?;
-        if let Some(connection) = self.connection.take() {
-            connection.finish(id)?;
-        }
+        let connection = self.connection.take();
+        let leaving = connection.map(|connection| connection.dismiss(id)).transpose()?;
         tare_failpoint::pass("finish-left")?;
+        // While the supervisor leaves.
         if goes {
             self.engine.remove_everything(id, true)?;
             self.engine.note(&Event::new(self.subject.clone(), "destroy"));
         }
+        leaving.map_or(Ok(()), Leaving::wait)?;
         if let Some(pod) = self.pod.take() {
             let of = pod.dir.of_pod().map(str::to_owned);
             pod.remove()?;
@@ -126,7 +131,8 @@ impl Container<'_> {
             self.pod = None;
             return error;
         }
-        let connection = self.connection.take();
+        let starting = || self.starting.take()?.and_then(Starting::wait).ok();
+        let connection = self.connection.take().or_else(starting);
         let left = connection.map_or(Ok(()), |connection| connection.finish(self.id.as_str()));
         let removed = left.and_then(|()| match self.known {
             true => Ok(()),

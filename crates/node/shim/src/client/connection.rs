@@ -33,7 +33,7 @@ pub struct Connection {
     replies: Vec<Reply>,
     child: Option<Child>,
     pub(super) pod: PodDir,
-    program: PathBuf,
+    pub(super) program: PathBuf,
     pub(super) containers: PathBuf,
     pub(super) keep: KeepRequest,
     pub(super) wires: Option<Wires>,
@@ -90,11 +90,16 @@ impl Connection {
         child.wait().op("wait for the supervisor", child.id()).map(drop)
     }
 
-    /// Starts a successor of a supervisor that was killed, and is the keeper of the pod again.
-    pub(super) fn find_successor(&mut self) -> Result<()> {
+    /// Waits for a supervisor that was our child, and ends by itself.
+    pub(super) fn reap(&mut self) {
         if let Some(child) = self.child.as_mut() {
             let _ = child.wait();
         }
+    }
+
+    /// Starts a successor of a supervisor that was killed, and is the keeper of the pod again.
+    pub(super) fn find_successor(&mut self) -> Result<()> {
+        self.reap();
         let pod = self.pod.clone();
         let (program, containers) = (self.program.clone(), self.containers.clone());
         let launched = launch(&Launch {

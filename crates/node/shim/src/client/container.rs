@@ -15,14 +15,12 @@ use tare_error::{Context, Error, Kind, Result};
 use tare_spec_containerd::process::Status as Condition;
 use tare_spec_containerd::task::{
     CreateTaskRequest, CreateTaskResponse, DeleteRequest, DeleteResponse, KillRequest, PauseRequest,
-    ResumeRequest, ShutdownRequest, StartRequest, StartResponse, StateRequest, StateResponse, TaskMethod,
-    UpdateTaskRequest, WaitRequest, WaitResponse,
+    ResumeRequest, StartRequest, StartResponse, StateRequest, StateResponse, TaskMethod, UpdateTaskRequest,
+    WaitRequest, WaitResponse,
 };
 use tare_spec_containerd::{Any, types, typeurl};
 use tare_spec_oci::{Mount, Resources};
 
-/// How long a supervisor may take to leave after it was told that nothing is left to do.
-const LEAVING: Duration = Duration::from_secs(10);
 /// How long what was killed may take to end.
 const KILLED: Duration = Duration::from_secs(10);
 /// The longest record of an end that is read.
@@ -299,33 +297,6 @@ impl Connection {
         match self.ask::<DeleteResponse>(TaskMethod::Delete, &request) {
             Err(e) if e.kind() != Kind::NotFound => Err(e),
             _ => Ok(()),
-        }
-    }
-
-    /// Says that the caller has cleaned up after the container, and waits until the supervisor has left, where it had no other.
-    ///
-    /// # Errors
-    /// `Conflict` where the container runs; `Unavailable` where the supervisor does not leave in time, or was gone before it
-    /// heard us: then [`end`](super::end()) is what cleans up.
-    pub fn finish(mut self, id: &str) -> Result<()> {
-        self.delete(id, "")?;
-        if self.pod.member().is_some() {
-            return Ok(());
-        }
-        let request = ShutdownRequest {
-            id: id.to_owned(),
-            now: false,
-        };
-        match self.ask(TaskMethod::Shutdown, &request) {
-            // It may have seen by itself that nothing is left to do.
-            Err(e) if e.kind() != Kind::Unavailable => return Err(e),
-            Ok(()) | Err(_) => {}
-        }
-        self.await_end(Instant::now() + LEAVING)?;
-        // One that was killed while it left has left its group.
-        match self.pod.path().is_dir() && self.pod.supervisor()?.is_some() {
-            true => self.pod.end_orphan(),
-            false => Ok(()),
         }
     }
 }

@@ -6,11 +6,11 @@ use crate::entrance;
 use crate::failure;
 use crate::pod::{Entry, PodDir};
 use rustix::fd::{AsRawFd, OwnedFd};
+use std::fs::File;
 use std::io::Read;
-use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tare_error::{Context, Error, Kind, Result};
 
@@ -51,8 +51,7 @@ pub fn launch(launch: &Launch<'_>) -> Result<Connection> {
             Err(e) => return Err(e),
         }
     }
-    let (socket, child) = start(launch)?;
-    Ok(Connection::over(socket, Some(child), launch))
+    begin(launch)?.wait()
 }
 
 /// Connects to the supervisor of a pod, where one lives: to ask about what somebody else keeps.
@@ -84,10 +83,47 @@ fn await_end(living: &OwnedFd, pod: &PodDir) -> Result<()> {
     .because("it lives, and takes no calls"))
 }
 
-/// Starts one. We are connected before it lives: it finds us waiting, or finds that we are gone.
+/// A supervisor that was started, and comes to itself while its starter does something else. Where it is dropped, the supervisor
+/// finds nobody there, and leaves.
+#[derive(Debug)]
+pub struct Starting {
+    connection: Connection,
+    /// Where it says why it could not; closed when it could.
+    complaint: File,
+}
+
+impl Starting {
+    /// Waits until it takes calls.
+    ///
+    /// # Errors
+    /// What it says of its birth.
+    pub fn wait(mut self) -> Result<Connection> {
+        let mut said = String::new();
+        self.complaint.take(LONGEST).read_to_string(&mut said).op(
+            "hear from the supervisor of",
+            self.connection.pod.path().display(),
+        )?;
+        if said.is_empty() {
+            return Ok(self.connection);
+        }
+        // It ends by itself: that was its last word.
+        self.connection.reap();
+        Err(failure::heard(
+            "start the supervisor",
+            &self.connection.program.display(),
+            said.trim(),
+        ))
+    }
+}
+
+/// Starts the supervisor of a pod that has none: nobody else starts one meanwhile, as the pod is new and the caller's alone. We
+/// are connected before it lives: it finds us waiting, or finds that we are gone.
 ///
 /// It is started from an image that nobody can write to, which it would have to make of itself otherwise, and execute again.
-fn start(launch: &Launch<'_>) -> Result<(UnixStream, Child)> {
+///
+/// # Errors
+/// `NotFound` where the program is missing; the kernel's.
+pub fn begin(launch: &Launch<'_>) -> Result<Starting> {
     let path = launch.pod.file(Entry::Socket);
     let listener = entrance::listen(&path)?;
     let socket = entrance::connect(&path)?;
@@ -98,7 +134,7 @@ fn start(launch: &Launch<'_>) -> Result<(UnixStream, Child)> {
     })?;
     // What our starter left open is not to be the supervisor's; before Linux 5.11 it is, and does no harm but stay.
     let _ = tare_sys::close_range_on_exec(3, u32::MAX);
-    let mut child = Command::new(format!("/proc/self/fd/{}", image.as_raw_fd()))
+    let child = Command::new(format!("/proc/self/fd/{}", image.as_raw_fd()))
         .arg0(program)
         .env(tare_process::seal::PROGRAM, program)
         .arg("-pod")
@@ -110,19 +146,8 @@ fn start(launch: &Launch<'_>) -> Result<(UnixStream, Child)> {
         .stderr(Stdio::null())
         .spawn()
         .op("start the supervisor", program.display())?;
-    let mut said = String::new();
-    std::fs::File::from(ours)
-        .take(LONGEST)
-        .read_to_string(&mut said)
-        .op("hear from the supervisor of", launch.pod.path().display())?;
-    if said.is_empty() {
-        return Ok((socket, child));
-    }
-    // It ends by itself: that was its last word.
-    let _ = child.wait();
-    Err(failure::heard(
-        "start the supervisor",
-        &program.display(),
-        said.trim(),
-    ))
+    Ok(Starting {
+        connection: Connection::over(socket, Some(child), launch),
+        complaint: File::from(ours),
+    })
 }
