@@ -81,6 +81,6 @@ pub(crate) fn assert_nothing_left(world: &World) {
     assert_eq!(names(world.run_root().join("pods")), [""; 0], "a pod is left");
     let tops = names(world.data_root().join("snapshots"))
         .into_iter()
-        .filter(|n| !n.starts_with("sha256-"));
+        .filter(|n| !n.starts_with("sha256-") && n != ".ground");
     assert_eq!(tops.collect::<Vec<_>>(), [""; 0], "a top is left");
 }

@@ -15,6 +15,7 @@
 //! snapshots/                       0700
 //!   sha256-<64 hex>/               a whole layer: fs/, layer.json
 //!   <container id>/                a top: fs/, work/, top.json
+//!   .ground/                       what every container has something mounted over, below all layers
 //!   .stage-<64 hex>/               a layer being made; its maker holds a flock on it, who comes second waits there
 //!   .new-<16 hex>/                 a top being made, locked
 //!   .trash-<16 hex>/               what is being removed, locked
@@ -29,6 +30,7 @@
 mod attributes;
 mod chain;
 mod copy_up;
+mod ground;
 mod relocate;
 mod removal;
 mod settle;

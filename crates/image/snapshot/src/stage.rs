@@ -154,6 +154,7 @@ impl<'a> Stages<'a> {
         if !new {
             return Ok(());
         }
+        self.snapshots.lay_ground()?;
         let dir = &self.snapshots.dir;
         rustix::fs::syncfs(dir).op("flush", self.snapshots.path.display())?;
         for stage in &mut self.stages {

@@ -18,8 +18,8 @@ use tare_spec_oci::Mount;
 /// The file system that makes one root of layers.
 const OVERLAY: &str = "overlay";
 
-/// As many lower layers as overlayfs takes (`OVL_MAX_STACK`).
-const LOWERS: usize = 500;
+/// As many layers as overlayfs takes (`OVL_MAX_STACK`) above the ground.
+const LOWERS: usize = 499;
 
 /// `top.json`: what a top lies on.
 #[derive(Debug, Serialize, Deserialize)]
@@ -59,10 +59,11 @@ impl Snapshots {
         check(id)?;
         let chain = self.chain_of(id)?;
         let top = self.path.join(id);
-        let lowers = self.lowers(&chain)?;
+        let mut lowers = self.lowers(&chain)?;
         if lowers.is_empty() {
             return Ok(vec![bind(top.join("fs"), &["rbind", "rw"])]);
         }
+        lowers.extend(self.ground()?);
         let upper = [
             format!("upperdir={}", top.join("fs").display()),
             format!("workdir={}", top.join("work").display()),
@@ -123,6 +124,7 @@ impl Snapshots {
         let mut lowers = vec![self.path.join(id).join("fs")];
         if !is_opaque(self.top(id)?.as_fd(), self.flavour).op("look at snapshot", id)? {
             lowers.extend(self.lowers(&self.chain_of(id)?)?);
+            lowers.extend(self.ground()?);
         }
         match &lowers[..] {
             [one] => Ok(vec![bind(one.clone(), &["rbind", "ro"])]),
@@ -204,7 +206,7 @@ impl Snapshots {
     }
 
     /// A new directory that no sweep takes: locked, and there after the lock was had.
-    fn new_directory(&self) -> rustix::io::Result<(String, OwnedFd)> {
+    pub(crate) fn new_directory(&self) -> rustix::io::Result<(String, OwnedFd)> {
         loop {
             let name = random_name(".new-")?;
             rustix::fs::mkdirat(&self.dir, &name, Mode::from(0o700))?;

@@ -97,14 +97,15 @@ fn inside() {
             assert!(snapshots.layer_usage(layer).unwrap().inodes > 3);
             assert!(snapshots.remove_layer(layer).unwrap());
         }
-        assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+        assert_eq!(names(&directory), [".ground"]);
         assert_eq!(snapshots.mounts("web").unwrap_err().kind(), Kind::NotFound);
         assert_eq!(
             snapshots.prepare("web", &chain).unwrap_err().kind(),
             Kind::NotFound
         );
-        assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+        assert_eq!(names(&directory), [".ground"]);
     }
+    ground(&scratch);
     hidden_root(&scratch);
     no_layers(&scratch);
     not_on_overlay(&scratch);
@@ -119,6 +120,39 @@ fn passing(snapshots: &Snapshots, at: &Path) {
         assert!(at.join("d/new").exists());
         unmount(at, UnmountFlags::empty()).unwrap();
     }
+}
+
+/// What is mounted over in every container is there without a trace in its top; what an image has of these names comes first.
+fn ground(scratch: &Scratch) {
+    let folder = scratch.0.join("ground");
+    let snapshots = Snapshots::open(&folder, Flavour::Privileged).unwrap();
+    let layer = Archive::new()
+        .dir("etc")
+        .file("etc/hosts", "own")
+        .file("sys", "no folder");
+    let chain = commit_layers(&snapshots, &[layer.end()]);
+    snapshots.prepare("web", &chain).unwrap();
+    let at = scratch.0.join("root");
+    mount(&snapshots.mounts("web").unwrap(), &at);
+    assert_eq!(names(&at), ["dev", "etc", "proc", "sys"]);
+    assert_eq!(names(&at.join("etc")), ["hostname", "hosts", "resolv.conf"]);
+    assert_eq!(fs::read(at.join("etc/hosts")).unwrap(), b"own");
+    assert_eq!(fs::read(at.join("sys")).unwrap(), b"no folder");
+    let about = fs::metadata(at.join("etc/resolv.conf")).unwrap();
+    assert_eq!((about.mode() & 0o7777, about.len()), (0o644, 0));
+    assert_eq!(fs::metadata(at.join("proc")).unwrap().mode() & 0o7777, 0o755);
+    unmount(&at, UnmountFlags::empty()).unwrap();
+    assert_eq!(names(&folder.join("web/fs")), [""; 0]);
+
+    // It is no snapshot, and where somebody has removed it the names are made in the top.
+    assert_eq!(
+        (snapshots.tops().unwrap(), snapshots.sweep().unwrap()),
+        (vec!["web".to_owned()], 0)
+    );
+    fs::remove_dir_all(folder.join(".ground")).unwrap();
+    mount(&snapshots.mounts("web").unwrap(), &at);
+    assert_eq!(names(&at), ["etc", "sys"]);
+    unmount(&at, UnmountFlags::empty()).unwrap();
 }
 
 /// `.wh..wh..opq` at the top of a layer hides everything below, which overlayfs alone would not do for a root.
