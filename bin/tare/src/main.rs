@@ -34,7 +34,7 @@ use tare_error::{Error, Kind, Result};
 
 /// musl's own gives memory back and takes it again for almost every list that grows: a fifth of a short command's CPU.
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: tare_heap::Heap = tare_heap::Heap;
 
 fn main() -> ExitCode {
     let started = SystemTime::now();
