@@ -72,6 +72,8 @@ pub struct Database {
     path: PathBuf,
     owner: u32,
     commits: u64,
+    /// Whether commits are waited for, as the connection has it now.
+    synced: bool,
     /// Whether the name of the log's file may not be on disk yet.
     log_is_new: bool,
 }
@@ -103,12 +105,13 @@ impl Database {
         let log_is_new = !log_of(path).exists();
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).query("open database", &shown)?;
-        configure(&connection).query("open database", &shown)?;
+        configure(&connection, log_is_new).query("open database", &shown)?;
         let mut database = Database {
             connection: Some(connection),
             path: path.to_owned(),
             owner: std::process::id(),
             commits: 0,
+            synced: true,
             log_is_new,
         };
         if migrate::run(database.connection()?, migrations).during("open database", &shown)? {
@@ -143,6 +146,7 @@ impl Database {
         operation: &'static str,
         body: impl FnOnce(&Transaction<'_>) -> Result<T>,
     ) -> Result<T> {
+        self.sync_commits(operation, true)?;
         let (value, changed) = self.transact(operation, body)?;
         if changed {
             self.committed(operation)?;
@@ -162,9 +166,7 @@ impl Database {
         body: impl FnOnce(&Transaction<'_>) -> Result<T>,
     ) -> Result<T> {
         self.sync_commits(operation, false)?;
-        let done = self.transact(operation, body);
-        self.sync_commits(operation, true)?;
-        let (value, _) = done?;
+        let (value, _) = self.transact(operation, body)?;
         self.shorten_log();
         Ok(value)
     }
@@ -188,10 +190,15 @@ impl Database {
 
     /// Whether commits from now on are waited for.
     fn sync_commits(&mut self, operation: &'static str, wait: bool) -> Result<()> {
+        if self.synced == wait {
+            return Ok(());
+        }
         let shown = self.path.display().to_string();
         let mode = if wait { "FULL" } else { "NORMAL" };
         let set = self.connection()?.pragma_update(None, "synchronous", mode);
-        set.query(operation, shown)
+        set.query(operation, shown)?;
+        self.synced = wait;
+        Ok(())
     }
 
     /// One transaction, and whether it changed anything.
@@ -311,16 +318,19 @@ fn make_first(path: &Path) -> Result<Option<OwnedFd>> {
     Ok(Some(folder))
 }
 
-/// Settings of each connection; all but the journal mode are forgotten with it.
-fn configure(connection: &Connection) -> rusqlite::Result<()> {
+/// Settings of each connection. What is a statement costs every command, so it is none where SQLite has another way, or a default
+/// (`synchronous=FULL`; `wal_autocheckpoint=0` as we build it).
+fn configure(connection: &Connection, log_is_new: bool) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
     // Without this the last to close would move the log into the file: two more fsyncs for every short command.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "trusted_schema", false)?;
-    connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    if log_is_new {
+        // The file remembers it, and its log stays.
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -81,13 +81,13 @@ fn only_commits_that_change_something_count() {
     );
     let mode = |database: &mut Database| {
         database
-            .read("ask", |tx| {
+            .write("ask", |tx| {
                 tx.query_row("PRAGMA synchronous", [], |row| row.get::<_, i64>(0))
                     .query("ask", "synchronous")
             })
             .unwrap()
     };
-    assert_eq!(mode(&mut database), 2, "FULL again");
+    assert_eq!(mode(&mut database), 2, "the next one does again");
     database.write_unsynced("add", |tx| add(tx, "ada")).unwrap_err();
     assert_eq!(mode(&mut database), 2, "also where it fails");
     assert_eq!(
@@ -140,6 +140,29 @@ fn foreign_keys_hold_and_the_file_is_private() {
             0o600,
             "{entry:?}"
         );
+    }
+}
+
+/// Some of them are SQLite's defaults, as we build it.
+#[test]
+fn each_connection_has_the_settings_it_needs() {
+    let scratch = Scratch::new();
+    for _ in 0..2 {
+        let mut database = Database::open(&scratch.file(), &[PETS]).unwrap();
+        let ask = |database: &mut Database, name: &str| -> String {
+            let asked = database.connection().unwrap();
+            let answer = asked.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0));
+            format!("{:?}", answer.unwrap())
+        };
+        for (name, value) in [
+            ("journal_mode", r#"Text("wal")"#),
+            ("synchronous", "Integer(2)"),
+            ("foreign_keys", "Integer(1)"),
+            ("trusted_schema", "Integer(0)"),
+            ("wal_autocheckpoint", "Integer(0)"),
+        ] {
+            assert_eq!(ask(&mut database, name), value, "{name}");
+        }
     }
 }
 
