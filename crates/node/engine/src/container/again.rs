@@ -240,7 +240,11 @@ impl Engine {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).op("watch", typed)?;
         let of_log = WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO;
         let folder = self.container_folder(&id);
-        inotify::add_watch(&inotify, &folder, of_log).op("watch", folder.display())?;
+        match inotify::add_watch(&inotify, &folder, of_log) {
+            // It is just being made: nothing is said of that, and nobody waits for more than a second.
+            Err(Errno::NOENT) => {}
+            watched => watched.op("watch", folder.display()).map(drop)?,
+        }
         // Where that is gone it has ended, which whoever asks finds by himself.
         let _ = inotify::add_watch(
             &inotify,
