@@ -68,6 +68,23 @@ fn a_container_lives_on_and_is_stopped_started_and_removed() {
     });
 }
 
+/// Its supervisor lives before its files are there.
+#[test]
+fn what_is_asked_while_it_is_made_waits_for_it() {
+    test(NEEDS, |world| {
+        ready(world);
+        let making = world
+            .tare(["run", "-d", "--name", "web", "busybox", "sleep", "1000"])
+            .env("TARE_FAILPOINT", "delay:1500@create-recorded")
+            .start();
+        while !world.tare(["ps", "-a"]).ok().contains("web") {}
+        assert_eq!(world.tare(["exec", "web", "echo", "in"]).ok(), "in\n");
+        assert!(making.finish().0.success());
+        let _ = world.tare(["rm", "-f", "web"]).ok();
+        assert_nothing_left(world);
+    });
+}
+
 #[test]
 fn it_is_entered_by_further_processes() {
     test(NEEDS, |world| {
