@@ -22,8 +22,8 @@
 //! ```
 //!
 //! **Rules.** A name without a dot stands for a whole snapshot, at any instruction: it is made beside and renamed in,
-//! removed by renaming out. A layer's data is flushed before it has its name. Dotted names without a lock belong to the
-//! dead: [`Snapshots::sweep`] removes them. Layers are staged in the order of their chain by everybody, so waiting for
+//! removed by renaming out. A layer's data is flushed before it has its name. Dotted names without a lock, but the
+//! ground's, belong to the dead: [`Snapshots::sweep`] removes them. Layers are staged in the order of their chain by everybody, so waiting for
 //! each other cannot become a circle. Everything lies below a directory of mode 0700: setuid files of images are out of
 //! reach of the host's users.
 
