@@ -24,9 +24,10 @@ awk 'NR % 2 == 0' /run/pids | xargs kill -TERM
 for pid in $(awk 'NR % 2 == 0' /run/pids); do while [ -e /proc/$pid ]; do sleep 0.02; done; done
 sh /run/serve"#;
 
-/// Number, state, and, where it has ended, the code that `delete` tells; the others are asked to end first.
+/// Number, state, and, where it has ended, the code that `delete` tells; the others are asked to end first. What is executed there
+/// stays for a moment: of a program that ends at once ctr can lose what it said, with any runtime.
 const TOLD: &str = r#"ctr task ls | awk 'NR > 1 { print $1, $3 }' | sort -V
-for n in $(seq 1 2 $COUNT); do ctr task exec --exec-id e pod$n echo still; ctr task kill pod$n; done
+for n in $(seq 1 2 $COUNT); do ctr task exec --exec-id e pod$n sh -c 'echo still; sleep 0.2'; ctr task kill pod$n; done
 for n in $(seq $COUNT); do
   until ctr task ls | awk -v n=pod$n '$1 == n { print $3 }' | grep -q STOPPED; do sleep 0.05; done
   echo pod$n $(ctr task delete pod$n 2>&1 | grep -o 'code [0-9]*'); ctr container rm pod$n
