@@ -234,16 +234,23 @@ impl Engine {
         }
         let request = ExecRequest {
             process: self.executed(&record, asked, pid)?,
-            id: record.id,
+            id: record.id.clone(),
             exec_id: Id::random()?.to_string(),
             stdin_open: asked.interactive,
             timeout: None,
             most_output: None,
         };
         self.records().close();
-        match attach {
+        let executed = match attach {
             Some((attach, manner)) => connection.exec_until(&request, attach, manner),
             None => connection.exec_detached(&request).map(|_| None),
+        };
+        match executed {
+            // It has ended since, and was cleared away.
+            Err(e) if e.kind() == Kind::NotFound && !self.pod_folder(&record.id).is_dir() => {
+                Err(not_running("exec in container", typed))
+            }
+            executed => executed,
         }
     }
 
@@ -380,11 +387,15 @@ impl Engine {
                 Err(Error::new(Kind::Conflict, operation, typed)
                     .because("it is restarting, wait until it runs"))
             }
-            None => Err(Error::new(Kind::Conflict, operation, typed)
-                .because("it is not running")
-                .hint(format!("`tare start {typed}` starts it"))),
+            None => Err(not_running(operation, typed)),
         }
     }
+}
+
+fn not_running(operation: &'static str, typed: &str) -> Error {
+    Error::new(Kind::Conflict, operation, typed)
+        .because("it is not running")
+        .hint(format!("`tare start {typed}` starts it"))
 }
 
 fn every_capability(host: &super::facts::HostFacts) -> Capabilities {
