@@ -77,7 +77,15 @@ fn what_is_asked_while_it_is_made_waits_for_it() {
             .tare(["run", "-d", "--name", "web", "busybox", "sleep", "1000"])
             .env("TARE_FAILPOINT", "delay:1500@create-recorded")
             .start();
-        while !world.tare(["ps", "-a"]).ok().contains("web") {}
+        let pods = world.run_root().join("pods");
+        let is_supervised = || {
+            let pods = std::fs::read_dir(&pods).into_iter().flatten().flatten();
+            pods.into_iter()
+                .any(|pod| pod.path().join("supervisor.json").exists())
+        };
+        while !is_supervised() {
+            let _ = world.tare(["ps", "-a"]).ok();
+        }
         assert_eq!(world.tare(["exec", "web", "echo", "in"]).ok(), "in\n");
         assert!(making.finish().0.success());
         let _ = world.tare(["rm", "-f", "web"]).ok();
