@@ -4,7 +4,8 @@
 //!
 //! **Words.** *Migration*: one step from schema version n to n+1 (`PRAGMA user_version`). *Synced commit*: a
 //! transaction that changed something and is on disk, hence one `fsync` of the write-ahead log. *Unsynced commit*: one
-//! that all processes see at once, and that a power cut may undo, with those after it and without those before it.
+//! that all processes see at once, and that a power cut may undo, with those after it and without those before it. *Settled*:
+//! no commit of a process that was killed can come to be seen any more.
 //!
 //! **Life.** `Database::open(path, migrations)` → `read` / `write` → drop. Open late, and close before a child is
 //! spawned: a run needs it only to record what was asked.
@@ -63,6 +64,9 @@ const LONGEST_LOG: u64 = 256 * 1024;
 /// What is kept beside the file for writing that something has ended or goes: the memory that its users share (32 KiB), which is
 /// made anew by the first of them, and some pages of the log.
 const RESERVE: u64 = 256 * 1024;
+
+/// What file(1) tells such a file by: `Tare`.
+const APPLICATION: i32 = i32::from_be_bytes(*b"Tare");
 
 /// An open database; belongs to the process that opened it.
 #[derive(Debug)]
@@ -186,6 +190,24 @@ impl Database {
             }
             written => written,
         }
+    }
+
+    /// Has the last word after another process was killed, which may have been in the middle of a commit: what cannot be seen
+    /// when this returns never will be.
+    ///
+    /// A commit stands in the log first; then it is waited for the disk, and only then the index that all users share says that it
+    /// is there. Who is killed in between has told nobody. But the first process that finds itself alone makes the index anew, from
+    /// the log, and the commit is there after all: long after others saw that it was not, and cleared away what belonged to it. A
+    /// transaction after the last one that can be seen writes over it.
+    ///
+    /// # Errors
+    /// As [`Database::write_in_reserve`].
+    pub fn settle(&mut self, operation: &'static str) -> Result<()> {
+        // The least that can be written; nobody but file(1) reads it.
+        self.write_in_reserve(operation, |tx| {
+            tx.pragma_update(None, "application_id", APPLICATION)
+                .query(operation, "application_id")
+        })
     }
 
     /// Whether commits from now on are waited for.

@@ -212,6 +212,37 @@ fn commits_survive_without_a_checkpoint_at_the_end() {
     );
 }
 
+/// What a writer leaves that is killed while its commit is on its way to the disk: the log has it, and the index of the log does not.
+/// `settle` is called by somebody who was there all the while; who comes after all have gone sees these names.
+fn after_a_death_in_a_commit(settle: bool) -> Vec<String> {
+    let scratch = Scratch::new();
+    let index = scratch.0.join("tare.db-shm");
+    let mut witness = Database::open(&scratch.file(), &[PETS]).unwrap();
+    witness.write("add", |tx| add(tx, "rex")).unwrap();
+    let before = std::fs::read(&index).unwrap();
+    let mut killed = Database::open(&scratch.file(), &[PETS]).unwrap();
+    killed.write("add", |tx| add(tx, "ada")).unwrap();
+    let index = std::fs::OpenOptions::new().write(true).open(index).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&index, &before, 0).unwrap();
+    assert_eq!(names(&mut witness), ["rex"], "nobody has heard of it");
+    if settle {
+        witness.settle("look again").unwrap();
+        assert_eq!(names(&mut witness), ["rex"]);
+    }
+    drop((witness, killed));
+    names(&mut Database::open(&scratch.file(), &[PETS]).unwrap())
+}
+
+#[test]
+fn what_was_settled_stays_so_whatever_a_dead_writer_left() {
+    assert_eq!(
+        after_a_death_in_a_commit(false),
+        ["ada", "rex"],
+        "as SQLite does it"
+    );
+    assert_eq!(after_a_death_in_a_commit(true), ["rex"]);
+}
+
 #[test]
 fn another_process_cannot_use_it() {
     let scratch = Scratch::new();
