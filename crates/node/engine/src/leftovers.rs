@@ -73,7 +73,11 @@ impl Engine {
                 dead.push((path, lock));
             }
         }
-        if dead.is_empty() || self.collect()?.is_none() {
+        if dead.is_empty() {
+            return Ok(());
+        }
+        self.records().settle("clear away")?;
+        if self.collect()?.is_none() {
             return Ok(());
         }
         for (path, _lock) in dead {

@@ -51,6 +51,15 @@ impl Records {
         self.database(&mut self.state())?.read(operation, body)
     }
 
+    /// For who decides by what is on record after somebody was killed who may have been about to write it: what that had not said
+    /// by now it never will have. Costs a synced commit.
+    ///
+    /// # Errors
+    /// As [`Database::open`] and [`Database::settle`].
+    pub fn settle(&self, operation: &'static str) -> Result<()> {
+        self.database(&mut self.state())?.settle(operation)
+    }
+
     /// Runs `body` as one transaction, on disk when this returns. `body` does nothing but SQL.
     ///
     /// # Errors

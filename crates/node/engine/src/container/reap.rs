@@ -57,10 +57,14 @@ impl Engine {
         self.records().close();
         let ended = self.end(pod, id)?;
         tare_failpoint::pass("reap-ended")?;
+        let exit = ended.exit.clone();
+        // Where something has ended, what is written of that below settles this as well.
+        if exit.is_none() {
+            self.records().settle("clear away")?;
+        }
         let (record, life) = self.records().read("read container", |tx| {
             Ok((containers::get(tx, id)?, life::get(tx, id)?))
         })?;
-        let exit = ended.exit.clone();
         if exit.is_none() && life.due.is_some() {
             // Who was about to start it has died.
             self.say_due(id)?;

@@ -106,13 +106,16 @@ impl Engine {
 
     /// A pod's folder: where its supervisor is gone a successor takes it over; what nobody knows of is ended.
     pub(crate) fn reconcile_pod(&self, dir: &PodDir, id: &str) -> Result<()> {
-        let record = self.records().read("read pod", |tx| pods::get(tx, id))?;
-        if record.is_some() && dir.supervisor_alive().unwrap_or(false) {
+        let known = self.records().read("read pod", |tx| pods::get(tx, id))?;
+        if known.is_some() && dir.supervisor_alive().unwrap_or(false) {
             return Ok(());
         }
         let Some(pod) = Pod::take(self, id)? else {
             return Ok(());
         };
+        // Whoever held it has come to an end of it meanwhile, or has died.
+        self.records().settle("look after pod")?;
+        let record = self.records().read("read pod", |tx| pods::get(tx, id))?;
         match record {
             Some(_) if pod.dir.supervisor_alive()? => Ok(()),
             Some(record) if pod.dir.has_sandbox() => {
