@@ -1,5 +1,6 @@
 //! Containers for people: which there are, and how each is now.
 
+use super::reap::end_record;
 use crate::Engine;
 use crate::records::containers::{self, ContainerRecord};
 use crate::records::life::{self, LifeRecord};
@@ -127,6 +128,8 @@ pub(super) struct Looking {
 /// What the kernel says of one.
 struct Seen {
     status: Option<Status>,
+    /// How it has ended, where nobody has settled that yet.
+    exit: Option<Exit>,
     pid: Option<i32>,
     started: String,
     health: Option<Health>,
@@ -160,6 +163,7 @@ impl Looking {
             Some(init) => init.runs()?,
             None => false,
         };
+        let exit = if lives { None } else { exit_in(container.folder()) };
         let status = match (lives, record.whole) {
             (true, true) => Some(match self.is_frozen(record.group.as_deref())? {
                 true => Status::Paused,
@@ -167,9 +171,10 @@ impl Looking {
             }),
             (true, false) => Some(Status::Created),
             // Its end is on record before anybody is told, and in the database only later. Until then it is not over for anybody.
-            (false, whole) => ended(container.folder()).or(whole.then_some(Status::Running)),
+            (false, whole) => exit.as_ref().map(over).or(whole.then_some(Status::Running)),
         };
         Ok(Some(Seen {
+            exit,
             pid: record.init.as_ref().filter(|_| lives).map(|init| init.pid),
             started: record.created.clone(),
             health: self.health(known, status.as_ref())?,
@@ -182,8 +187,8 @@ impl Looking {
         let Some(found) = Elsewhere::find(self.home.path(), &known.id)? else {
             return Ok(None);
         };
-        let ended = ended(&found.folder);
-        let lives = found.lives.unwrap_or(ended.is_none());
+        let exit = exit_in(&found.folder);
+        let lives = found.lives.unwrap_or(exit.is_none());
         let status = match (lives, &found.since) {
             (true, Some(_)) => Some(match found.paused || self.is_frozen(found.group.as_deref())? {
                 true => Status::Paused,
@@ -191,9 +196,13 @@ impl Looking {
             }),
             (true, None) => Some(Status::Created),
             // Until its end is on record it is not over for anybody.
-            (false, since) => ended.or(since.as_ref().map(|_| Status::Running)),
+            (false, since) => {
+                let ended = exit.as_ref().map(over);
+                ended.or(since.as_ref().map(|_| Status::Running))
+            }
         };
         Ok(Some(Seen {
+            exit: exit.filter(|_| !lives),
             pid: found.pid,
             started: found.since.unwrap_or_default(),
             health: self.health(known, status.as_ref())?,
@@ -209,14 +218,18 @@ impl Looking {
     }
 }
 
-/// How one has ended that nobody has settled yet.
-fn ended(folder: &Path) -> Option<Status> {
+/// The record of an end that nobody has settled yet.
+fn exit_in(folder: &Path) -> Option<Exit> {
     let bytes = tare_store::read(folder.join(EXIT), LONGEST).ok()?;
-    let exit: Exit = serde_json::from_slice(&bytes).ok()?;
-    Some(match exit.unknown {
-        Some(why) => Status::Unknown(why),
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// How one is that has ended so.
+fn over(exit: &Exit) -> Status {
+    match &exit.unknown {
+        Some(why) => Status::Unknown(why.clone()),
         None => Status::Exited(exit.code),
-    })
+    }
 }
 
 impl Engine {
@@ -262,9 +275,17 @@ impl Engine {
     }
 
     fn listed(&self, seen: Option<Seen>, known: Known) -> Result<Listed> {
-        let Known { record, labels, life } = known;
+        let Known {
+            mut record,
+            labels,
+            life,
+        } = known;
         let (now, pid, started, health) = match seen {
-            Some(seen) => (seen.status, seen.pid, Some(seen.started), seen.health),
+            Some(seen) => {
+                // What the database has of an end is of one before.
+                record.end = seen.exit.as_ref().map(end_record).or(record.end);
+                (seen.status, seen.pid, Some(seen.started), seen.health)
+            }
             None => (None, None, None, None),
         };
         // One that was started again has an end of before on record.
