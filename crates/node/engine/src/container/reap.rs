@@ -176,14 +176,8 @@ impl Engine {
     }
 
     fn try_remove(&self, typed: &str, force: bool, volumes: bool) -> Result<String> {
-        let ContainerRecord { id, pod, .. } = self.find_container(typed)?;
-        let busy = || {
-            Error::new(Kind::Conflict, "remove container", typed)
-                .because("it is running")
-                .hint(format!(
-                    "`tare stop {typed}` stops it, `tare rm -f {typed}` kills it"
-                ))
-        };
+        let record = self.find_container(typed)?;
+        let id = &record.id;
         let restarting = || {
             Error::new(Kind::Conflict, "remove container", typed)
                 .because("container is restarting: stop the container before removing or force remove")
@@ -192,46 +186,71 @@ impl Engine {
                 ))
         };
         if force {
-            self.want_end(&id)?;
-        } else if self.due(&id)?.is_some() {
+            self.want_end(id)?;
+        } else if self.due(id)?.is_some() {
             return Err(restarting());
         }
-        if let Some(Supervised {
-            mut connection,
-            state,
-        }) = self.find_started(&id)?
-        {
-            let lives = matches!(state, Ok((condition, _)) if condition != Condition::Stopped);
-            if lives && !force {
-                return Err(busy());
-            }
-            match connection.end(&id) {
-                // All of it is gone in the meantime.
-                Err(e) if !matches!(e.kind(), Kind::NotFound | Kind::Unavailable) => {
-                    return Err(e).during("remove container", typed);
-                }
-                _ => {}
-            }
-            drop(connection);
-            self.settled(&id)?;
-        }
-        let pod = Pod::hold(self, &Id::parse(&id)?, pod.as_deref())?;
-        if pod.dir.supervisor_alive()? {
-            return Err(busy());
-        }
+        let pod = self.hold_ended(&record, typed, force)?;
         // It may have ended just now, and be about to be started again by whoever waits for what we hold.
-        let life = self.records().read("read container", |tx| life::get(tx, &id))?;
+        let life = self.records().read("read container", |tx| life::get(tx, id))?;
         if !force && life.due.is_some() {
             pod.remove()?;
             return Err(restarting());
         }
-        self.in_reserve(|| self.end(&pod, &id)?.clear(&id))?;
+        self.in_reserve(|| self.end(&pod, id)?.clear(id))?;
         tare_failpoint::pass("remove-ended")?;
-        self.remove_everything(&id, volumes)?;
+        self.remove_everything(id, volumes)?;
         pod.remove()?;
         tare_failpoint::pass("remove-left")?;
-        self.forget_due(&id)?;
-        Ok(id)
+        self.forget_due(id)?;
+        match &record.pod {
+            // Who cleared away the last that ran in it may have found us at this one, and left it.
+            Some(of) if life.began => self.end_pod_with_last(of)?,
+            _ => {}
+        }
+        Ok(record.id)
+    }
+
+    /// The pod folder of a container that is to be removed, and does not run: with `force` it is ended.
+    fn hold_ended(&self, record: &ContainerRecord, typed: &str, force: bool) -> Result<Pod> {
+        let id = &record.id;
+        let busy = || {
+            Error::new(Kind::Conflict, "remove container", typed)
+                .because("it is running")
+                .hint(format!(
+                    "`tare stop {typed}` stops it, `tare rm -f {typed}` kills it"
+                ))
+        };
+        for _ in 0..ATTEMPTS {
+            if let Some(Supervised {
+                mut connection,
+                state,
+            }) = self.find_started(id)?
+            {
+                let lives = matches!(state, Ok((condition, _)) if condition != Condition::Stopped);
+                if lives && !force {
+                    return Err(busy());
+                }
+                match connection.end(id) {
+                    // All of it is gone in the meantime.
+                    Err(e) if !matches!(e.kind(), Kind::NotFound | Kind::Unavailable) => {
+                        return Err(e).during("remove container", typed);
+                    }
+                    _ => {}
+                }
+                drop(connection);
+                self.settled(id)?;
+            }
+            let pod = Pod::hold(self, &Id::parse(id)?, record.pod.as_deref())?;
+            if !pod.dir.supervisor_alive()? {
+                return Ok(pod);
+            }
+            // Whoever was just about to start it has done so, as it was due or somebody asked.
+            if !force {
+                break;
+            }
+        }
+        Err(busy())
     }
 
     /// Waits until a container that has ended is settled: by whoever keeps it, or by us.
