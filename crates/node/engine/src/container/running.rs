@@ -56,7 +56,13 @@ impl Engine {
         if ends && self.was_merely_due(&record.id)? {
             return Ok(());
         }
-        let (record, Supervised { mut connection, .. }) = self.running("kill container", typed)?;
+        let found = match self.running("kill container", typed) {
+            Err(e) if ends && e.kind() == Kind::Conflict && self.was_being_started(&record.id)? => {
+                self.running("kill container", typed)
+            }
+            found => found,
+        };
+        let (record, Supervised { mut connection, .. }) = found?;
         connection.kill(&record.id, signal)?;
         if signal == kill {
             connection
@@ -88,6 +94,14 @@ impl Engine {
         let was_due = self.due(id)?.is_some();
         self.want_end(id)?;
         Ok(was_due && !self.pod_folder(id).is_dir())
+    }
+
+    /// Whether somebody was just about to start one that nobody looks after, as it was due, and has done so now.
+    fn was_being_started(&self, id: &str) -> Result<bool> {
+        match Pod::await_turn(self, id)? {
+            Some(pod) => pod.dir.supervisor_alive(),
+            None => Ok(false),
+        }
     }
 
     /// Ends a container as [`Engine::stop_container`], without a word of it on record.
