@@ -292,6 +292,8 @@ impl Engine {
         let status = match (now, &record.end) {
             (Some(Status::Exited(code)), _) if life.follows(code) => Status::Restarting(code),
             (Some(Status::Unknown(_)), _) if life.follows(u8::MAX) => Status::Restarting(u8::MAX),
+            // Its next life is being made.
+            (Some(Status::Created), Some(end)) if life.due.is_some() => Status::Restarting(end.code),
             (Some(now), _) => now,
             (None, Some(end)) if life.due.is_some() => Status::Restarting(end.code),
             (None, Some(end)) => match &end.unknown {
