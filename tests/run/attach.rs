@@ -68,7 +68,7 @@ fn several_look_on_and_each_ends_as_it_ends() {
 fn who_stands_still_stops_neither_container_nor_log() {
     test(NEEDS, |world| {
         ready(world);
-        let flood = "seq 1 300000; echo all; trap 'exit 0' TERM; while :; do sleep 0.05; done";
+        let flood = "seq 1 300000; trap 'exit 0' TERM; echo all; while :; do sleep 0.05; done";
         start(world, &["-i"], &["sh", "-c", &format!("read x; {flood}")]);
         let mut still = Tare::program("sh")
             .args(["-c", "exec \"$@\" 2>&1", "sh"])
