@@ -1,11 +1,11 @@
 //! Containers that live on without whoever has started them, and what is asked of them then.
 
-use crate::shell::{NEEDS, assert_nothing_left, ready, wait_until_cleared};
+use crate::shell::{NEEDS, assert_nothing_left, ready, until, wait_until_cleared};
 use rustix::process::{Pid, Signal, kill_process};
 use tare_kit::{World, test};
 
-/// Says something on both streams, and goodbye.
-const POLITE: &str = "echo out; echo err >&2; trap 'echo bye; exit 3' TERM; while :; do sleep 0.05; done";
+/// Says goodbye, and before that something on both streams: who has seen "out" knows that it hears what it is asked.
+const POLITE: &str = "trap 'echo bye; exit 3' TERM; echo err >&2; echo out; while :; do sleep 0.05; done";
 
 /// Starts a container by the name of web; its id.
 fn start(world: &World, script: &str) -> String {
@@ -48,11 +48,10 @@ fn a_container_lives_on_and_is_stopped_started_and_removed() {
             format!("{}\n", &id[..12]),
             "it is as it should be"
         );
-        let out = world.tare(["logs", "web"]).run();
-        assert_eq!(
-            (out.stdout.as_str(), out.stderr.as_str()),
-            ("out\nbye\n", "err\n")
-        );
+        until("what it said on both is kept", || {
+            let out = world.tare(["logs", "web"]).run();
+            (out.stdout.as_str(), out.stderr.as_str()) == ("out\nbye\n", "err\n")
+        });
         assert_eq!(world.tare(["start", "web"]).ok(), "web\n");
         assert!(status(world).contains("Up "));
         until_said(world, "out\nbye\nout\n");
@@ -98,6 +97,7 @@ fn it_is_entered_by_further_processes() {
     test(NEEDS, |world| {
         ready(world);
         start(world, POLITE);
+        until_said(world, "out");
         let out = world
             .tare(["exec", "web", "sh", "-c", "echo in; echo on err >&2; exit 4"])
             .run();
