@@ -206,11 +206,12 @@ fn what_is_to_be_removed_goes_by_itself_and_what_ignores_to_be_stopped_is_killed
             "--stop-signal",
             "USR1",
             "--stop-timeout",
-            "1",
+            "3",
         ];
-        let script = "trap '' TERM; trap 'echo usr1' USR1; while :; do sleep 0.05; done";
+        let script = "trap '' TERM; trap 'echo usr1' USR1; echo up; while :; do sleep 0.05; done";
         let _ = world.tare(words).args(["busybox", "sh", "-c", script]).ok();
-        let follow = world.tare(["logs", "-f", "web"]).start();
+        let mut follow = world.tare(["logs", "-f", "web"]).start();
+        assert_eq!(follow.line().as_deref(), Some("up"), "it hears, and is heard");
         let _ = world.tare(["stop", "web"]).ok();
         let (_, followed) = follow.finish();
         assert_eq!(followed, "usr1\n");
