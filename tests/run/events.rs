@@ -1,6 +1,6 @@
 //! The journal: what was done, by whom, followed and replayed; and a disk that does not take it.
 
-use crate::shell::{NEEDS, assert_nothing_left, ready};
+use crate::shell::{NEEDS, assert_nothing_left, ready, until};
 use serde_json::Value;
 use tare_kit::{Tare, World, test};
 
@@ -28,8 +28,11 @@ fn live_and_tell(tare: &dyn Fn(&[&str]) -> Tare, uid: u64) {
     let words = [
         "run", "-d", "--name", "web", "--label", "a=b", "busybox", "sh", "-c",
     ];
-    let script = "trap 'exit 3' TERM; while :; do sleep 0.05; done";
+    let script = "trap 'exit 3' TERM; echo up; while :; do sleep 0.05; done";
     let id = tare(&words).args([script]).ok();
+    until("it hears what it is asked", || {
+        tare(&["logs", "web"]).ok() == "up\n"
+    });
     for words in [
         &["exec", "web", "true"][..],
         &["stop", "web"],
