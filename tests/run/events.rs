@@ -151,15 +151,17 @@ fn they_are_followed_and_shown_in_every_form() {
         let mut follow = world
             .tare(["events", "--format", form, "--filter", "type=container"])
             .start();
-        // It follows when it has passed over what was there.
+        // It follows when it has passed over what was there: it watches before that, and sleeps after it.
         let followed = |id: u32| {
-            std::fs::read_dir(format!("/proc/{id}/fd"))
+            let watches = std::fs::read_dir(format!("/proc/{id}/fd"))
                 .into_iter()
                 .flatten()
                 .flatten()
                 .any(|fd| {
                     std::fs::read_link(fd.path()).is_ok_and(|link| link.to_string_lossy().contains("inotify"))
-                })
+                });
+            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).expect("how it is");
+            watches && stat.contains(") S ")
         };
         while !followed(follow.id().as_raw_nonzero().get().unsigned_abs()) {}
         let _ = world
