@@ -54,7 +54,6 @@ fn it_is_as_well_as_its_last_checks() {
             world,
             &["--health-cmd", "echo said; [ -e /ok ]", "--health-retries", "2"],
         );
-        assert!(status(world).ends_with("(health: starting)"), "{}", status(world));
         until_it_is(world, "unhealthy");
         assert!(status(world).ends_with("(unhealthy)"), "{}", status(world));
         let _ = world.tare(["exec", "web", "touch", "/ok"]).ok();
@@ -112,6 +111,7 @@ fn failures_do_not_count_while_it_starts() {
             health(world)["Log"].as_array().is_some_and(|log| log.len() == 5)
         });
         assert_eq!(health(world)["Status"], "starting");
+        assert!(status(world).ends_with("(health: starting)"), "{}", status(world));
         assert_eq!(health(world)["FailingStreak"], 0);
         let _ = world.tare(["exec", "web", "touch", "/ok"]).ok();
         until_it_is(world, "healthy");
