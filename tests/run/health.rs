@@ -137,13 +137,14 @@ fn a_check_is_bounded_in_time_and_in_what_it_says() {
             ],
         );
         until_it_is(world, "unhealthy");
-        let log = health(world)["Log"].clone();
-        assert_eq!(log[0]["ExitCode"], -1);
-        let said = log[0]["Output"].as_str().unwrap_or_default().to_owned();
-        assert!(
-            said.contains("exceeded timeout (200ms)") && said.contains("slow"),
-            "{said}"
-        );
+        // A busy machine may not come to its word in time: then the next one's does.
+        until("one was cut short, and what it had said is kept", || {
+            let log = health(world)["Log"].as_array().cloned().unwrap_or_default();
+            log.iter().any(|check| {
+                let said = check["Output"].as_str().unwrap_or_default();
+                check["ExitCode"] == -1 && said.contains("exceeded timeout (200ms)") && said.contains("slow")
+            })
+        });
         // One that is under way does not keep its container from ending.
         let began = Instant::now();
         let _ = world.tare(["stop", "-t", "0", "web"]).ok();
