@@ -193,11 +193,17 @@ fn a_successor_goes_on_with_it() {
             until("it is looked at", || {
                 health(world)["FailingStreak"].as_u64() > Some(round)
             });
-            kill_process(supervisor(world), Signal::KILL).expect("kill the supervisor");
+            let killed = supervisor(world);
+            kill_process(killed, Signal::KILL).expect("kill the supervisor");
             assert!(
                 health(world)["FailingStreak"].as_u64() > Some(round),
                 "what was known is known"
             );
+            // Before that the record is the dead one's.
+            until("it has a successor", || {
+                let _ = health(world);
+                supervisor(world) != killed
+            });
         }
         until_it_is(world, "unhealthy");
         let _ = world.tare(["exec", "web", "touch", "/ok"]).ok();
