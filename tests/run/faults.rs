@@ -1,6 +1,6 @@
 //! Faults of what tare stands on: folders that are full or read-only, and what is said and left then.
 
-use crate::shell::{NEEDS, assert_nothing_left, load, run, until, until_said};
+use crate::shell::{NEEDS, assert_nothing_left, load, run, until, until_said, until_unsupervised};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::CString;
@@ -322,6 +322,8 @@ fn another_boot_ends_everything_and_loses_nothing() {
         let died = world.tare(["run", "--name", "died", "busybox", "true"]);
         let died = died.env("TARE_FAILPOINT", "kill@create-bundle").run();
         assert_eq!(died.signal(), Some(9));
+        // No process is left of a boot.
+        until_unsupervised();
         // A run folder on a disk: the stamp in it is all that tells.
         let stamp = world.run_root().join("boot-id");
         std::fs::write(stamp, "01234567-89ab-cdef-0123-456789abcdef\n").expect("another boot's stamp");

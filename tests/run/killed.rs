@@ -1,6 +1,6 @@
 //! Death at any point: of the client at every step it takes, of the supervisor, of both.
 
-use crate::shell::{NEEDS, assert_nothing_left, ready, run, wait_until_cleared};
+use crate::shell::{NEEDS, assert_nothing_left, ready, run, until_unsupervised, wait_until_cleared};
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -73,6 +73,8 @@ fn the_clearing_away_itself_killed_at_every_step() {
                 .env("TARE_FAILPOINT", "kill@create-bundle")
                 .run();
             assert_eq!(out.signal(), Some(9));
+            // As long as there is one, nothing is cleared away.
+            until_unsupervised();
             let out = world
                 .tare(["ps"])
                 .env("TARE_FAILPOINT", format!("kill@{place}"))
@@ -325,7 +327,8 @@ fn a_reboot() {
                 .run();
             assert_eq!(out.signal(), Some(9));
         }
-        // What a reboot leaves: the data, and an empty run folder.
+        // What a reboot leaves: the data, no process, and an empty run folder.
+        until_unsupervised();
         std::fs::remove_dir_all(world.run_root()).expect("empty the run folder");
         let list = world.tare(["ps", "-a"]).ok();
         assert!(

@@ -54,6 +54,18 @@ pub(crate) fn until_said(world: &World, name: &str, text: &str) {
     until(text, || world.tare(["logs", name]).ok() == text);
 }
 
+/// Waits until no supervisor lives: that of a killed client which had not made its container yet leaves by itself.
+pub(crate) fn until_unsupervised() {
+    let is_one = |process: std::fs::DirEntry| {
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains("containerd-shim-tare-v2\0-pod\0")
+    };
+    until("a supervisor lives", || {
+        let mut processes = std::fs::read_dir("/proc").expect("/proc").flatten();
+        !processes.any(is_one)
+    });
+}
+
 /// Waits until nothing of any container is left: the supervisor of a killed client clears away by itself.
 pub(crate) fn wait_until_cleared(world: &World) {
     let began = std::time::Instant::now();
