@@ -1,15 +1,23 @@
 //! `--init`: a first process that reaps and passes signals on, below which the command runs as it would without it.
 
-use crate::shell::{NEEDS, assert_nothing_left, ready, run, sh};
+use crate::shell::{NEEDS, assert_nothing_left, ready, run, sh, until};
 use tare_kit::{World, test};
 
-/// Orphans that end, below a program that does not know of them.
-const ORPHANS: &str = "sh -c 'sleep 0.1 & sleep 0.1 &'; exec sleep 1000";
+/// Orphans below a program that does not know of them.
+const ORPHANS: &str = "sh -c 'tail -f /dev/null & tail -f /dev/null &'; exec sleep 1000";
 
-fn zombies(world: &World) -> usize {
-    let script = "sleep 0.5; cat /proc/[0-9]*/stat";
-    let stats = world.tare(["exec", "web", "sh", "-c", script]).run().stdout;
-    stats.lines().filter(|line| line.contains(") Z ")).count()
+/// Of each process its number, name, state and parent, and more.
+fn stats(world: &World) -> String {
+    let script = "cat /proc/[0-9]*/stat";
+    world.tare(["exec", "web", "sh", "-c", script]).run().stdout
+}
+
+/// The state of each orphan.
+fn orphans(stats: &str) -> Vec<&str> {
+    let tails = stats.lines().filter_map(|line| line.split_once(" (tail) "));
+    let states = tails.filter_map(|(_, rest)| rest.split_once(' '));
+    let orphans = states.filter(|(_, rest)| rest.starts_with("1 "));
+    orphans.map(|(state, _)| state).collect()
 }
 
 #[test]
@@ -36,7 +44,16 @@ fn it_is_the_first_process_and_reaps() {
                 .args(options)
                 .args(["busybox", "sh", "-c", ORPHANS])
                 .ok();
-            assert_eq!(zombies(world), left, "{options:?}");
+            // Before that a shell is there, which would reap.
+            until("the command is there, and nobody else knows the two", || {
+                let stats = stats(world);
+                stats.contains(" (sleep) ") && orphans(&stats).len() == 2
+            });
+            let end = "for p in $(grep -l tail /proc/[0-9]*/comm); do p=${p#/proc/}; kill ${p%/comm}; done";
+            let _ = world.tare(["exec", "web", "sh", "-c", end]).ok();
+            until(&format!("{left} are left with {options:?}"), || {
+                orphans(&stats(world)) == vec!["Z"; left]
+            });
             let path = world.tare(["inspect", "-f", "{{.Path}}", "web"]).ok();
             assert_eq!(path, "sh\n");
             let _ = world.tare(["rm", "-f", "web"]).ok();
