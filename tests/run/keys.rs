@@ -117,16 +117,35 @@ fn one_that_is_under_way_is_waited_for() {
         let mut first = asking()
             .env("TARE_FAILPOINT", "delay:2500@create-recorded")
             .start();
-        until("it is claimed", || claims(world) == 1);
-        let second = asking().run().ok();
+        let claim = || {
+            let folder = std::fs::read_dir(world.run_root().join("requests"));
+            let claim = folder.ok()?.flatten().next()?;
+            std::fs::read_to_string(claim.path()).ok()
+        };
+        until("it is recorded", || {
+            claim().is_some_and(|text| text.ends_with(" record"))
+        });
+        // It goes on when the other has said for whom it waits, which it does after a second.
+        first.signal(Signal::STOP);
+        let said = world.scratch().join("said");
+        let mut second = asking();
+        second
+            .command()
+            .stderr(std::fs::File::create(&said).expect("a file"));
+        let second = second.start();
         let told = format!(
             "tare: waiting for process {}, which makes the same (\"record\" was done ",
             first.id()
         );
-        assert!(second.stderr.starts_with(&told), "{second}");
-        assert_eq!(first.line().as_deref(), Some(second.stdout.trim()));
+        until(&told, || {
+            std::fs::read_to_string(&said).is_ok_and(|text| text.starts_with(&told))
+        });
+        first.signal(Signal::CONT);
+        let (ended, id) = second.finish();
+        assert!(ended.success());
+        assert_eq!(first.line().as_deref(), Some(id.trim()));
         assert!(first.finish().0.success());
-        assert_eq!(all(world), format!("{} running\n", second.stdout.trim()));
+        assert_eq!(all(world), format!("{} running\n", id.trim()));
         remove_all(world);
     });
 }
