@@ -1,6 +1,6 @@
 //! `tare create`, and the first start of what it made: whole before it is anybody's, and never lost by a start that dies.
 
-use crate::shell::{NEEDS, assert_nothing_left, ready, until_said, wait_until_cleared};
+use crate::shell::{NEEDS, assert_nothing_left, ready, until, until_said, wait_until_cleared};
 use rustix::process::Signal;
 use tare_kit::{World, test};
 
@@ -193,10 +193,7 @@ fn what_was_said_in_the_foreground_is_kept() {
         let _ = world.tare(["start", "web"]).ok();
         let _ = world.tare(["wait", "web"]).ok();
         let thrice = said.repeat(3);
-        let began = std::time::Instant::now();
-        while world.tare(["logs", "web"]).ok() != thrice {
-            assert!(began.elapsed() < std::time::Duration::from_secs(20));
-        }
+        until("all is kept", || world.tare(["logs", "web"]).ok() == thrice);
         let last = world.tare(["logs", "-n", "1", "web"]).ok();
         assert!(last.ends_with("end"), "{last}");
         let _ = world.tare(["rm", "web"]).ok();

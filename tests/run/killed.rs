@@ -1,6 +1,8 @@
 //! Death at any point: of the client at every step it takes, of the supervisor, of both.
 
-use crate::shell::{NEEDS, assert_nothing_left, ready, run, until_unsupervised, wait_until_cleared};
+use crate::shell::{
+    NEEDS, PATIENCE, assert_nothing_left, ready, run, until_unsupervised, wait_until_cleared,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -182,7 +184,7 @@ fn every_other_command_killed_at_its_steps() {
             // The next commands finish or undo it.
             while (everything(world) == before) != *as_it_was {
                 assert!(
-                    began.elapsed() < std::time::Duration::from_secs(20),
+                    began.elapsed() < PATIENCE,
                     "{place} of {line}:\n{before}\n{}",
                     everything(world)
                 );

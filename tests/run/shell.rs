@@ -40,11 +40,14 @@ pub(crate) fn sh(world: &World, options: &[&str], script: &str) -> String {
     run(world, options).args(["busybox", "sh", "-c", script]).ok()
 }
 
+/// How long what has to come may take, with everything else going on.
+pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// Waits until it is so, a minute at most.
 pub(crate) fn until(what: &str, is: impl Fn() -> bool) {
     let began = std::time::Instant::now();
     while !is() {
-        assert!(began.elapsed() < std::time::Duration::from_secs(60), "{what}");
+        assert!(began.elapsed() < PATIENCE, "{what}");
         std::thread::yield_now();
     }
 }
@@ -71,7 +74,7 @@ pub(crate) fn wait_until_cleared(world: &World) {
     let began = std::time::Instant::now();
     let pods = world.run_root().join("pods");
     let is_empty = || std::fs::read_dir(&pods).is_ok_and(|mut entries| entries.next().is_none());
-    while !is_empty() && began.elapsed() < std::time::Duration::from_secs(20) {
+    while !is_empty() && began.elapsed() < PATIENCE {
         let _ = world.tare(["ps"]).ok();
     }
 }
