@@ -7,7 +7,7 @@ use std::time::Duration;
 use tare_kit::{Finished, Need, STALL_AT_CREATE, STALL_AT_LOOKUP, Stalled, World, test};
 
 /// No command waits so long.
-const AT_ONCE: Duration = Duration::from_secs(20);
+const AT_ONCE: Duration = Duration::from_secs(60);
 
 fn stalled(path: &str, at: u32) -> Stalled {
     let root = PathBuf::from(format!("/proc/{}/root", std::process::id()));
