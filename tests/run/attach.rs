@@ -177,7 +177,7 @@ fn leave_and_come_back(tare: &dyn Fn(&[&str]) -> Tare) {
     type_in(&mut back, "\x18q");
     assert_eq!(back.finish().0.code(), Some(0));
     assert_eq!(state(), "running\n");
-    assert!(tare(&["logs", "web"]).ok().contains("a2b"));
+    while !tare(&["logs", "web"]).ok().contains("a2b") {}
     // The same of a process that is executed, whose container goes on.
     let mut exec = at_terminal(tare(&["exec", "-it", "web", "sh"]));
     type_in(&mut exec, "echo e$((1+1))f; (sleep 1; echo x > /tmp/lives) &\n");
