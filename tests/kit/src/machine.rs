@@ -245,13 +245,11 @@ pub(crate) fn inside<F: FnOnce(&World)>(body: F) {
     let begun = std::time::Instant::now();
     body(&world);
     let mut left = leaks::files_left_open(&before.0);
-    left.extend(groups().into_iter().filter(|group| !before.1.contains(group)));
-    left.extend(
-        processes()
-            .into_iter()
-            .filter(|process| !before.2.contains(process)),
-    );
-    left.extend(world.left_behind());
+    left.extend(leaks::at_last(|| {
+        let groups = groups().into_iter().filter(|group| !before.1.contains(group));
+        let processes = processes().into_iter().filter(|one| !before.2.contains(one));
+        groups.chain(processes).chain(world.left_behind()).collect()
+    }));
     let name = std::thread::current().name().unwrap_or_default().to_owned();
     // Past libtest, which would keep it for a test that fails.
     let _ = writeln!(

@@ -196,7 +196,7 @@ fn inside<F: FnOnce(&World)>(body: F) {
     let before = leaks::open_files();
     body(&world);
     let mut leaks = leaks::files_left_open(&before);
-    leaks.extend(world.left_behind());
+    leaks.extend(leaks::at_last(|| world.left_behind()));
     assert!(leaks.is_empty(), "left behind:\n  {}", leaks.join("\n  "));
 }
 
