@@ -278,7 +278,8 @@ fn one_that_was_told_to_end_and_then_to_run_runs() {
             .env("TARE_FAILPOINT", "kill@stop-recorded");
         assert_eq!(stop.run().signal(), Some(9));
         let _ = world.tare(["start", "web"]).ok();
-        let _ = world.tare(["exec", "web", "kill", "-TERM", "1"]).ok();
+        // Who asks it may be taken along by its end.
+        let _ = world.tare(["exec", "web", "kill", "-TERM", "1"]).run();
         until("it is up again", || starts(world) == 2);
         let _ = world.tare(["rm", "-f", "web"]).ok();
         wait_until_cleared(world);
