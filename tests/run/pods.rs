@@ -1,6 +1,6 @@
 //! Pods: containers that share a network, a host name, queues, memory and a supervisor.
 
-use crate::shell::{NEEDS, assert_nothing_left, ready, wait_until_cleared};
+use crate::shell::{NEEDS, assert_nothing_left, ready, until, wait_until_cleared};
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsStr;
 use tare_kit::{Tare, World, test};
@@ -383,11 +383,13 @@ fn what_is_asked_of_a_pod_holds() {
         assert_eq!(out.code(), Some(137), "{out}");
         assert!(out.stderr.contains("its limit is 32 MiB"), "{out}");
         assert_eq!(sh(world, "one", "echo alive"), "alive\n");
-        // With its last container it is stopped.
+        // With its last container it is stopped: by whoever clears that away, which need not be who has stopped it.
         let _ = line(world, "stop -t 0 one");
+        until("it is stopped", || {
+            let pods = std::fs::read_dir(world.run_root().join("pods")).expect("the pods");
+            pods.count() == 0
+        });
         assert_eq!(limit("pids.max"), "");
-        let pods = std::fs::read_dir(world.run_root().join("pods")).expect("the pods");
-        assert_eq!(pods.count(), 0);
         let events = line(world, "events --until 0s --filter type=pod --format {{.Action}}");
         assert_eq!(events, "create\n");
         gone(world, "web");
