@@ -116,7 +116,7 @@ fn files_keep_their_owners_from_one_command_to_the_next() {
 fn a_container_lives_on_is_entered_and_stopped_by_other_commands() {
     test(NEEDS, |world| {
         ready(world);
-        let script = "echo up; trap 'exit 3' TERM; while :; do sleep 0.05; done";
+        let script = "trap 'exit 3' TERM; echo up; while :; do sleep 0.05; done";
         let words = ["run", "-d", "--name", "web", "busybox", "sh", "-c", script];
         let _ = tare(world, &words).ok();
         while tare(world, &["logs", "web"]).ok() != "up\n" {}

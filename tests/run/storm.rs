@@ -2,7 +2,7 @@
 //! supervisor, may be killed (-9) at any moment. Afterwards every container is as somebody may have wanted it, ends are right or
 //! honestly unknown, and `rm -f` leaves the machine as it was.
 
-use crate::shell::{NEEDS, assert_nothing_left, ready, wait_until_cleared};
+use crate::shell::{NEEDS, assert_nothing_left, ready, until, wait_until_cleared};
 use rustix::process::{Pid, Signal, kill_process};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,6 +15,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Counts, ends when it is asked to, and takes more memory than there is when it is told to.
 const SCRIPT: &str = "trap 'exit 3' TERM; trap 'exec tail /dev/zero' USR1; n=0; \
     while :; do n=$((n+1)); echo line $n; sleep 0.05; done";
+/// A line of /proc/PID/status: it hears SIGTERM and SIGUSR1.
+const TRAPS: &str = "^SigCgt:.*[4567cdef][2367abef]..$";
 
 /// What a storm was, for docs/conformance/storms.md.
 #[derive(Default)]
@@ -322,11 +324,16 @@ fn whoever_is_killed_at_any_moment_nothing_is_lost_or_left() {
                 continue;
             }
             assert_eq!(world.tare(["exec", name, "echo", "in"]).limit(LIMIT).ok(), "in\n");
+            // What it is told before its traps are set it does not hear.
+            until("its traps are set", || {
+                let look = ["exec", name, "grep", "-q", TRAPS, "/proc/1/status"];
+                world.tare(look).limit(LIMIT).run().code() == Some(0)
+            });
             assert_no_line_is_missing(world, name);
             let state = ["inspect", "-f", "{{.State.ExitCode}} {{.State.OOMKilled}}", name];
             let worker = name.strip_prefix("web").and_then(|n| n.parse().ok());
             if is_kept(worker.expect("a worker's name")) {
-                let _ = world.tare(["stop", "-t", "5", name]).limit(LIMIT).ok();
+                let _ = world.tare(["stop", "-t", "30", name]).limit(LIMIT).ok();
                 assert_eq!(world.tare(state).ok(), "3 false\n");
             } else {
                 let _ = world.tare(["kill", "-s", "USR1", name]).limit(LIMIT).ok();

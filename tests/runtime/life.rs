@@ -21,7 +21,8 @@ fn run_gives_the_output_and_the_code() {
 #[test]
 fn each_verb_finds_the_container_where_the_one_before_left_it() {
     test(NEEDS, |world| {
-        let bundle = Bundle::new(world, "trap 'exit 3' TERM; while :; do sleep 0.05; done");
+        let script = "trap 'exit 3' TERM; : >/dev/shm/up; while :; do sleep 0.05; done";
+        let bundle = Bundle::new(world, script);
         bundle.create();
         assert_eq!(bundle.status(), "created");
         let state: Value = serde_json::from_str(&bundle.runtime(&["state", "c"]).ok()).unwrap();
@@ -45,6 +46,9 @@ fn each_verb_finds_the_container_where_the_one_before_left_it() {
         assert!(refused.contains("that is not stopped: running"), "{refused}");
         let listed = bundle.runtime(&["list", "-q"]).ok();
         assert_eq!(listed, "c\n");
+        // A first process does not hear what it has not said that it hears.
+        let up = format!("/proc/{pid}/root/dev/shm/up");
+        while !std::path::Path::new(&up).exists() {}
         let _ = bundle.runtime(&["kill", "c", "SIGTERM"]).ok();
         bundle.wait_until_stopped();
         let late = bundle.runtime(&["kill", "c"]).fails(1);

@@ -36,6 +36,9 @@ pub(crate) struct Case<'a> {
     pub(crate) config: Value,
 }
 
+/// A script that ends when it is asked to. A first process does not hear what it has not said that it hears, which takes a moment.
+pub(crate) const HEARING: &str = "trap 'exit 0' TERM; : >/dev/shm/up; while :; do sleep 0.1; done";
+
 /// Ours.
 pub(crate) const TARE: &str = "tare-runtime";
 
@@ -206,6 +209,12 @@ impl<'a> Case<'a> {
     /// The first process.
     pub(crate) fn pid(&self) -> i64 {
         self.state()["pid"].as_i64().unwrap()
+    }
+
+    /// Waits until a container of [`HEARING`] would end if it were asked to.
+    pub(crate) fn wait_until_it_hears(&self) {
+        let up = format!("/proc/{}/root/dev/shm/up", self.pid());
+        while !Path::new(&up).exists() {}
     }
 
     /// Waits until the container has stopped.

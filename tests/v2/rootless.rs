@@ -1,6 +1,6 @@
 //! Ordinary users: their own systemd, groups that were delegated to them, and none at all.
 
-use crate::case::{By, Case, Driver, as_tester, await_forgotten, text};
+use crate::case::{By, Case, Driver, HEARING, as_tester, await_forgotten, text};
 use serde_json::{Value, json};
 use std::fs;
 use tare_kit::{Tare, World, test_in_machine};
@@ -214,13 +214,9 @@ fn in_a_delegated_group() {
 fn the_end_of_the_users_manager_ends_the_container() {
     test_in_machine(&[], |world| {
         // One that goes when it is asked: systemd would wait a minute and a half before it kills.
-        let case = Case::new(
-            world,
-            By::Person,
-            Driver::Systemd,
-            "trap 'exit 0' TERM; while :; do sleep 0.1; done",
-        );
+        let case = Case::new(world, By::Person, Driver::Systemd, HEARING);
         case.start();
+        case.wait_until_it_hears();
         let _ = Tare::program("systemctl")
             .args(["stop", "user@1500.service"])
             .ok();

@@ -1,6 +1,6 @@
 //! systemd's scopes: where they lie, what they are told, what is below them, and their end.
 
-use crate::case::{By, Case, Driver, await_forgotten, properties, property, text};
+use crate::case::{By, Case, Driver, HEARING, await_forgotten, properties, property, text};
 use serde_json::json;
 use std::fs;
 use tare_kit::{Tare, test_in_machine};
@@ -74,12 +74,9 @@ fn a_container_is_a_scope_in_its_slice_and_gone_with_it() {
 #[ignore = "in the soak"]
 fn what_an_administrator_stops_is_stopped_and_can_be_deleted() {
     test_in_machine(&[], |world| {
-        let mut case = Case::sleeping(world, By::Root, Driver::Systemd);
-        case.set(
-            "/process/args",
-            json!(["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]),
-        );
+        let case = Case::new(world, By::Root, Driver::Systemd, HEARING);
         case.start();
+        case.wait_until_it_hears();
         let _ = Tare::program("systemctl").args(["stop", "tare-v.scope"]).ok();
         assert_eq!(case.status(), "stopped");
         let _ = case.runtime(&["delete", "v"]).ok();
