@@ -80,7 +80,8 @@ fn a_kill_that_was_not_for_memory_does_not_say_so() {
 fn more_processes_than_allowed_are_refused() {
     test(NEEDS, |world| {
         ready(world);
-        let script = "for i in $(seq 1 20); do sleep 0.2 & done 2>&1; wait";
+        // The shell ends where it cannot fork, and all of them with it.
+        let script = "for i in $(seq 1 20); do sleep 1000 & done 2>&1; wait";
         let out = run(world, &["--pids-limit", "5", "busybox", "sh", "-c", script]).run();
         assert!(
             format!("{}{}", out.stdout, out.stderr).contains("can't fork"),
