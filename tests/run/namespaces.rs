@@ -125,8 +125,8 @@ fn a_hostile_name_is_one_line() {
             .start();
         let pid = hostile.id().as_raw_pid().to_string();
         // Until then it is a copy of this test, then unshare, then bash.
-        let comm = format!("/proc/{pid}/comm");
-        while std::fs::read_to_string(&comm).expect("read comm") != "sleep\n" {}
+        let words = format!("/proc/{pid}/cmdline");
+        while !std::fs::read(&words).expect("read its words").starts_with(b"x\n") {}
         let line = world.tare(["ns", "ls", "-n", "-t", "uts", "-p", &pid]).ok();
         assert_eq!(line.lines().count(), 1, "{line:?}");
         assert!(line.ends_with(" x?1?net?[2J?4026531840 pid 1000\n"), "{line:?}");
