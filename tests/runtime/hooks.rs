@@ -73,7 +73,11 @@ fn one_that_mounts_into_the_root_by_its_path_is_seen_inside() {
 fn one_that_fails_or_hangs_ends_the_container_and_is_told() {
     test(NEEDS, |world| {
         let mut bundle = Bundle::new(world, "sleep 100");
-        let sh = |script: &str| json!([{"path": "/bin/sh", "args": ["sh", "-c", script], "timeout": 1}]);
+        let sh = |script: &str| {
+            // To one that does not hang even a busy machine gives its turn in that time.
+            let timeout = if script == "sleep 100" { 1 } else { 60 };
+            json!([{"path": "/bin/sh", "args": ["sh", "-c", script], "timeout": timeout}])
+        };
         for (point, script, part) in [
             (
                 "prestart",
