@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use tare_kit::{Finished, Running, Tare, World};
 
 /// Who makes the cgroup.
@@ -281,7 +282,8 @@ pub(crate) fn properties(unit: &str, names: &[&str]) -> BTreeMap<String, String>
 
 /// Waits until systemd knows no unit of this name any more; it forgets one that has ended a moment later.
 pub(crate) fn await_forgotten(unit: &str) {
-    for _ in 0..50 {
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(60) {
         if property(unit, "LoadState") == "not-found" {
             return;
         }
