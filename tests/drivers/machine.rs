@@ -11,7 +11,9 @@
 //! ```
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
+use std::time::{Duration, Instant};
 use tare_kit::{Need, Running, Tare, World};
 
 /// What a machine needs. Its tables were filled with version 1 of the control groups.
@@ -140,12 +142,20 @@ pub(crate) fn groups() -> Vec<String> {
     found
 }
 
-/// Removes a group from every hierarchy; it is empty.
+/// How long the last process of a group may take to be gone.
+const LEAVING: Duration = Duration::from_secs(20);
+
+/// Removes a group from every hierarchy; it is empty, or soon: who was in it has answered, and leaves.
 pub(crate) fn remove_group(path: &str) {
+    let until = Instant::now() + LEAVING;
     for tree in fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
         let group = tree.path().join(path.trim_start_matches('/'));
-        if group.is_dir() {
-            fs::remove_dir(&group).unwrap_or_else(|e| panic!("remove {}: {e}", group.display()));
+        while group.is_dir()
+            && let Err(e) = fs::remove_dir(&group)
+        {
+            let waits = e.kind() == ErrorKind::ResourceBusy && Instant::now() < until;
+            assert!(waits, "remove {}: {e}", group.display());
+            std::thread::yield_now();
         }
     }
 }
