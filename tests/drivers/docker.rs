@@ -57,5 +57,5 @@ const STOP: &str =
 const PRELUDE: &str = r#"run() { docker run --runtime "$R" --network none --name "$N" "$@"; }
 state() { docker inspect -f '{{.State.Status}} {{.State.ExitCode}} oom={{.State.OOMKilled}}' "$N"; }
 await() { until docker logs "$N" 2>&1 | grep -q "$1"; do sleep 0.2; done; }
-events() { timeout 0.7 docker events --since 10m --filter "container=$N" --format '{{.Action}} {{index .Actor.Attributes "exitCode"}}' | sed 's/ $//'; }
+events() { docker events --since 10m --until "$(date +%s.%N)" --filter "container=$N" --format '{{.Action}} {{index .Actor.Attributes "exitCode"}}' | sed 's/ $//'; }
 end() { docker rm -f "$N" >/dev/null; }"#;

@@ -155,7 +155,7 @@ const EXECS: &[Row] = &[
         podman exec $N sh -c 'head -c 3000000 /dev/zero' | wc -c
         end",
         "out\n6\nin\nuid=1000 gid=100(users) groups=100(users)\n/tmp\nb\n0022\nuid=65534(nobody) gid=65534(nogroup) groups=100(users),65534(nogroup)\n127\n126\n127\n143\n3000000"),
-    says("exec detached", "run -d busybox sleep 1000 >/dev/null; podman exec -d $N sh -c 'echo done > /d; sleep 1000' >/dev/null; podman exec $N sh -c 'until [ -e /d ]; do sleep 0.01; done; cat /d'; podman top $N args | grep -c 'sleep 1000'; end", "done\n2"),
+    says("exec detached", "run -d busybox sleep 1000 >/dev/null; podman exec -d $N sh -c 'echo done > /d; sleep 1000' >/dev/null; podman exec $N sh -c 'until [ -s /d ]; do sleep 0.01; done; cat /d'; podman top $N args | grep -c 'sleep 1000'; end", "done\n2"),
     same("rights of exec", "run -d --cap-drop ALL --cap-add CHOWN --security-opt no-new-privileges busybox sleep 1000 >/dev/null
         for option in '' --privileged '-u 1000'; do podman exec $option $N grep -E '^(Cap|Seccomp|NoNew|Groups)' /proc/self/status; done; end"),
     says("terminals", "run --rm -t busybox sh -c 'tty; test -t 0 && test -t 1 && test -t 2 && echo three' | tr -d '\\r'; run -d busybox sleep 1000 >/dev/null; podman exec -t $N sh -c 'tty; exit 4' | tr -d '\\r'; podman exec -t $N sh -c 'exit 4' ; echo $?; end", "/dev/pts/0\nthree\n/dev/pts/0\n4"),
@@ -166,11 +166,11 @@ const EXECS: &[Row] = &[
 const LIMITS: &[Row] = &[
     says("out of memory", "run -m 16m busybox sh -c 'tail /dev/zero; code=$?; sleep 0.5; exit $code'; echo $?; state; end", "137\nexited 137 oom=true"),
     says("killed but not for memory", "run -d -m 16m busybox sleep 1000 >/dev/null; podman kill $N >/dev/null; podman wait $N; state; end", "137\nexited 137 oom=false"),
-    says("processes", "run --rm --pids-limit 5 busybox sh -c 'for i in 1 2 3 4 5 6 7; do sleep 1 & done; wait' 2>&1 | grep -c \"can't fork\"", "1"),
+    says("processes", "run --rm --pids-limit 5 busybox sh -c 'for i in 1 2 3 4 5 6 7; do sleep 1000 & done; wait' 2>&1 | grep -c \"can't fork\"", "1"),
     same("files", "run --rm -m 32m --memory-reservation 16m --memory-swap 48m --cpus 1.5 --cpu-shares 100 --cpuset-cpus 0 --cpuset-mems 0 --pids-limit 33 busybox sh -c 'cd /sys/fs/cgroup; for f in memory/memory.limit_in_bytes memory/memory.memsw.limit_in_bytes memory/memory.soft_limit_in_bytes cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us cpu/cpu.shares cpuset/cpuset.cpus cpuset/cpuset.mems pids/pids.max; do echo $f; sort $f; done' 2>&1"),
     says("update", "run -d -m 32m busybox sleep 1000 >/dev/null; podman update -m 64m --memory-swap 128m --cpus 0.25 --cpu-shares 99 --cpuset-cpus 0 --pids-limit 44 $N >/dev/null
         podman exec $N sh -c 'cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes memory/memory.memsw.limit_in_bytes cpu/cpu.cfs_quota_us pids/pids.max cpu/cpu.shares cpuset/cpuset.cpus'; end", "67108864\n134217728\n25000\n44\n99\n0"),
-    says("stats", "run -d -m 32m busybox sh -c 'sleep 1000 & sleep 1000' >/dev/null; podman stats --no-stream --format '{{.PIDs}} {{.MemUsage}}' $N | sed 's/[0-9.]*[kKM]B \\//used of/'; end", "2 used of 33.55MB"),
+    says("stats", "run -d -m 32m busybox sh -c 'sleep 1000 & sleep 1000' >/dev/null; until [ $(podman top $N args | grep -c '^sleep') = 2 ]; do sleep 0.2; done; podman stats --no-stream --format '{{.PIDs}} {{.MemUsage}}' $N | sed 's/[0-9.]*[kKM]B \\//used of/'; end", "2 used of 33.55MB"),
 ];
 
 macro_rules! looks {

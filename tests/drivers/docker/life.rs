@@ -82,13 +82,13 @@ const STOPS: &[Row] = &[
     says("stop of what does not listen", "run -d busybox sleep 1000 >/dev/null; docker stop -t 1 $N >/dev/null; state; end", "exited 137 oom=false"),
     says("kill", "run -d busybox sleep 1000 >/dev/null; docker kill $N >/dev/null; state; docker kill $N 2>&1 | grep -c 'is not running'; end", "exited 137 oom=false\n1"),
     says("kill with a signal", "run -d busybox sh -c 'trap \"echo hup\" HUP; trap \"exit 9\" USR2; echo ready; while :; do sleep 0.05; done' >/dev/null; await ready; docker kill -s HUP $N >/dev/null; await hup; docker kill -s USR2 $N >/dev/null; docker wait $N; end", "9"),
-    says("pause", "run -d busybox sh -c 'while :; do echo x >> /x; sleep 0.01; done' >/dev/null; docker pause $N >/dev/null; docker inspect -f '{{.State.Status}} {{.State.Paused}}' $N
+    says("pause", "run -d busybox sh -c 'echo x >> /x; echo ready; while :; do echo x >> /x; sleep 0.01; done' >/dev/null; await ready; docker pause $N >/dev/null; docker inspect -f '{{.State.Status}} {{.State.Paused}}' $N
         docker exec $N true 2>&1 | grep -o 'is paused'; docker diff $N | wc -l
         a=$(docker cp $N:/x - | wc -c); sleep 0.3; b=$(docker cp $N:/x - | wc -c); [ $a = $b ] && echo frozen; docker unpause $N >/dev/null; state; docker exec $N true && echo thawed; end",
         "paused true\nis paused\n1\nfrozen\nrunning 0 oom=false\nthawed"),
     says("stop of a paused one", "run -d busybox sleep 1000 >/dev/null; docker pause $N >/dev/null; docker stop -t 1 $N >/dev/null; state; end", "exited 137 oom=false"),
     says("remove of a paused one", "run -d busybox sleep 1000 >/dev/null; docker pause $N >/dev/null; end; docker ps -aq --filter name=$N", ""),
-    says("restart", "run -d busybox sh -c 'echo begun; exec sleep 1000' >/dev/null; await begun; docker restart -t 0 $N >/dev/null; docker logs $N; state; end", "begun\nbegun\nrunning 0 oom=false"),
+    says("restart", "run -d busybox sh -c 'echo begun; exec sleep 1000' >/dev/null; await begun; docker restart -t 0 $N >/dev/null; until [ $(docker logs $N | wc -l) = 2 ]; do sleep 0.2; done; docker logs $N; state; end", "begun\nbegun\nrunning 0 oom=false"),
     says("start again", "run busybox sh -c 'echo x >> /x; wc -l < /x; exit 5'; docker start -a $N; echo $?; end", "1\n2\n5"),
     says("create start attach", "docker create --runtime $R --network none --name $N -i busybox cat >/dev/null; state; echo in | docker start -ai $N; state; end", "created 0 oom=false\nin\nexited 0 oom=false"),
     says("remove of a created one", "docker create --runtime $R --network none --name $N busybox true >/dev/null; docker rm $N >/dev/null; docker ps -aq --filter name=$N", ""),
@@ -113,14 +113,14 @@ const EXECS: &[Row] = &[
         docker exec $N sh -c 'head -c 3000000 /dev/zero' | wc -c
         end",
         "out\n6\nin\nuid=1000 gid=100(users) groups=100(users)\n/tmp\nb\n0022\nuid=65534(nobody) gid=65534(nogroup) groups=100(users),65534(nogroup)\nexecutable file not found in $PATH\n127\n126\n127\n143\n3000000"),
-    says("exec detached", "run -d busybox sleep 1000 >/dev/null; docker exec -d $N sh -c 'echo done > /d; sleep 1000'; docker exec $N sh -c 'until [ -e /d ]; do sleep 0.01; done; cat /d'; docker top $N -o pid,args | grep -c 'sleep 1000'; end", "done\n2"),
+    says("exec detached", "run -d busybox sleep 1000 >/dev/null; docker exec -d $N sh -c 'echo done > /d; sleep 1000'; docker exec $N sh -c 'until [ -s /d ]; do sleep 0.01; done; cat /d'; docker top $N -o pid,args | grep -c 'sleep 1000'; end", "done\n2"),
     same("rights of exec", "run -d --cap-drop ALL --cap-add CHOWN --security-opt no-new-privileges busybox sleep 1000 >/dev/null
         for option in '' --privileged '-u 1000'; do docker exec $option $N grep -E '^(Cap|Seccomp|NoNew|Groups)' /proc/self/status; done; end"),
     // In a freezer of its own below the container's under our shim.
     says("exec is in the container", "run -d busybox sleep 1000 >/dev/null
         docker exec $N sh -c 'for n in pid mnt net ipc uts cgroup user; do [ $(readlink /proc/1/ns/$n) = $(readlink /proc/self/ns/$n) ] || echo $n; done; for p in 1 self; do grep -v :freezer: /proc/$p/cgroup > /$p; done; cmp /1 /self && echo group'; end", "group"),
     says("exec ends with it", "run -d busybox sh -c 'until [ -e /go ]; do sleep 0.05; done' >/dev/null; docker exec $N sh -c 'touch /go; sleep 1000'; echo $?; end", "137"),
-    says("top", "run -d busybox sh -c 'sleep 1000 & sleep 2000' >/dev/null; until [ $(docker top $N -o pid,args | grep -c 'sleep [12]000') = 2 ]; do sleep 0.2; done; docker top $N -eo pid,args | grep -o '[a-z].*'; end", "sleep 2000\nsleep 1000"),
+    says("top", "run -d busybox sh -c 'sleep 1000 & sleep 2000' >/dev/null; until [ $(docker top $N -o pid,args | grep -cE '^[0-9]+ +sleep [12]000$') = 2 ]; do sleep 0.2; done; docker top $N -eo pid,args | grep -o '[a-z].*'; end", "sleep 2000\nsleep 1000"),
 ];
 
 const TERMINALS: &[Row] = &[
