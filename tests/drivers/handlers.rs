@@ -74,7 +74,7 @@ tty "stty rows 21 cols 22; /opt/tare/tare run --rm -it --runtime $R busybox sh -
 t run -d --name web --runtime $R -m 64m busybox sh -c 'echo up; sleep 1000 & wait' >/dev/null
 tty "stty rows 31 cols 32; /opt/tare/tare exec -it web sh -c 'until stty size 2>/dev/null | grep 31; do :; done; sleep 0.2; exit 8'; echo ended \$?"
 t update -m 80m web; t exec web cat /sys/fs/cgroup/memory/memory.limit_in_bytes
-t top web | sed 's/.*00:00:00 *//' | tail -n 2
+until t top web | grep -qE '00:00:00 +sleep 1000$'; do :; done; t top web | sed 's/.*00:00:00 *//' | tail -n 2
 t stats --no-stream --format '{{.MemUsage}} {{.PIDs}} {{.NetIO}}' web | sed 's/^[^ ]*/N/'
 t ns ls | awk '$6 == "web" {print $2}' | sort | paste -sd ' '
 [ "$(t inspect --format '{{.State.Pid}}' web)" -gt 0 ] && echo a process
@@ -86,7 +86,8 @@ until t ps --format '{{.Status}}' | grep -q '(healthy)'; do :; done; t inspect -
 t run -d --name again --restart on-failure:2 --runtime $R busybox sh -c 'echo x; exit 9' >/dev/null
 until [ "$(t logs again)" = "$(printf 'x\nx\nx')" ]; do :; done; t wait again; t rm -f again
 t run -d -i --name cat --runtime $R busybox sh -c 'while read x; do echo got $x; done' >/dev/null
-(echo one; until t logs cat | grep -q one; do :; done; echo two; until t logs cat | grep -q two; do :; done) | sh -c 'timeout -s KILL 1 /opt/tare/tare attach cat; true' 2>/dev/null | grep got
+: >/tmp/got
+(echo one; until t logs cat | grep -q one; do :; done; echo two; until grep -q two /tmp/got; do :; done; pkill -KILL -xf '/opt/tare/tare attach cat') | sh -c '/opt/tare/tare attach cat >/tmp/got; true' 2>/dev/null; grep got /tmp/got
 t rm -f cat
 t run --rm --runtime $R busybox sh -c 'head -c 3000000 /dev/zero' | wc -c"#;
 
