@@ -5,7 +5,7 @@ use tare_kit::{Need, World, test};
 
 /// What the rows call. `left` prints what there still is of a container that is gone: nothing.
 const PRELUDE: &str = r#"cd /; exec 2>&1
-t() { timeout 25 /opt/tare/tare "$@"; }
+t() { timeout 60 /opt/tare/tare "$@"; }
 shim() { pgrep -f '^[^ ]*containerd-shim-(runc|tare)-v2 -namespace'; }
 supervisor() { pgrep -f '^[^ ]*containerd-shim-tare-v2 -pod'; }
 left() {
@@ -43,9 +43,9 @@ const DEATHS: &[Row] = &[
     ),
     (
         "an exec lives through its supervisor",
-        "t run -d --name web --runtime $R busybox sleep 1000 >/dev/null; (t exec web sh -c 'until [ -e /go ]; do sleep 0.05; done; echo went; exit 9'; echo $?) & until t top web | grep -q 'until'; do :; done
-        sleep 0.5; kill -9 $(supervisor); t exec web touch /go; wait; t rm -f web; left",
-        "went\n9\nweb\n",
+        "t run -d --name web --runtime $R busybox sleep 1000 >/dev/null; rm -f /tmp/said; (t exec web sh -c 'echo begun; until [ -e /go ]; do sleep 0.05; done; echo went; exit 9'; echo $?) > /tmp/said & until grep -qs begun /tmp/said; do :; done
+        kill -9 $(supervisor); t exec web touch /go; wait; cat /tmp/said; t rm -f web; left",
+        "begun\nwent\n9\nweb\n",
     ),
     (
         "the supervisor becomes another program",
@@ -80,8 +80,8 @@ odd leaves <<'E'
 echo unix:///run/nobody
 E
 serve() { cat <<E
-rm -f /run/$1; setsid perl -MIO::Socket::UNIX -e '\$s = IO::Socket::UNIX->new(Local => "/run/$1", Listen => 9) or die; $2' </dev/null >/dev/null 2>&1 &
-until [ -S /run/$1 ]; do :; done; echo unix:///run/$1
+rm -rf /run/$1 /run/$1.listens; setsid perl -MIO::Socket::UNIX -e '\$s = IO::Socket::UNIX->new(Local => "/run/$1", Listen => 9) or die; mkdir "/run/$1.listens"; $2' </dev/null >/dev/null 2>&1 &
+until [ -d /run/$1.listens ]; do :; done; echo unix:///run/$1
 E
 }
 serve babble 'while ($c = $s->accept) { sysread $c, $x, 4096; syswrite $c, "HTTP/1.1 400 Bad Request\r\n\r\n" x 9; close $c }' | odd babbles
@@ -156,18 +156,19 @@ sub forward { my $c = IO::Socket::UNIX->new(Peer => $ENV{TTRPC_ADDRESS}) or retu
   my $m = b(1, "containerd.services.events.ttrpc.v1.Events") . b(2, "Forward") . b(3, $e);
   syswrite $c, pack("NNCC", length $m, 1, 1, 0) . $m; sysread $c, $m, 4096 }
 sub answer { my ($c, $id, $m) = @_; syswrite $c, pack("NNCC", length $m, $id, 2, 0) . $m }
-my $all = IO::Select->new($s); my (@waiting, $over);
+my $all = IO::Select->new($s); my (@waiting, $over, %come);
 while (1) { for my $c ($all->can_read) {
-  if ($c == $s) { $all->add($s->accept); next }
-  my $x; if (sysread($c, $x, 65536) < 10) { $all->remove($c); close $c; next }
-  my (undef, $id) = unpack "NN", $x; my ($m) = $x =~ /Task\x12.([A-Za-z]+)/s;
+  if ($c == $s) { my $new = $s->accept; $come{$new} = ""; $all->add($new); next }
+  if (!sysread($c, $come{$c}, 65536, length $come{$c})) { $all->remove($c); close $c; next }
+  while (length $come{$c} >= 10) { my ($length, $id) = unpack "NN", $come{$c}; last if length $come{$c} < 10 + $length;
+  my $x = substr $come{$c}, 0, 10 + $length, ""; my ($m) = $x =~ /Task\x12.([A-Za-z]+)/s;
   if ($m eq "Wait") { if ($over) { answer($c, $id, $over) } else { push @waiting, [$c, $id] } next }
   if ($m eq "Start" && -e "/run/ends-at-once") { $over = b(2, n(1, 7)); answer(@$_, $over) for @waiting; @waiting = (); select undef, undef, undef, 0.3 }
   if (exists $say{$m}) { answer($c, $id, b(2, $say{$m})) } else { answer($c, $id, b(1, n(1, 12) . b(2, "no $m here"))) }
   forward() if $m eq "Kill" && -e "/run/out-of-memory";
   if ($m eq "Kill") { answer(@$_, b(2, n(1, 137))) for @waiting; @waiting = () }
   exit 0 if $m eq "Shutdown";
-} }
+} } }
 E
 chmod +x /opt/odd/containerd-shim-machine-v2; R=/opt/odd/containerd-shim-machine-v2
 "##;
