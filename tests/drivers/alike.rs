@@ -33,14 +33,14 @@ containerd)
 esac
 "#;
 
-/// The containers.
-const LIVES: &str = r#"run a sh -c 'echo out; exit 7'; echo ended $?
-run b sh -c 'sh -c "kill -9 \$\$"; exit $?'; echo ended $?
-run c sh -c 'id -u; pwd; echo $$; set -- /proc/[0-9]*; echo $#'; echo ended $?
+/// The containers. Those that say something stay for a moment: of a program that ends at once ctr can lose what it said.
+const LIVES: &str = r#"run a sh -c 'echo out; sleep 0.2; exit 7'; echo ended $?
+run b sh -c 'sh -c "kill -9 \$\$"; code=$?; sleep 0.2; exit $code'; echo ended $?
+run c sh -c 'id -u; pwd; echo $$; set -- /proc/[0-9]*; echo $#; sleep 0.2'; echo ended $?
 run d sh -c 'yes tare | head -n 60000' | md5sum
 small f sh -c 'x=x; while :; do x=$x$x; done'; echo ended $?
-start g sh -c 'trap "exit 5" USR1; while :; do sleep 0.05; done'
-enter g sh -c 'echo in $(cat /proc/1/comm); exit 3'; echo ended $?
+start g sh -c 'trap "exit 5" USR1; touch /ready; while :; do sleep 0.05; done'
+enter g sh -c 'until [ -e /ready ]; do sleep 0.05; done; echo in $(cat /proc/1/comm); sleep 0.2; exit 3'; echo ended $?
 still g
 end g SIGUSR1"#;
 

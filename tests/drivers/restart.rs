@@ -25,14 +25,20 @@ for pid in $(awk 'NR % 2 == 0' /run/pids); do while [ -e /proc/$pid ]; do sleep 
 sh /run/serve"#;
 
 /// Number, state, and, where it has ended, the code that `delete` tells; the others are asked to end first. What is executed there
-/// stays for a moment: of a program that ends at once ctr can lose what it said, with any runtime.
+/// stays until it was heard: of a program that ends at once ctr can lose what it said, with any runtime. A shim leaves after it has
+/// answered.
 const TOLD: &str = r#"ctr task ls | awk 'NR > 1 { print $1, $3 }' | sort -V
-for n in $(seq 1 2 $COUNT); do ctr task exec --exec-id e pod$n sh -c 'echo still; sleep 0.2'; ctr task kill pod$n; done
+for n in $(seq 1 2 $COUNT); do
+  rm -f /run/said; ctr task exec --exec-id e pod$n sh -c 'echo still; until [ -e /heard ]; do sleep 0.05; done' > /run/said &
+  until grep -qs still /run/said; do sleep 0.05; done
+  touch /proc/$(sed -n ${n}p /run/pids)/root/heard; wait $!; cat /run/said; ctr task kill pod$n
+done
 for n in $(seq $COUNT); do
   until ctr task ls | awk -v n=pod$n '$1 == n { print $3 }' | grep -q STOPPED; do sleep 0.05; done
   echo pod$n $(ctr task delete pod$n 2>&1 | grep -o 'code [0-9]*'); ctr container rm pod$n
 done
-ctr task ls | tail -n +2; ctr container ls -q; pgrep -x containerd-shim"#;
+ctr task ls | tail -n +2; ctr container ls -q
+for i in $(seq 100); do pgrep -x containerd-shim >/dev/null || break; sleep 0.1; done; pgrep -x containerd-shim"#;
 
 fn wanted(count: usize) -> String {
     let states = (1..=count).map(|n| {
