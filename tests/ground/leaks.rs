@@ -42,8 +42,8 @@ fn a_frozen_process() {
         return;
     }
     let verdict = found(|_| {
-        let script = "mkdir /sys/fs/cgroup/freezer/tare && setsid sleep 1000 >/dev/null 2>&1 </dev/null & \
-                      sleep 0.1; cd /sys/fs/cgroup/freezer/tare; pgrep -x sleep > /mnt/scratch/pid; \
+        let script = "mkdir /sys/fs/cgroup/freezer/tare; setsid sleep 1000 >/dev/null 2>&1 </dev/null & \
+                      cd /sys/fs/cgroup/freezer/tare; until pgrep -x sleep > /mnt/scratch/pid; do :; done; \
                       head -1 /mnt/scratch/pid > cgroup.procs; echo FROZEN > freezer.state";
         let _ = Tare::program("sh").args(["-c", script]).ok();
     });
