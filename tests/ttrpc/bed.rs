@@ -14,7 +14,8 @@ use tare_spec_containerd::{
 };
 use tare_ttrpc::{Connection, Limits, Server};
 
-const SOON: Option<Duration> = Some(Duration::from_secs(30));
+/// How long a call may take: as the kit's commands, since one may wait for the end of a flood.
+const SOON: Option<Duration> = Some(Duration::from_secs(100));
 
 /// Makes the bundle of $ID in /run/b: a shell script, with a terminal or none, on this machine's own root.
 const BUNDLE: &str = r#"set -e
@@ -352,7 +353,11 @@ impl Talk {
         });
     }
 
+    /// Sends a signal; one that the first process is to handle, once it does.
     pub(crate) fn kill(&mut self, exec: &str, signal: u32) {
+        if exec.is_empty() && signal != 9 {
+            self.await_trap(signal);
+        }
         let request = task::KillRequest {
             id: self.id.clone(),
             exec_id: exec.into(),
@@ -360,6 +365,34 @@ impl Talk {
             all: false,
         };
         self.done(&format!("kill {signal} {exec}"), "Kill", &request);
+    }
+
+    /// Waits until the first process handles a signal, or ignores it: the first one of a pid namespace does not hear what comes
+    /// before, and who only starts it does not wait for its script.
+    fn await_trap(&mut self, signal: u32) {
+        let request = task::StateRequest {
+            id: self.id.clone(),
+            ..Default::default()
+        };
+        let state =
+            self.connection
+                .call::<task::StateResponse>(Service::TaskV3.name(), "State", &request, SOON);
+        let Ok(state) = state else { return };
+        let handles = |line: &str| {
+            let mask = line
+                .strip_prefix("SigCgt:")
+                .or_else(|| line.strip_prefix("SigIgn:"));
+            let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+            mask.is_some_and(|mask| (mask >> (signal - 1)) & 1 == 1)
+        };
+        let until = Instant::now() + Duration::from_secs(20);
+        // One that has ended has none; nor has one that is never to have a trap, which the test will tell.
+        while let Ok(status) = std::fs::read_to_string(format!("/proc/{}/status", state.pid))
+            && !status.lines().any(handles)
+            && Instant::now() < until
+        {
+            std::thread::yield_now();
+        }
     }
 
     /// The same to every process of the container.
