@@ -3,7 +3,7 @@
 
 use crate::bed::{Bed, OURS, OURS_WITH_CRUN, OURS_WITH_OURS, OURS_WITH_RUNC, RUNCS, SHIM, Shim, TRAP, Talk};
 use crate::machine::{self, NEEDS};
-use rustix::process::{Pid, Signal, kill_process};
+use crate::successor::kill;
 use std::time::{Duration, Instant};
 use tare_kit::test;
 use tare_spec_containerd::{Any, BootstrapAnswer, Message, Timestamp, task, types, typeurl};
@@ -343,8 +343,7 @@ fn delete_cleans_up_after_a_shim(bed: &mut Bed) {
             String::new()
         },
     );
-    let pid = |n: u32| Pid::from_raw(i32::try_from(n).expect("a pid")).expect("not 0");
-    kill_process(pid(shim), Signal::KILL).expect("kill the shim");
+    kill(shim);
     for round in 1..=2 {
         let bytes = bed.bytes(&SHIM.replace("$ARGS", "-bundle /run/b/c delete 2>/dev/null"), "c");
         let answer = task::DeleteResponse::decode(bytes.as_slice()).expect("an answer");
@@ -529,14 +528,19 @@ fn a_name_is_used_again_at_once(bed: &mut Bed) {
         talk.kill("", 9);
         talk.wait("");
         talk.delete("");
-        talk.done(
-            "shutdown",
-            "Shutdown",
-            &task::ShutdownRequest {
-                id: "c".into(),
-                now: false,
-            },
-        );
+        if round == 2 {
+            bed.listen();
+            ends(bed, &answer, &mut talk, true);
+        } else {
+            talk.done(
+                "shutdown",
+                "Shutdown",
+                &task::ShutdownRequest {
+                    id: "c".into(),
+                    now: false,
+                },
+            );
+        }
         let said = [
             "create: pid true",
             "start: pid true",
@@ -546,8 +550,6 @@ fn a_name_is_used_again_at_once(bed: &mut Bed) {
         ];
         assert_eq!(talk.lines[..5], said, "round {round}");
     }
-    bed.listen();
-    machine::remove_group("/shim");
 }
 
 /// More memory than there may be: a killed child, and then init.
@@ -618,7 +620,7 @@ fn a_killed_exec_leaves_nothing(bed: &mut Bed) {
     let mut talk = Talk::over("c", bed.connect(&answer));
     talk.create([""; 3], false);
     talk.start("");
-    let script = "sleep 1001 & (sleep 1002 &) ; (setsid sleep 1003) & (setsid -f sh -c 'sleep 1004; exit 1' </dev/null >/dev/null 2>&1); echo ready; wait";
+    let script = "echo ready; sleep 1001 & (sleep 1002 &) ; (setsid sleep 1003) & (setsid -f sh -c 'sleep 1004; exit 1' </dev/null >/dev/null 2>&1); wait";
     let process = format!(
         r#"{{"cwd":"/","args":["sh","-c","{script}"],"env":["PATH=/bin:/usr/bin"],"user":{{"uid":0,"gid":0}}}}"#
     );
