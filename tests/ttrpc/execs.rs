@@ -54,6 +54,19 @@ impl Place<'_> {
         }
     }
 
+    /// Waits until a process in an own group executes this: as many as wanted may have been there before, with one that ends.
+    fn until_there(&self, own: &str, command: &str) {
+        let end = Instant::now() + Duration::from_secs(20);
+        let is_it = |pid: &String| {
+            fs::read_to_string(format!("/proc/{pid}/cmdline"))
+                .is_ok_and(|words| words.trim_end_matches('\0').replace('\0', " ") == command)
+        };
+        while !self.procs(own).iter().any(is_it) {
+            assert!(Instant::now() < end, "{own}: no {command}");
+            std::thread::yield_now();
+        }
+    }
+
     /// Kills what is in an own group as somebody else would.
     fn clear(&self, own: &str) {
         for pid in self.procs(own) {
@@ -73,8 +86,8 @@ impl Place<'_> {
 
     /// The kernel freezes a group a moment after it was told to.
     fn await_frozen(&self, own: &str, frozen: bool) {
-        let began = std::time::Instant::now();
-        while began.elapsed() < std::time::Duration::from_secs(5) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < end {
             if self.is_frozen(own) == frozen {
                 return;
             }
@@ -105,6 +118,7 @@ impl Place<'_> {
 fn killed(place: &mut Place<'_>) {
     place.begin("e", concat!(daemon!(), "sleep 1001 & wait"));
     assert_eq!(place.own(), ["tare-exec-e"]);
+    place.until_there("tare-exec-e", "sleep 1001");
     place.until("tare-exec-e", 4);
     place.talk.pids();
     let pids: task::PidsResponse = place.talk.get("Pids", &task::PidsRequest { id: "c".into() });
@@ -461,7 +475,8 @@ const DIVIDES: &str = "cd /sys/fs/cgroup; mkdir init; echo 1 > init/cgroup.procs
 fn a_container_that_divides_its_groups_is_left_alone() {
     test_under_systemd(&[], |world| {
         on_unified(world, DIVIDES, &["rw"], |place| {
-            place.until("init", 2);
+            // Divided when it sleeps: before, there may be two in it as well.
+            place.until_there("init", "sleep 0.05");
             assert_eq!(place.printed("e", "grep ^0: /proc/self/cgroup"), "0::/init\n");
             place.begin("f", concat!(daemon!(), "sleep 1001 & wait"));
             assert_eq!(place.own(), [""; 0]);
