@@ -209,7 +209,11 @@ fn no_line_is_lost_or_repeated_where_nobody_lives() {
         bed.run("until [ $(pgrep -cx tare-log) = 1 ]; do :; done", "c", &[]);
         let mut talk = Talk::over("c", bed.connect(&answer));
         kill(pids(&mut talk).0);
-        bed.run("pkill -9 -x tare-log; sleep 0.2; ! pgrep -x tare-log", "c", &[]);
+        bed.run(
+            "pkill -9 -x tare-log; while pgrep -x tare-log; do sleep 0.05; done",
+            "c",
+            &[],
+        );
         bed.verb("c", "start");
         let talk = Talk::over("c", bed.connect(&answer));
         bed.run(
@@ -388,7 +392,7 @@ fn others_may_move_the_file() {
         talk.create(["", address, address], false);
         talk.start("");
         talk.lines.clear();
-        bed.run("sleep 0.2; mv /run/logs/x.log /run/logs/x.log.1; until [ -e /run/logs/x.log ]; do sleep 0.05; done", "c", &[]);
+        bed.run("until [ -s /run/logs/x.log ]; do sleep 0.05; done; mv /run/logs/x.log /run/logs/x.log.1; until [ -e /run/logs/x.log ]; do sleep 0.05; done", "c", &[]);
         ended(bed, talk);
         assert_whole(bed, "/run/logs/x.log", 300);
     });
@@ -709,6 +713,8 @@ fn what_a_deleted_container_said_is_written_by_a_successor() {
         talk.start("");
         talk.wait("");
         assert_eq!(talk.lines, WELL[..3]);
+        let taken = "until grep -q 'no space left on device' /run/tare/pods/*/log; do sleep 0.05; done";
+        bed.run(taken, "c", &[]);
         let (shim, _) = pids(&mut talk);
         let deletion = std::thread::spawn(move || talk.delete(""));
         bed.run(
