@@ -87,7 +87,7 @@ fn what_another_program_has_made_is_adopted() {
 fn tasks_are_counted() {
     test(&[Need::Root, Need::Cgroup1], |_world| {
         let group = Group::create(&host(), &path("web"), &pids(3)).unwrap();
-        let (_, text) = run(&group, "sleep 0.1 & sleep 0.1 & sleep 0.1 & sleep 0.1 & wait");
+        let (_, text) = run(&group, "sleep 2 & sleep 2 & sleep 2 & sleep 2 & wait");
         assert!(text.contains("fork"), "{text}");
         group.apply(&pids(-1)).unwrap();
         let (code, text) = run(&group, "sleep 0.1 & sleep 0.1 & sleep 0.1 & sleep 0.1 & wait");
