@@ -60,7 +60,9 @@ fn killed_anywhere() {
     let directory = scratch.0.join("snapshots");
     let (mut partly, mut state) = (0, 0x2545_f491_4f6c_dd1d_u64);
     let rounds = tare_kit::rounds(40);
+    let pulled = scratch.0.join("round");
     for round in 0..rounds {
+        let _ = fs::remove_file(&pulled);
         let program = std::env::current_exe().unwrap();
         let mut child = Command::new(program)
             .args(["--exact", "pull_until_killed", "--ignored"])
@@ -70,6 +72,11 @@ fn killed_anywhere() {
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
+        // However long it takes to start: what is killed is a pull.
+        while !pulled.exists() {
+            assert!(child.try_wait().unwrap().is_none(), "it pulls until it is killed");
+            std::thread::yield_now();
+        }
         let until = Instant::now() + Duration::from_micros(5_000 + (state >> 33) % 120_000);
         while Instant::now() < until {
             std::thread::yield_now();
