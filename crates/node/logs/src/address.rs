@@ -5,7 +5,8 @@
 //! cri:///var/log/pods/x/0.log       file:///var/log/x.log       journald://?tag=web       none://
 //! ```
 //!
-//! The options have docker's names, meanings and units.
+//! The options have docker's names, meanings and units; `make-folder=false`, which docker does not have, is for a log that goes
+//! with its folder.
 
 use std::path::PathBuf;
 use tare_error::{Error, Kind, Result, nearest};
@@ -33,6 +34,9 @@ pub struct Target {
     pub cap: Cap,
     /// What happens where it is not written as fast as the container writes.
     pub policy: Policy,
+    /// Whether the folder of a file is made where it is missing. It is not where a log goes with its folder: a writer that is slow
+    /// to begin would bring back what was removed meanwhile.
+    pub makes_folder: bool,
 }
 
 /// Where a log goes.
@@ -127,6 +131,15 @@ const SETTINGS: &[Setting] = &[
         is: "true or false",
     },
     Setting {
+        name: "make-folder",
+        only: Some(Only::Files),
+        set: |target, text| {
+            target.makes_folder = boolean(text)?;
+            Some(())
+        },
+        is: "true or false",
+    },
+    Setting {
         name: "mode",
         only: None,
         set: |target, text| {
@@ -207,7 +220,7 @@ impl Target {
         Ok(target)
     }
 
-    /// A file in docker's form, as `json-file://` with its path means it.
+    /// A file in docker's form, as `json-file://` with its path and `make-folder=false` means it.
     pub fn json_file(path: PathBuf) -> Target {
         Target {
             destination: Destination::JsonFile(path),
@@ -217,6 +230,7 @@ impl Target {
                 compress: true,
             },
             policy: Policy::Block,
+            makes_folder: false,
         }
     }
 
@@ -241,6 +255,7 @@ impl Target {
                 compress: true,
             },
             policy: Policy::Block,
+            makes_folder: true,
         })
     }
 
@@ -262,7 +277,9 @@ impl Target {
             let error = unfit("there is none of this name".to_owned());
             return Err(match nearest(name, SETTINGS.iter().map(|setting| setting.name)) {
                 Some(near) => error.hint(format!("did you mean {near}?")),
-                None => error.hint("there are max-size, max-file, compress, mode, max-buffer-size and tag"),
+                None => error.hint(
+                    "there are max-size, max-file, compress, make-folder, mode, max-buffer-size and tag",
+                ),
             });
         };
         let only = match self.destination {

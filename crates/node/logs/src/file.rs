@@ -29,10 +29,8 @@ pub(crate) struct LogFile {
 }
 
 impl LogFile {
-    /// Opens it; it and its folders are made where they are missing.
+    /// Opens it; it is made where it is missing.
     pub(crate) fn open(path: &Path, cap: Cap, of: &Folder) -> Result<LogFile> {
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        std::fs::create_dir_all(folder).op("make folder", folder.display())?;
         let file = opened(path).op("open", path.display())?;
         let found = rustix::fs::fstat(&file).op("look at", path.display())?;
         Ok(LogFile {

@@ -9,6 +9,7 @@ use crate::journal::Journal;
 use crate::piece::Piece;
 use crate::progress::Place;
 use rustix::io::Errno;
+use std::path::{Path, PathBuf};
 use tare_error::{Context, Error, Kind, Result};
 
 /// Where records go.
@@ -42,7 +43,13 @@ impl Form<'_> {
 impl Sink {
     /// Opens it.
     pub(crate) fn open(target: &Target, owner: &Owner, folder: &Folder) -> Result<Sink> {
-        let file = |path, format| Ok(Sink::File(LogFile::open(path, target.cap, folder)?, format));
+        let file = |path: &PathBuf, format| {
+            if target.makes_folder {
+                let of = path.parent().unwrap_or(Path::new("/"));
+                std::fs::create_dir_all(of).op("make folder", of.display())?;
+            }
+            Ok(Sink::File(LogFile::open(path, target.cap, folder)?, format))
+        };
         match &target.destination {
             Destination::JsonFile(path) => file(path, Format::Json),
             Destination::Cri(path) => file(path, Format::Cri),
@@ -123,5 +130,30 @@ impl Sink {
         if let Sink::File(file, _) = self {
             file.finish();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_of_a_log_is_made_where_that_is_wanted() {
+        let scratch = std::env::temp_dir().join(format!("tare-sink-{}", std::process::id()));
+        let owner = Owner {
+            namespace: "default".to_owned(),
+            container: "web".to_owned(),
+        };
+        let open = |options: &str| {
+            let address = format!("json-file://{}/gone/x.log{options}", scratch.display());
+            let target = Target::parse(&address).unwrap();
+            Sink::open(&target, &owner, &Folder::at(&scratch)).map(drop)
+        };
+        let error = open("?make-folder=false").unwrap_err();
+        assert_eq!(error.kind(), Kind::NotFound, "{error}");
+        assert!(!scratch.exists());
+        open("").unwrap();
+        assert!(scratch.join("gone/x.log").exists());
+        std::fs::remove_dir_all(scratch).unwrap();
     }
 }

@@ -184,7 +184,8 @@ impl Engine {
             terminal: life.terminal,
             stdin_open: life.interactive,
             // Whoever sits at a terminal may leave it: what it says then has to go somewhere.
-            log: (life.detached || life.terminal).then(|| format!("json-file://{}", encoded(&log))),
+            log: (life.detached || life.terminal)
+                .then(|| format!("json-file://{}?make-folder=false", encoded(&log))),
             // And what goes to whoever started it is kept as well, as long as there is a container.
             copy: (!life.detached && !life.terminal && !life.remove).then_some(log),
             on_hangup: match life.detached {
