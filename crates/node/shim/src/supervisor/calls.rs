@@ -273,7 +273,14 @@ impl Service {
         if self.waits_for_rest(asked, request)? || self.waits_for_hooks(asked, request)? {
             return Ok(None);
         }
-        let (answer, writing) = self.remove(request)?;
+        let (answer, writing) = match self.remove(request) {
+            // It was being made until now.
+            Err(_) if self.is_given_up(&request.id) => {
+                self.waits_for_rest(asked, request)?;
+                return Ok(None);
+            }
+            removed => removed?,
+        };
         let waits = writing.iter().any(Writing::is_waited_for);
         let answer = encoded(answer);
         self.leaving.push(Leaving {

@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const NOW_AND_THEN: Duration = Duration::from_secs(1);
 /// How long what is killed takes that nothing holds up; so long it is waited for, where that saves a second call.
 const AT_ONCE: Duration = Duration::from_millis(20);
+/// How long an answer waits for what was killed while it was made: longer than the busiest machine takes for that.
+const DYING: Duration = Duration::from_secs(1);
 /// `SIGKILL` in a mask of signals.
 const KILL: u64 = 1 << 8;
 /// The longest `/proc/PID/status` that is looked at.
@@ -54,9 +56,6 @@ pub(super) struct GivenUp {
 impl Service {
     /// Whether a container that is to be deleted has processes still, beside its first one; then the answer waits for their ends.
     pub(super) fn waits_for_rest(&mut self, asked: Asked, request: &DeleteRequest) -> Result<bool> {
-        if self.given_up.iter().any(|given_up| given_up.id == request.id) {
-            return Err(still_there(&request.id));
-        }
         let runs = |held_up: &HeldUp| matches!(&held_up.what, What::Hooks(of, _) if of.id == request.id);
         if self.held_up.iter().any(runs) {
             return Err(Error::new(Kind::Conflict, "delete", &request.id).because("its poststop hooks run"));
@@ -64,12 +63,22 @@ impl Service {
         if !request.exec_id.is_empty() || self.is_rid_of_rest(&request.id)? {
             return Ok(false);
         }
+        let patience = if self.is_given_up(&request.id) {
+            DYING
+        } else {
+            PATIENCE
+        };
         self.held_up.push(HeldUp {
             asked,
             what: What::Delete(request.clone()),
-            until: Instant::now() + PATIENCE,
+            until: Instant::now() + patience,
         });
         Ok(true)
+    }
+
+    /// Whether a container was given up while it was made, and is not gone yet.
+    pub(super) fn is_given_up(&self, id: &str) -> bool {
+        self.given_up.iter().any(|given_up| given_up.id == id)
     }
 
     /// Whether a container that has ended and is to be deleted has hooks for that; then the answer waits for them.
@@ -119,6 +128,9 @@ impl Service {
 
     /// Kills what the first process of a container has left that shares its pid namespace; whether nothing is there any more.
     fn is_rid_of_rest(&self, id: &str) -> Result<bool> {
+        if self.is_given_up(id) {
+            return Ok(false);
+        }
         let container = self.containers.iter().find(|container| container.id == id);
         let ended = |container: &&Container| {
             let first = container.process("").and_then(|first| first.ended());
@@ -157,6 +169,7 @@ impl Service {
 
     /// Answers whoever has waited for what has come, or for long enough.
     pub(super) fn look_at_held_up(&mut self, now: Instant) {
+        self.bury_given_up(now);
         for mut held_up in std::mem::take(&mut self.held_up) {
             let HeldUp { asked, what, until } = &mut held_up;
             let over = *until <= now;
@@ -194,7 +207,6 @@ impl Service {
                 self.answer(*asked, outcome.map_err(|error| told(&error)));
             }
         }
-        self.bury_given_up(now);
     }
 
     pub(super) fn held_up_deadline(&self, now: Instant) -> Option<Instant> {
@@ -247,9 +259,17 @@ impl Service {
     }
 
     fn bury_given_up(&mut self, now: Instant) {
-        let over: Vec<GivenUp> = self
-            .given_up
-            .extract_if(.., |given_up| given_up.look_at <= now && given_up.is_over(now))
+        let Service {
+            given_up, held_up, ..
+        } = self;
+        let is_awaited = |id: &str| {
+            let mut waiting = held_up.iter();
+            waiting.any(|held_up| matches!(&held_up.what, What::Delete(request) if request.id == id))
+        };
+        let over: Vec<GivenUp> = given_up
+            .extract_if(.., |given_up| {
+                (given_up.look_at <= now || is_awaited(&given_up.id)) && given_up.is_over(now)
+            })
             .collect();
         for GivenUp { id, making, .. } in over {
             drop(making);
