@@ -20,9 +20,22 @@ impl Engine {
             self.bring_pod_up(&pod.record.id)?;
             each(pod, |one| match one.status.lives() {
                 true => Ok(()),
-                false => self.start_container(&one.record.id).map(drop),
+                false => self.start_member(one),
             })
         })
+    }
+
+    /// Starts a container of a pod, unless it is removed meanwhile.
+    fn start_member(&self, one: &Listed) -> Result<()> {
+        let id = &one.record.id;
+        let is_gone = |error: &Error| {
+            let found = || self.find_container(id).map_err(|e| e.kind());
+            error.kind() == Kind::NotFound && found() == Err(Kind::NotFound)
+        };
+        match self.start_container(id) {
+            Err(e) if is_gone(&e) => Ok(()),
+            started => started.map(drop),
+        }
     }
 
     /// Stops each container of a pod, as [`Engine::stop_container`], and ends what they share; the pod's id.
@@ -36,11 +49,7 @@ impl Engine {
     pub(super) fn end_gently_all(&self, record: &PodRecord, timeout: Option<i64>) -> Result<()> {
         for _ in 0..ROUNDS {
             each(&self.pod(&record.id)?, |one| {
-                match self.stop_container(&one.record.id, None, timeout) {
-                    // It went with its end.
-                    Err(e) if e.kind() == Kind::NotFound => Ok(()),
-                    stopped => stopped,
-                }
+                gone_is_fine(self.stop_container(&one.record.id, None, timeout))
             })?;
             tare_failpoint::pass("pod-stopped")?;
             if self.take_pod_down(&record.id)? {
@@ -57,9 +66,11 @@ impl Engine {
     /// Those of both.
     pub fn restart_pod(&self, typed: &str, timeout: Option<i64>) -> Result<String> {
         self.noted_of_pod(typed, "restart", |pod| {
-            each(pod, |one| self.stop_container(&one.record.id, None, timeout))?;
+            each(pod, |one| {
+                gone_is_fine(self.stop_container(&one.record.id, None, timeout))
+            })?;
             self.bring_pod_up(&pod.record.id)?;
-            each(pod, |one| self.start_container(&one.record.id).map(drop))
+            each(pod, |one| self.start_member(one))
         })
     }
 
@@ -113,7 +124,15 @@ pub(super) fn each(pod: &ListedPod, mut act: impl FnMut(&Listed) -> Result<()>) 
     failed.reduce(Error::also).map_or(Ok(()), Err)
 }
 
-/// One that has ended in the meantime is nobody's failure.
+/// One that went meanwhile, with its end or by somebody else, is nobody's failure.
+pub(super) fn gone_is_fine(done: Result<()>) -> Result<()> {
+    match done {
+        Err(e) if e.kind() == Kind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+/// The same of one that has ended.
 fn ended_is_fine(done: Result<()>) -> Result<()> {
     match done {
         Err(e) if matches!(e.kind(), Kind::Conflict | Kind::NotFound) => Ok(()),

@@ -1,6 +1,6 @@
 //! Pods that go, with their containers where that is wanted.
 
-use super::act::each;
+use super::act::{each, gone_is_fine};
 use super::{ListedPod, PodFilter, PodStatus, subject};
 use crate::Engine;
 use crate::journal::Event;
@@ -92,12 +92,5 @@ impl Engine {
             }
         }
         Ok(gone)
-    }
-}
-
-fn gone_is_fine(done: Result<()>) -> Result<()> {
-    match done {
-        Err(e) if e.kind() == Kind::NotFound => Ok(()),
-        done => done,
     }
 }
