@@ -408,10 +408,11 @@ fn pods_too() {
                 ps.limit(LIMIT).ok()
             };
             for name in running().lines() {
-                let said = world.tare(["exec", name, "hostname"]).limit(LIMIT).run();
-                // That of a `run --rm` ends by itself.
-                let is_well = said.stdout == format!("{pod}\n") || !running().lines().any(|one| one == name);
-                assert!(is_well, "{said}");
+                until(&format!("{name} is in {pod}"), || {
+                    let said = world.tare(["exec", name, "hostname"]).limit(LIMIT).run();
+                    // That of a `run --rm`, or one that was told to before, ends by itself.
+                    said.stdout == format!("{pod}\n") || !running().lines().any(|one| one == name)
+                });
             }
             let _ = world.tare(["pod", "rm", "-f", "-t", "1", pod]).limit(LIMIT).ok();
         }
