@@ -36,8 +36,11 @@ pub fn remove_tree(path: &Path) -> Result<()> {
         Err(Errno::ISDIR | Errno::PERM) => {}
         Err(e) => return Err(failed(path, e)),
     }
-    let opened = descend(parent.as_fd(), &name).map_err(|e| failed(path, e))?;
-    empty(opened, &[]).map_err(|e| failed(path, e))?;
+    match descend(parent.as_fd(), &name) {
+        // Somebody else removes it too.
+        Err(Errno::NOENT) => return Ok(()),
+        opened => empty(opened.map_err(|e| failed(path, e))?, &[]).map_err(|e| failed(path, e))?,
+    }
     match rustix::fs::unlinkat(&parent, &name, AtFlags::REMOVEDIR) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(e) => Err(failed(path, e)),
@@ -84,8 +87,16 @@ struct Level {
 impl Level {
     fn open(fd: OwnedFd, name: CString, keep: &[&str]) -> rustix::io::Result<Level> {
         let mut entries = Vec::new();
-        for entry in Dir::read_from(&fd)? {
-            let entry = entry?;
+        let listing = match Dir::read_from(&fd) {
+            // It was removed since it was opened.
+            Err(Errno::NOENT) => return Ok(Level { fd, name, entries }),
+            listing => listing?,
+        };
+        for entry in listing {
+            let entry = match entry {
+                Err(Errno::NOENT) => break,
+                entry => entry?,
+            };
             let bytes = entry.file_name().to_bytes();
             if bytes != b"." && bytes != b".." && !keep.iter().any(|k| k.as_bytes() == bytes) {
                 entries.push((entry.file_name().to_owned(), entry.file_type()));
@@ -167,6 +178,21 @@ mod tests {
         std::os::unix::fs::symlink(&other, &tree).unwrap();
         remove_tree(&tree).unwrap();
         assert!(other.join("kept").exists());
+    }
+
+    #[test]
+    fn many_may_remove_the_same() {
+        let scratch = Scratch::new("same");
+        for round in 0..50 {
+            let tree = scratch.path().join(round.to_string());
+            (0..20).for_each(|n| std::fs::create_dir_all(tree.join(format!("{n}/below"))).unwrap());
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| remove_tree(&tree).unwrap());
+                }
+            });
+            assert!(!tree.exists());
+        }
     }
 
     #[test]
