@@ -329,11 +329,12 @@ impl PodDir {
             })?),
             false => None,
         };
-        self.remove_entries(
-            Entry::ALL
-                .iter()
-                .filter(|entry| !(shares && entry.is_supervisors())),
-        )?;
+        let kept = |entry: &&Entry| match entry {
+            // By this one it is known that somebody is at it still, and it goes when the rest has gone.
+            Entry::Supervisor => true,
+            entry => shares && entry.is_supervisors(),
+        };
+        self.remove_entries(Entry::ALL.iter().filter(|entry| !kept(entry)))?;
         if shares {
             let link = self.path.join(SHARED);
             std::fs::remove_file(&link).op("remove", link.display())?;
@@ -348,6 +349,9 @@ impl PodDir {
         tare_store::remove_tree(&self.path.join(EXECS))?;
         if self.path.is_dir() {
             tare_store::sweep_temporaries(&self.path, Duration::ZERO)?;
+        }
+        if !shares {
+            self.remove_entries([Entry::Supervisor].iter())?;
         }
         if held.is_some() {
             std::fs::remove_file(&turn).op("remove", turn.display())?;
