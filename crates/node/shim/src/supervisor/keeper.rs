@@ -158,6 +158,13 @@ impl Service {
         }
     }
 
+    /// A pod is wanted of a supervisor that may have been about to leave: whoever had the last one ended has died over that, and
+    /// was missed as the keeper of everything.
+    pub(super) fn stay(&mut self) {
+        self.keepers.retain(|keeper| !keeper.container.is_empty());
+        self.leave_by = None;
+    }
+
     /// The same where several containers share us: whose time is over.
     fn miss_keepers_of_pod(&mut self) {
         let now = Instant::now();

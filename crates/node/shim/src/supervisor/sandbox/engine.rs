@@ -15,6 +15,7 @@ impl Service {
     pub(in crate::supervisor) fn make_pod(&mut self, plan: &str) -> Result<()> {
         let plan: PodPlan = serde_json::from_str(plan)
             .map_err(|e| Error::new(Kind::Invalid, "read", "the plan of a pod").from_source(e))?;
+        self.stay();
         if let Some(sandbox) = &mut self.sandbox {
             if sandbox.record.id != plan.id {
                 return Err(Error::new(Kind::Conflict, "make pod", &plan.id)
