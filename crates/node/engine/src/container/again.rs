@@ -106,6 +106,11 @@ impl Engine {
         if pod.dir.supervisor_alive()? {
             return Ok(None);
         }
+        if self.is_unsettled(&record.id)? {
+            // Whoever made it, or cleared it away, has died over that.
+            self.clear_away(pod, &record.id)?;
+            return self.started(&record.id, joined, why);
+        }
         // Held, it is looked at once more: it may have been removed in the meantime.
         let found = self.find_container(&record.id);
         let known = found.and_then(|record| match self.begin(&record.id, why)? {
@@ -142,6 +147,14 @@ impl Engine {
                 Err(error)
             }
         }
+    }
+
+    /// Whether a container that nobody is at was never whole, and has no end on record either.
+    fn is_unsettled(&self, id: &str) -> Result<bool> {
+        self.records().read("read container", |tx| {
+            let has_end = containers::get(tx, id)?.map(|record| record.end.is_some());
+            Ok(has_end == Some(false) && !life::get(tx, id)?.made)
+        })
     }
 
     /// Says of a container that it is about to be started; whether it still is to be.

@@ -245,6 +245,11 @@ impl Engine {
             if !pod.dir.supervisor_alive()? {
                 return Ok(pod);
             }
+            if self.connect(id)?.is_none() {
+                // It takes no calls any more: it is on its way out, and looks after nothing.
+                pod.dir.await_end()?;
+                return Ok(pod);
+            }
             // Whoever was just about to start it has done so, as it was due or somebody asked.
             if !force {
                 break;
