@@ -11,7 +11,8 @@
 //! spawned: a run needs it only to record what was asked.
 //!
 //! **Rules.** `write` is one `IMMEDIATE` transaction and its body does nothing but SQL: no file, process or network
-//! call while others wait. WAL with `synchronous=FULL`: what `write` returned survives a power cut. No connection
+//! call while others wait. What `write` returned survives a power cut: it syncs the log itself, when the commit is seen
+//! by all and holds up nobody. No connection
 //! crosses a fork: the fd is close-on-exec, use from another process is an error, and drop there does nothing
 //! (SQLite, "How To Corrupt An SQLite Database File", 2.6). A damaged file is an error, never replaced.
 //!
@@ -76,8 +77,6 @@ pub struct Database {
     path: PathBuf,
     owner: u32,
     commits: u64,
-    /// Whether commits are waited for, as the connection has it now.
-    synced: bool,
     /// Whether the name of the log's file may not be on disk yet.
     log_is_new: bool,
 }
@@ -115,7 +114,6 @@ impl Database {
             path: path.to_owned(),
             owner: std::process::id(),
             commits: 0,
-            synced: true,
             log_is_new,
         };
         if migrate::run(database.connection()?, migrations).during("open database", &shown)? {
@@ -150,9 +148,9 @@ impl Database {
         operation: &'static str,
         body: impl FnOnce(&Transaction<'_>) -> Result<T>,
     ) -> Result<T> {
-        self.sync_commits(operation, true)?;
         let (value, changed) = self.transact(operation, body)?;
         if changed {
+            self.sync_log()?;
             self.committed(operation)?;
             self.shorten_log();
         }
@@ -160,7 +158,7 @@ impl Database {
     }
 
     /// As [`Database::write`], for what nobody misses after a power cut: it is not waited for the disk. The file stays whole
-    /// whatever happens (SQLite, `PRAGMA synchronous=NORMAL` with a write-ahead log).
+    /// whatever happens.
     ///
     /// # Errors
     /// As [`Database::write`].
@@ -169,7 +167,6 @@ impl Database {
         operation: &'static str,
         body: impl FnOnce(&Transaction<'_>) -> Result<T>,
     ) -> Result<T> {
-        self.sync_commits(operation, false)?;
         let (value, _) = self.transact(operation, body)?;
         self.shorten_log();
         Ok(value)
@@ -195,8 +192,8 @@ impl Database {
     /// Has the last word after another process was killed, which may have been in the middle of a commit: what cannot be seen
     /// when this returns never will be.
     ///
-    /// A commit stands in the log first; then it is waited for the disk, and only then the index that all users share says that it
-    /// is there. Who is killed in between has told nobody. But the first process that finds itself alone makes the index anew, from
+    /// A commit stands in the log first, and only then the index that all users share says that it is there. Who is killed in
+    /// between has told nobody. But the first process that finds itself alone makes the index anew, from
     /// the log, and the commit is there after all: long after others saw that it was not, and cleared away what belonged to it. A
     /// transaction after the last one that can be seen writes over it.
     ///
@@ -204,23 +201,29 @@ impl Database {
     /// As [`Database::write_in_reserve`].
     pub fn settle(&mut self, operation: &'static str) -> Result<()> {
         // The least that can be written; nobody but file(1) reads it.
-        self.write_in_reserve(operation, |tx| {
+        let sign = |tx: &Transaction<'_>| {
             tx.pragma_update(None, "application_id", APPLICATION)
                 .query(operation, "application_id")
-        })
+        };
+        match self.transact(operation, sign) {
+            Err(e) if e.kind() == Kind::Exhausted && reserve(&self.path).give_up() => {
+                self.transact(operation, sign)?;
+            }
+            signed => {
+                signed?;
+            }
+        }
+        // With all that was said by others, and is acted upon now.
+        self.sync_log()
     }
 
-    /// Whether commits from now on are waited for.
-    fn sync_commits(&mut self, operation: &'static str, wait: bool) -> Result<()> {
-        if self.synced == wait {
-            return Ok(());
-        }
-        let shown = self.path.display().to_string();
-        let mode = if wait { "FULL" } else { "NORMAL" };
-        let set = self.connection()?.pragma_update(None, "synchronous", mode);
-        set.query(operation, shown)?;
-        self.synced = wait;
-        Ok(())
+    /// Waits until what is in the log is on disk. SQLite itself would (`synchronous=FULL`), before it says to the other users that
+    /// the commit is there: they would wait too, and for those milliseconds a writer that is killed leaves one half-said.
+    fn sync_log(&self) -> Result<()> {
+        let log = log_of(&self.path);
+        rustix::fs::openat(CWD, &log, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .and_then(rustix::fs::fdatasync)
+            .op("sync", log.display())
     }
 
     /// One transaction, and whether it changed anything.
@@ -341,7 +344,7 @@ fn make_first(path: &Path) -> Result<Option<OwnedFd>> {
 }
 
 /// Settings of each connection. What is a statement costs every command, so it is none where SQLite has another way, or a default
-/// (`synchronous=FULL`; `wal_autocheckpoint=0` as we build it).
+/// (`synchronous=NORMAL`, by which the file stays whole, and `wal_autocheckpoint=0`, as we build it).
 fn configure(connection: &Connection, log_is_new: bool) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
     // Without this the last to close would move the log into the file: two more fsyncs for every short command.
