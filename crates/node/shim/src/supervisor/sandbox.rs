@@ -60,6 +60,11 @@ struct Record {
 }
 
 impl Record {
+    /// Whether everything was made that is to be there, and it has not ended: a sandbox of our own engine's has started by then.
+    fn is_whole(&self) -> bool {
+        self.started.is_some() && self.ended.is_none()
+    }
+
     fn read(folder: &Path) -> Result<Option<Record>> {
         let path = folder.join(FILE);
         let bytes = match tare_store::read(&path, LONGEST) {
@@ -117,6 +122,7 @@ impl Sandbox {
 
     fn furnish(&mut self) -> Result<()> {
         self.make_group()?;
+        tare_failpoint::pass("pod-half-made")?;
         files::make(&self.record.wish, &self.folder)?;
         self.init = maker::make(&self.record.wish, &self.folder.join(NAMESPACES))?;
         self.record.init = self.init.as_ref().map(|init| init.stamp.clone());

@@ -21,10 +21,10 @@ impl Service {
                 return Err(Error::new(Kind::Conflict, "make pod", &plan.id)
                     .because(format!("this supervisor is pod {}", sandbox.record.id)));
             }
-            if sandbox.record.ended.is_none() {
+            if sandbox.record.is_whole() {
                 return Ok(());
             }
-            // The first process of its pid namespace was killed.
+            // The first process of its pid namespace was killed, or who made it was, over that.
             sandbox.dissolve()?;
             self.sandbox = None;
         }
@@ -51,7 +51,7 @@ impl Service {
         let members: Vec<i32> = firsts.filter_map(Process::life).map(|life| life.pid()).collect();
         let Service { sandbox, signals, .. } = self;
         let mended = match sandbox {
-            Some(sandbox) if sandbox.record.ended.is_none() => {
+            Some(sandbox) if sandbox.record.is_whole() => {
                 signals.released(|| sandbox.mend_from(&members)).flatten()
             }
             _ => Ok(()),
