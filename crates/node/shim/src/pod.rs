@@ -256,6 +256,12 @@ impl PodDir {
         self.supervisor()?.map_or(Ok(false), |record| record.stamp.runs())
     }
 
+    /// Whether a supervisor takes calls here, or will when it has come to itself: from the first moment of its life until it leaves.
+    /// Not where several share one, which has other things to do than this folder's.
+    pub fn has_listener(&self) -> bool {
+        self.member().is_none() && crate::entrance::connect(&self.file(Entry::Socket)).is_ok()
+    }
+
     /// Whether what lives here is to live on without its keeper.
     ///
     /// # Errors

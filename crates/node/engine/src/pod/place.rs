@@ -88,7 +88,7 @@ impl Engine {
         self.records().close();
         let mut attempts = 1..ATTEMPTS;
         // One that is killed meanwhile has a successor that goes on with it.
-        while pod.dir.has_sandbox() || pod.dir.supervisor_alive()? {
+        while pod.dir.has_sandbox() || pod.dir.supervisor_alive()? || pod.dir.has_listener() {
             match self.launch(&pod).and_then(|connection| connection.end_pod(id)) {
                 Err(e) if e.kind() == Kind::Unavailable && attempts.next().is_some() => {}
                 Ok(()) if attempts.next().is_some() => {}

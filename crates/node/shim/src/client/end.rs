@@ -22,7 +22,8 @@ pub struct Ended {
 /// Those of [`launch`](super::launch()); the supervisor's where something cannot be ended.
 pub fn end(of: &Launch<'_>, id: &str) -> Result<Ended> {
     let (exit, connection) = (None, None);
-    if !of.pod.supervisor_alive()? && !of.pod.has_containers()? && !of.pod.has_streams()? {
+    let is_kept = of.pod.supervisor_alive()? || of.pod.has_listener();
+    if !is_kept && !of.pod.has_containers()? && !of.pod.has_streams()? {
         of.pod.end_orphan()?;
         return Ok(Ended { exit, connection });
     }

@@ -42,14 +42,14 @@ pub fn launch(launch: &Launch<'_>) -> Result<Connection> {
         return Ok(living);
     }
     let _turn = launch.pod.launching()?;
+    // One whose starter has died since it was started has no record yet, and answers when it has come to itself.
+    match entrance::connect(&launch.pod.file(Entry::Socket)) {
+        Ok(socket) => return Ok(Connection::over(socket, None, launch)),
+        Err(e) if matches!(e.kind(), Kind::NotFound | Kind::Unavailable) => {}
+        Err(e) => return Err(e),
+    }
     if let Some(living) = launch.pod.living_supervisor()? {
-        match entrance::connect(&launch.pod.file(Entry::Socket)) {
-            Ok(socket) => return Ok(Connection::over(socket, None, launch)),
-            Err(e) if matches!(e.kind(), Kind::NotFound | Kind::Unavailable) => {
-                await_end(&living, launch.pod)?
-            }
-            Err(e) => return Err(e),
-        }
+        await_end(&living, launch.pod)?;
     }
     begin(launch)?.wait()
 }
