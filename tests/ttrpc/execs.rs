@@ -480,8 +480,10 @@ fn a_container_that_divides_its_groups_is_left_alone() {
             assert_eq!(place.printed("e", "grep ^0: /proc/self/cgroup"), "0::/init\n");
             place.begin("f", concat!(daemon!(), "sleep 1001 & wait"));
             assert_eq!(place.own(), [""; 0]);
+            // By its session then, which a daemon has left: once it has, which six may be before that too.
+            place.until_there("init", "sleep 1004");
+            place.until_there("init", "sleep 1001");
             place.until("init", 6);
-            // By its session then, which a daemon has left.
             place.talk.kill("f", 9);
             place.talk.wait("f");
             place.until("init", 4);

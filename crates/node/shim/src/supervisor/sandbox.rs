@@ -122,7 +122,6 @@ impl Sandbox {
 
     fn furnish(&mut self) -> Result<()> {
         self.make_group()?;
-        tare_failpoint::pass("pod-half-made")?;
         files::make(&self.record.wish, &self.folder)?;
         self.init = maker::make(&self.record.wish, &self.folder.join(NAMESPACES))?;
         self.record.init = self.init.as_ref().map(|init| init.stamp.clone());

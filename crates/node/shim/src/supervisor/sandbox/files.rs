@@ -33,6 +33,7 @@ const LARGEST: usize = 1 << 20;
 
 /// Makes them.
 pub(super) fn make(wish: &Wish, folder: &Path) -> Result<()> {
+    tare_failpoint::pass("pod-half-made")?;
     let shared = folder.join(SHARED);
     std::fs::create_dir(&shared).op("make folder", shared.display())?;
     let own = rustix::system::uname();
