@@ -230,9 +230,21 @@ impl Bed {
 
     /// Processes that name this bed in their arguments: supervisors, clients, clean-ups.
     pub(crate) fn processes(&self) -> Vec<String> {
+        self.processes_where(|_| true)
+    }
+
+    /// The same without the one that was made for the container, and waits in it to be started: by its name it is a supervisor.
+    pub(crate) fn supervisors(&self) -> Vec<String> {
+        let namespace = |process: &Path| std::fs::read_link(process.join("ns/pid")).ok();
+        let ours = namespace(Path::new("/proc/self"));
+        self.processes_where(|process| namespace(process) == ours)
+    }
+
+    fn processes_where(&self, wanted: impl Fn(&Path) -> bool) -> Vec<String> {
         let bed = self.dir.display().to_string();
         let entries = std::fs::read_dir("/proc").unwrap().flatten();
-        let commands = entries.filter_map(|e| std::fs::read(e.path().join("cmdline")).ok());
+        let wanted = entries.map(|e| e.path()).filter(|process| wanted(process));
+        let commands = wanted.filter_map(|process| std::fs::read(process.join("cmdline")).ok());
         let commands = commands.map(|bytes| String::from_utf8_lossy(&bytes).replace('\0', " "));
         commands.filter(|command| command.contains(&bed)).collect()
     }
