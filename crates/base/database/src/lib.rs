@@ -12,9 +12,8 @@
 //!
 //! **Rules.** `write` is one `IMMEDIATE` transaction and its body does nothing but SQL: no file, process or network
 //! call while others wait. What `write` returned survives a power cut: it syncs the log itself, when the commit is seen
-//! by all and holds up nobody. No connection
-//! crosses a fork: the fd is close-on-exec, use from another process is an error, and drop there does nothing
-//! (SQLite, "How To Corrupt An SQLite Database File", 2.6). A damaged file is an error, never replaced.
+//! by all and holds up nobody. No connection crosses a fork: the fd is close-on-exec, use from another process is an error, and
+//! drop there does nothing (SQLite, "How To Corrupt An SQLite Database File", 2.6). A damaged file is an error, never replaced.
 //!
 //! ```
 //! # fn main() -> tare_error::Result<()> {
@@ -181,11 +180,14 @@ impl Database {
         operation: &'static str,
         body: impl Fn(&Transaction<'_>) -> Result<T>,
     ) -> Result<T> {
-        match self.write(operation, &body) {
-            Err(e) if e.kind() == Kind::Exhausted && reserve(&self.path).give_up() => {
-                self.write(operation, &body)
-            }
-            written => written,
+        self.in_reserve(|database| database.write(operation, &body))
+    }
+
+    /// Does it once more, by the reserve, where there was no space for it.
+    fn in_reserve<T>(&mut self, act: impl Fn(&mut Database) -> Result<T>) -> Result<T> {
+        match act(self) {
+            Err(e) if e.kind() == Kind::Exhausted && reserve(&self.path).give_up() => act(self),
+            done => done,
         }
     }
 
@@ -193,9 +195,9 @@ impl Database {
     /// when this returns never will be.
     ///
     /// A commit stands in the log first, and only then the index that all users share says that it is there. Who is killed in
-    /// between has told nobody. But the first process that finds itself alone makes the index anew, from
-    /// the log, and the commit is there after all: long after others saw that it was not, and cleared away what belonged to it. A
-    /// transaction after the last one that can be seen writes over it.
+    /// between has told nobody. But the first process that finds itself alone makes the index anew, from the log, and the commit is
+    /// there after all: long after others saw that it was not, and cleared away what belonged to it. A transaction after the last one
+    /// that can be seen writes over it.
     ///
     /// # Errors
     /// As [`Database::write_in_reserve`].
@@ -205,14 +207,7 @@ impl Database {
             tx.pragma_update(None, "application_id", APPLICATION)
                 .query(operation, "application_id")
         };
-        match self.transact(operation, sign) {
-            Err(e) if e.kind() == Kind::Exhausted && reserve(&self.path).give_up() => {
-                self.transact(operation, sign)?;
-            }
-            signed => {
-                signed?;
-            }
-        }
+        self.in_reserve(|database| database.transact(operation, sign))?;
         // With all that was said by others, and is acted upon now.
         self.sync_log()
     }

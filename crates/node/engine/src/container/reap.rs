@@ -242,12 +242,7 @@ impl Engine {
                 self.settled(id)?;
             }
             let pod = Pod::hold(self, &Id::parse(id)?, record.pod.as_deref())?;
-            if !pod.dir.supervisor_alive()? {
-                return Ok(pod);
-            }
-            if self.connect(id)?.is_none() {
-                // It takes no calls any more: it is on its way out, and looks after nothing.
-                pod.dir.await_end()?;
+            if !self.is_looked_after(&pod, id)? {
                 return Ok(pod);
             }
             // Whoever was just about to start it has done so, as it was due or somebody asked.

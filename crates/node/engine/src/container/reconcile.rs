@@ -103,17 +103,25 @@ impl Engine {
             let Some(pod) = Pod::await_turn(self, id)? else {
                 return Ok(());
             };
-            if pod.dir.supervisor_alive()? {
-                if self.connect(id)?.is_some() {
-                    continue;
-                }
-                // One that takes no calls any more is on its way out, and looks after nothing.
-                pod.dir.await_end()?;
+            if self.is_looked_after(&pod, id)? {
+                continue;
             }
             return self.reconcile_held(pod, id);
         }
         Err(Error::new(Kind::Unavailable, "look after container", id)
             .because(format!("{ATTEMPTS} supervisors of it came and went meanwhile")))
+    }
+
+    /// Whether a supervisor looks after a container that is held. One that takes no calls any more is on its way out, and looks after
+    /// nothing: its end is waited for.
+    pub(super) fn is_looked_after(&self, pod: &Pod, id: &str) -> Result<bool> {
+        if !pod.dir.supervisor_alive()? {
+            return Ok(false);
+        }
+        match self.connect(id)? {
+            Some(_) => Ok(true),
+            None => pod.dir.await_end().map(|()| false),
+        }
     }
 
     /// A supervisor that is shared stays when one of its containers has ended: where whoever was to clear that away has died, we do.
