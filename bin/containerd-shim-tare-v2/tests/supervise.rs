@@ -336,6 +336,7 @@ fn an_end_that_nobody_saw_is_unknown_and_says_why() {
         let orphan = bed.first().find().unwrap().unwrap();
         kill_process(Pid::from_raw(record.stamp.pid).unwrap(), Signal::KILL).unwrap();
         drop(connection);
+        wait_until(|| !bed.pod.supervisor_alive().unwrap());
         rustix::process::pidfd_send_signal(&orphan, Signal::TERM).unwrap();
         rustix::process::pidfd_send_signal(&orphan, Signal::KILL).unwrap();
         wait_for_end(&orphan);

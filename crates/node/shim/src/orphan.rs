@@ -3,10 +3,10 @@
 use crate::clock::wait_readable;
 use crate::pod::PodDir;
 use crate::supervisor::SUPERVISORS;
-use rustix::fd::OwnedFd;
 use std::time::{Duration, Instant};
 use tare_cgroup::{Group, GroupPath, Host};
 use tare_error::{Context, Error, Kind, Result};
+use tare_process::Stamp;
 
 /// How long a supervisor that was killed may take to end.
 const ENDING: Duration = Duration::from_secs(10);
@@ -17,10 +17,14 @@ impl PodDir {
     /// # Errors
     /// `Unavailable` where it does not end; else the kernel's.
     pub fn await_end(&self) -> Result<()> {
-        let ending = self.supervisor()?;
-        let handle = ending.as_ref().map_or(Ok(None), |ending| ending.stamp.find())?;
-        match (ending, handle) {
-            (Some(ending), Some(handle)) => wait_for_end(&handle, ending.stamp.pid),
+        self.supervisor()?
+            .map_or(Ok(()), |ending| wait_for_end(&ending.stamp))
+    }
+
+    /// The same of one that is dying already. One that lives is not waited for.
+    pub(crate) fn await_dying(&self) -> Result<()> {
+        match self.supervisor()? {
+            Some(dying) if !dying.stamp.runs()? => wait_for_end(&dying.stamp),
             _ => Ok(()),
         }
     }
@@ -57,11 +61,14 @@ impl PodDir {
     }
 }
 
-fn wait_for_end(process: &OwnedFd, pid: i32) -> Result<()> {
-    if wait_readable(process, Some(Instant::now() + ENDING)).op("wait for process", pid)? {
+fn wait_for_end(process: &Stamp) -> Result<()> {
+    let Some(handle) = process.find()? else {
+        return Ok(());
+    };
+    if wait_readable(&handle, Some(Instant::now() + ENDING)).op("wait for process", process.pid)? {
         return Ok(());
     }
-    Err(Error::new(Kind::Unavailable, "end process", pid)
+    Err(Error::new(Kind::Unavailable, "end process", process.pid)
         .because("it is still there")
         .hint("it may wait for a disk or a network file system that does not answer"))
 }

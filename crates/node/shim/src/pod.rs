@@ -31,6 +31,7 @@ use rustix::fs::{CWD, Mode};
 use rustix::io::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tare_error::{Context, Error, Kind, Result};
@@ -259,7 +260,14 @@ impl PodDir {
     /// Whether a supervisor takes calls here, or will when it has come to itself: from the first moment of its life until it leaves.
     /// Not where several share one, which has other things to do than this folder's.
     pub fn has_listener(&self) -> bool {
-        self.member().is_none() && crate::entrance::connect(&self.file(Entry::Socket)).is_ok()
+        self.member().is_none() && self.connect().is_ok()
+    }
+
+    /// Connects to it. One that was killed takes connections still, until the kernel has closed what it had open, and answers none:
+    /// its end is waited for first.
+    pub(crate) fn connect(&self) -> Result<UnixStream> {
+        self.await_dying()?;
+        crate::entrance::connect(&self.file(Entry::Socket))
     }
 
     /// Whether what lives here is to live on without its keeper.

@@ -43,7 +43,7 @@ pub fn launch(launch: &Launch<'_>) -> Result<Connection> {
     }
     let _turn = launch.pod.launching()?;
     // One whose starter has died since it was started has no record yet, and answers when it has come to itself.
-    match entrance::connect(&launch.pod.file(Entry::Socket)) {
+    match launch.pod.connect() {
         Ok(socket) => return Ok(Connection::over(socket, None, launch)),
         Err(e) if matches!(e.kind(), Kind::NotFound | Kind::Unavailable) => {}
         Err(e) => return Err(e),
