@@ -98,12 +98,12 @@ impl Tare {
             .unwrap_or_else(|e| panic!("start {line}: {e}"));
         let status = wait_at_most(child, self.limit);
         let (stdout, stderr) = (contents(out), contents(err));
-        let Some(status) = status else {
+        let status = status.unwrap_or_else(|standing| {
             panic!(
-                "{line} did not end within {:?}\nstdout: {stdout}\nstderr: {stderr}",
+                "{line} did not end within {:?}\nstdout: {stdout}\nstderr: {stderr}\n{standing}",
                 self.limit
             )
-        };
+        });
         Finished {
             line,
             status,
@@ -282,14 +282,15 @@ impl Drop for Running {
     }
 }
 
-/// Waits for a child; kills it and returns nothing when the time is over.
-pub(crate) fn wait_at_most(mut child: Child, limit: Duration) -> Option<ExitStatus> {
+/// Waits for a child; kills it when the time is over, and returns what it and all below it stood at.
+pub(crate) fn wait_at_most(mut child: Child, limit: Duration) -> Result<ExitStatus, String> {
     if ended_within(&child, limit) {
-        return Some(child.wait().expect("wait"));
+        return Ok(child.wait().expect("wait"));
     }
+    let standing = crate::standing::picture(child.id());
     let _ = child.kill();
     child.wait().expect("wait for a killed child");
-    None
+    Err(standing)
 }
 
 fn ended_within(child: &Child, limit: Duration) -> bool {

@@ -47,6 +47,7 @@ mod machine;
 mod need;
 mod rounds;
 mod stage;
+mod standing;
 mod world;
 
 mod cgroups;

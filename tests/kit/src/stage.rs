@@ -147,10 +147,12 @@ fn outside(name: &str) {
         .unwrap_or_default();
     let groups_left = groups.remove();
     match outcome {
-        Some(status) if status.success() && groups_left.is_empty() => {}
-        Some(status) if status.success() => panic!("control groups cannot be removed: {groups_left:?}"),
-        Some(status) => panic!("{name} failed ({status}):\n{output}"),
-        None => panic!("{name} did not end within {limit:?} and was killed:\n{output}"),
+        Ok(status) if status.success() && groups_left.is_empty() => {}
+        Ok(status) if status.success() => panic!("control groups cannot be removed: {groups_left:?}"),
+        Ok(status) => panic!("{name} failed ({status}):\n{output}"),
+        Err(standing) => {
+            panic!("{name} did not end within {limit:?} and was killed:\n{output}\n{standing}")
+        }
     }
 }
 
