@@ -309,8 +309,23 @@ impl Container {
     }
 }
 
-/// What a process waits for that was killed, and sleeps so that no signal ends it (proc_pid_status(5), proc_pid_wchan(5)).
+/// What a process waits for that was killed, and sleeps so that no signal ends it (proc_pid_wchan(5)). It sleeps still when it has
+/// been asked where: whatever is killed may sleep so for a moment.
 fn held_up(pid: u32) -> Option<String> {
+    killed_and_asleep(pid)?;
+    let place = tare_store::read(format!("/proc/{pid}/wchan"), LONGEST).unwrap_or_default();
+    let place = match String::from_utf8_lossy(&place).trim() {
+        "" | "0" => String::new(),
+        place => format!(" ({place})"),
+    };
+    let name = killed_and_asleep(pid)?;
+    Some(format!(
+        "process {pid} ({name}) was killed, and waits in the kernel for a device or a file system{place}"
+    ))
+}
+
+/// The name of a process that was killed and sleeps (proc_pid_status(5)).
+fn killed_and_asleep(pid: u32) -> Option<String> {
     let status = tare_store::read(format!("/proc/{pid}/status"), LONGEST).ok()?;
     let status = String::from_utf8_lossy(&status);
     let field = |name: &str| {
@@ -319,18 +334,8 @@ fn held_up(pid: u32) -> Option<String> {
     };
     let pending = |name: &str| u64::from_str_radix(field(name).unwrap_or_default(), 16).unwrap_or(0);
     let killed = (pending("SigPnd:") | pending("ShdPnd:")) & KILL != 0;
-    if !killed || !field("State:")?.starts_with('D') {
-        return None;
-    }
-    let place = tare_store::read(format!("/proc/{pid}/wchan"), LONGEST).unwrap_or_default();
-    let place = match String::from_utf8_lossy(&place).trim() {
-        "" | "0" => String::new(),
-        place => format!(" ({place})"),
-    };
-    let name = field("Name:").unwrap_or_default();
-    Some(format!(
-        "process {pid} ({name}) was killed, and waits in the kernel for a device or a file system{place}"
-    ))
+    let asleep = field("State:")?.starts_with('D');
+    (killed && asleep).then(|| field("Name:").unwrap_or_default().to_owned())
 }
 
 fn still_there(id: &str) -> Error {
