@@ -48,7 +48,9 @@ fn what_is_executed_has_streams_of_its_own_and_a_code() {
         }
         connection.kill_all(ID).unwrap();
         let ran = attach(&mut connection, None);
-        let error = guest.exec_detached(&bed.exec("e1", &["true"])).unwrap_err();
+        let error = guest
+            .exec_detached(&bed.exec("e1", &["true"]), || {})
+            .unwrap_err();
         assert_eq!(error.kind(), Kind::Conflict, "{error:?}");
         drop(guest);
         bed.finish(connection, &ran.exit);
@@ -96,8 +98,12 @@ fn what_is_executed_for_nobody_is_forgotten_when_it_has_ended() {
             .create(bed.request(&bed.call(&["sleep", "1000"])))
             .unwrap();
         let mut guest = bed.launch();
-        guest.exec_detached(&bed.exec("d1", &["sleep", "0.2"])).unwrap();
-        guest.exec_detached(&bed.exec("d2", &["sleep", "1234"])).unwrap();
+        guest
+            .exec_detached(&bed.exec("d1", &["sleep", "0.2"]), || {})
+            .unwrap();
+        guest
+            .exec_detached(&bed.exec("d2", &["sleep", "1234"]), || {})
+            .unwrap();
         // Whoever asked can still ask how it ended, and deletes it, or goes.
         wait_until(|| running(&["sleep", "0.2"]) == 0);
         assert_eq!(bed.executed(), 2);

@@ -208,10 +208,9 @@ impl Engine {
     ) -> Result<Option<Executed>> {
         let subject = self.subject(typed);
         let command = asked.command.join(" ");
-        self.note(
-            &Event::new(subject.clone(), format!("exec_start: {command}")).with("execCommand", &command),
-        );
-        let outcome = self.try_execute(typed, asked, attach);
+        let begins =
+            Event::new(subject.clone(), format!("exec_start: {command}")).with("execCommand", &command);
+        let outcome = self.try_execute(typed, asked, attach, &begins);
         let event = Event::new(subject, "exec_die").with("execCommand", command);
         let code = outcome
             .as_ref()
@@ -232,6 +231,7 @@ impl Engine {
         typed: &str,
         asked: &Execute,
         attach: Option<(&Attach<'_>, &Manner)>,
+        begins: &Event,
     ) -> Result<Option<Executed>> {
         let (
             record,
@@ -254,10 +254,13 @@ impl Engine {
             timeout: None,
             most_output: None,
         };
-        self.records().close();
+        let meanwhile = || {
+            self.note(begins);
+            self.records().close();
+        };
         let executed = match attach {
-            Some((attach, manner)) => connection.exec_until(&request, attach, manner),
-            None => connection.exec_detached(&request).map(|_| None),
+            Some((attach, manner)) => connection.exec_until(&request, attach, manner, meanwhile),
+            None => connection.exec_detached(&request, meanwhile).map(|_| None),
         };
         match executed {
             // It has ended since, and was cleared away.

@@ -52,11 +52,12 @@ impl Connection {
     /// `NotFound` where there is no such container, `Conflict` where it does not run; `CommandNotFound`, `CommandNotExecutable`
     /// and the like of its program.
     pub fn exec(&mut self, request: &ExecRequest, attach: &Attach<'_>) -> Result<Executed> {
-        let left = self.exec_until(request, attach, &Manner::default())?;
+        let left = self.exec_until(request, attach, &Manner::default(), || {})?;
         left.ok_or_else(|| Error::new(Kind::Internal, "wait for", &request.exec_id).because("nobody left it"))
     }
 
-    /// The same, but for who may leave: nothing, where he has left a process that lives on.
+    /// The same, but for who may leave: nothing, where he has left a process that lives on. What the client has to do `meanwhile`
+    /// it does while the supervisor is at it.
     ///
     /// # Errors
     /// As [`Connection::exec`].
@@ -65,6 +66,7 @@ impl Connection {
         request: &ExecRequest,
         attach: &Attach<'_>,
         manner: &Manner,
+        meanwhile: impl FnOnce(),
     ) -> Result<Option<Executed>> {
         let folder = self.pod.make_exec(&request.exec_id)?;
         let names = (request.id.as_str(), request.exec_id.as_str());
@@ -74,11 +76,11 @@ impl Connection {
             if request.stdin_open {
                 Fifos::make_stdin(&folder)?;
             }
-            self.start_exec(request, Some(&folder), NOWHERE)?;
+            self.start_exec(request, Some(&folder), NOWHERE, meanwhile)?;
             Wires::of_exec(&self.pod, names, &folder)?
         } else {
             let fifos = Fifos::make(&folder, request.process.terminal, request.stdin_open)?;
-            self.start_exec(request, Some(&folder), "")?;
+            self.start_exec(request, Some(&folder), "", meanwhile)?;
             Wires::Fifos(fifos)
         };
         let joined = (attach, manner);
@@ -99,15 +101,22 @@ impl Connection {
         Ok(Some(executed))
     }
 
-    /// Executes a process that nobody waits for and whose streams lead nowhere; its process id.
+    /// Executes a process that nobody waits for and whose streams lead nowhere; its process id. For `meanwhile` see
+    /// [`Connection::exec_until`].
     ///
     /// # Errors
     /// As [`Connection::exec`].
-    pub fn exec_detached(&mut self, request: &ExecRequest) -> Result<u32> {
-        self.start_exec(request, None, "")
+    pub fn exec_detached(&mut self, request: &ExecRequest, meanwhile: impl FnOnce()) -> Result<u32> {
+        self.start_exec(request, None, "", meanwhile)
     }
 
-    fn start_exec(&mut self, request: &ExecRequest, folder: Option<&Path>, log: &str) -> Result<u32> {
+    fn start_exec(
+        &mut self,
+        request: &ExecRequest,
+        folder: Option<&Path>,
+        log: &str,
+        meanwhile: impl FnOnce(),
+    ) -> Result<u32> {
         let name = |entry| {
             folder
                 .map(|folder| fifos::name(folder, entry))
@@ -134,6 +143,8 @@ impl Connection {
         // One after the other, and neither is waited for before both are told: the second is refused where the first was.
         let adding = self.request(TaskMethod::Exec, &exec)?;
         let starting = self.request(TaskMethod::Start, &start)?;
+        self.flush()?;
+        meanwhile();
         let added: Result<()> = self.answer(adding, TaskMethod::Exec.name());
         let started: Result<StartResponse> = self.answer(starting, TaskMethod::Start.name());
         match added.and(started) {
