@@ -3,7 +3,7 @@
 
 use crate::bed::{Bed, OURS, OURS_WITH_CRUN, OURS_WITH_OURS, OURS_WITH_RUNC, RUNCS, SHIM, Shim, TRAP, Talk};
 use crate::machine::{self, NEEDS};
-use crate::successor::kill;
+use crate::successor::{kill, pids};
 use std::time::{Duration, Instant};
 use tare_kit::test;
 use tare_spec_containerd::{Any, BootstrapAnswer, Message, Timestamp, task, types, typeurl};
@@ -633,7 +633,13 @@ fn a_killed_exec_leaves_nothing(bed: &mut Bed) {
     };
     talk.done("exec e", "Exec", &request);
     talk.start("e");
-    bed.run("until pgrep -x -f 'sleep 1003' && pgrep -x -f 'sleep 1002' && pgrep -f '^sleep 1004'; do sleep 0.05; done", "c", &[]);
+    let (_, first) = pids(&mut talk);
+    // The last is nobody's child when whoever started it is gone: the container's first process has it then.
+    let ready = format!(
+        "until pgrep -x -f 'sleep 1003' && pgrep -x -f 'sleep 1002' && pgrep -f '^sleep 1004' \
+            && [ $(ps -o ppid= -p $(pgrep -f '^sh -c sleep 1004')) -eq {first} ]; do sleep 0.05; done"
+    );
+    bed.run(&ready, "c", &[]);
     talk.kill("e", 9);
     talk.wait("e");
     // Nobody holds its output open any more.
