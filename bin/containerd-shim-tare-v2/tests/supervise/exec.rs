@@ -49,7 +49,7 @@ fn what_is_executed_has_streams_of_its_own_and_a_code() {
         connection.kill_all(ID).unwrap();
         let ran = attach(&mut connection, None);
         let error = guest
-            .exec_detached(&bed.exec("e1", &["true"]), || {})
+            .exec_detached(&bed.exec("e1", &["true"]), |_| {})
             .unwrap_err();
         assert_eq!(error.kind(), Kind::Conflict, "{error:?}");
         drop(guest);
@@ -99,10 +99,10 @@ fn what_is_executed_for_nobody_is_forgotten_when_it_has_ended() {
             .unwrap();
         let mut guest = bed.launch();
         guest
-            .exec_detached(&bed.exec("d1", &["sleep", "0.2"]), || {})
+            .exec_detached(&bed.exec("d1", &["sleep", "0.2"]), |_| {})
             .unwrap();
         guest
-            .exec_detached(&bed.exec("d2", &["sleep", "1234"]), || {})
+            .exec_detached(&bed.exec("d2", &["sleep", "1234"]), |_| {})
             .unwrap();
         // Whoever asked can still ask how it ended, and deletes it, or goes.
         wait_until(|| running(&["sleep", "0.2"]) == 0);

@@ -117,6 +117,8 @@ impl Database {
         };
         if migrate::run(database.connection()?, migrations).during("open database", &shown)? {
             database.committed("migrate")?;
+            // Whoever finds nobody else here reads the whole log: the schema is not to lie there until that is long.
+            database.empty_log();
         }
         Ok(database)
     }
@@ -236,11 +238,16 @@ impl Database {
         Ok((value, changed))
     }
 
-    /// Moves a long log into the file. Where another process reads or writes just now it is left to the next commit.
+    /// Moves a long log into the file.
     fn shorten_log(&mut self) {
-        if std::fs::metadata(log_of(&self.path)).is_ok_and(|about| about.len() > LONGEST_LOG)
-            && let Ok(connection) = self.connection()
-        {
+        if std::fs::metadata(log_of(&self.path)).is_ok_and(|about| about.len() > LONGEST_LOG) {
+            self.empty_log();
+        }
+    }
+
+    /// Moves the log into the file. Where another process reads or writes just now it is left to a later commit.
+    fn empty_log(&mut self) {
+        if let Ok(connection) = self.connection() {
             // Nobody is waited for, and what was committed is on disk whether or not this succeeds.
             let _ = connection.busy_timeout(Duration::ZERO);
             let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));

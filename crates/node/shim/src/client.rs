@@ -19,7 +19,7 @@ pub use attach::{Attach, Manner, Parted};
 pub use connection::Connection;
 pub use container::{CreateRequest, Created};
 pub use end::{Ended, end};
-pub use exec::{ExecRequest, Executed};
+pub use exec::{ExecRequest, Executed, Moment};
 pub use keys::Keys;
 pub use launch::{Launch, Starting, begin, find, launch};
 pub use leaving::Leaving;

@@ -39,7 +39,7 @@ mod terminal;
 
 pub use client::{
     Attach, Connection, CreateRequest, Created, Ended, ExecRequest, Executed, Keys, Launch, Leaving, Maker,
-    Manner, Parted, RuntimeCommand, ShimCommand, Starting, begin, end, find, launch,
+    Manner, Moment, Parted, RuntimeCommand, ShimCommand, Starting, begin, end, find, launch,
 };
 pub use elsewhere::Elsewhere;
 pub use exit::{Exit, Oom};

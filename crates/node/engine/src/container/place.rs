@@ -99,6 +99,11 @@ impl Engine {
 
     /// Connects to the supervisor of a container that runs. Where one was just killed, its successor is started first.
     pub(super) fn find_supervisor(&self, id: &str) -> Result<Option<Supervised>> {
+        self.find_supervisor_while(id, &mut || {})
+    }
+
+    /// The same; whenever one is asked how the container is, something else is done until it answers.
+    fn find_supervisor_while(&self, id: &str, meanwhile: &mut dyn FnMut()) -> Result<Option<Supervised>> {
         for _ in 0..ATTEMPTS {
             let Ok(pod) = PodDir::open(self.pod_folder(id)) else {
                 return Ok(None);
@@ -110,7 +115,7 @@ impl Engine {
             })?;
             if let Some(mut connection) = found {
                 // One that is dying takes connections still.
-                match connection.state(id) {
+                match connection.state_while(id, &mut *meanwhile) {
                     Err(e) if e.kind() == Kind::Unavailable => {}
                     state => return Ok(Some(Supervised { connection, state })),
                 }
@@ -127,9 +132,18 @@ impl Engine {
     /// The same as [`Engine::find_supervisor`], once a start is over that somebody is just at: what is asked of a container before
     /// that would miss it.
     pub(super) fn find_started(&self, id: &str) -> Result<Option<Supervised>> {
+        self.find_started_while(id, &mut || {})
+    }
+
+    /// The same; see [`Engine::find_supervisor_while`].
+    pub(super) fn find_started_while(
+        &self,
+        id: &str,
+        meanwhile: &mut dyn FnMut(),
+    ) -> Result<Option<Supervised>> {
         let until = Instant::now() + STARTING;
         loop {
-            let Some(found) = self.find_supervisor(id)? else {
+            let Some(found) = self.find_supervisor_while(id, meanwhile)? else {
                 return Ok(None);
             };
             let begins = match &found.state {

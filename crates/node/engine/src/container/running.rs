@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use std::path::Path;
 use std::time::Duration;
 use tare_error::{Context, Error, Kind, Result, While};
-use tare_shim::{Attach, Condition, ExecRequest, Executed, Manner};
+use tare_shim::{Attach, Condition, ExecRequest, Executed, Manner, Moment};
 use tare_spec_oci::{Capabilities, Process, Spec};
 use tare_store::Id;
 
@@ -210,19 +210,21 @@ impl Engine {
         let command = asked.command.join(" ");
         let begins =
             Event::new(subject.clone(), format!("exec_start: {command}")).with("execCommand", &command);
-        let outcome = self.try_execute(typed, asked, attach, &begins);
-        let event = Event::new(subject, "exec_die").with("execCommand", command);
-        let code = outcome
-            .as_ref()
-            .ok()
-            .and_then(Option::as_ref)
-            .map(|executed| executed.code);
-        self.note(
-            &code
-                .iter()
-                .fold(event, |event, code| event.with("exitCode", code))
-                .came_to(&outcome),
-        );
+        let ends = Event::new(subject, "exec_die").with("execCommand", command);
+        let mut is_noted = false;
+        let outcome = self.try_execute(typed, asked, attach, |moment| match moment {
+            Moment::Asked => {
+                self.note(&begins);
+                self.records().close();
+            }
+            Moment::Ended(executed) => {
+                is_noted = true;
+                self.note(&ends.clone().with("exitCode", executed.code));
+            }
+        });
+        if !is_noted {
+            self.note(&ends.came_to(&outcome));
+        }
         outcome
     }
 
@@ -231,32 +233,32 @@ impl Engine {
         typed: &str,
         asked: &Execute,
         attach: Option<(&Attach<'_>, &Manner)>,
-        begins: &Event,
+        meanwhile: impl FnMut(Moment),
     ) -> Result<Option<Executed>> {
-        let (
-            record,
-            Supervised {
-                mut connection,
-                state,
-            },
-        ) = self.running("exec in container", typed)?;
+        let operation = "exec in container";
+        let record = self.find_container(typed)?;
+        let mut made = None;
+        let found = self.find_started_while(&record.id, &mut || {
+            made.get_or_insert_with(|| self.process_as_made(&record.id));
+        })?;
+        let Supervised {
+            mut connection,
+            state,
+        } = self.up(operation, (typed, &record.id), found)?;
         let (condition, pid) = state?;
         if condition == Condition::Paused {
-            return Err(Error::new(Kind::Conflict, "exec in container", typed)
+            return Err(Error::new(Kind::Conflict, operation, typed)
                 .because("it is paused")
                 .hint(format!("`tare unpause {typed}` lets it go on")));
         }
+        let made = made.unwrap_or_else(|| self.process_as_made(&record.id))?;
         let request = ExecRequest {
-            process: self.executed(&record, asked, pid)?,
+            process: self.executed(made, (&record.id, pid), asked)?,
             id: record.id.clone(),
             exec_id: Id::random()?.to_string(),
             stdin_open: asked.interactive,
             timeout: None,
             most_output: None,
-        };
-        let meanwhile = || {
-            self.note(begins);
-            self.records().close();
         };
         let executed = match attach {
             Some((attach, manner)) => connection.exec_until(&request, attach, manner, meanwhile),
@@ -265,15 +267,14 @@ impl Engine {
         match executed {
             // It has ended since, and was cleared away.
             Err(e) if e.kind() == Kind::NotFound && !self.pod_folder(&record.id).is_dir() => {
-                Err(not_running("exec in container", typed))
+                Err(not_running(operation, typed))
             }
             executed => executed,
         }
     }
 
     /// The process: the container's own, changed by what was asked.
-    fn executed(&self, record: &ContainerRecord, asked: &Execute, pid: u32) -> Result<Process> {
-        let mut process = self.process_as_made(&record.id)?;
+    fn executed(&self, mut process: Process, (id, pid): (&str, u32), asked: &Execute) -> Result<Process> {
         process.args.clone_from(&asked.command);
         process.terminal = asked.terminal;
         process.console_size = asked.size.map(|(lines, columns)| tare_spec_oci::ConsoleSize {
@@ -284,7 +285,7 @@ impl Engine {
             process.cwd = directory.into();
         }
         if let Some(user) = &asked.process.user {
-            self.become_user(&mut process, user, (&record.id, pid))?;
+            self.become_user(&mut process, user, (id, pid))?;
         }
         if asked.privileged {
             process.capabilities = Some(every_capability(&host_facts(
@@ -398,9 +399,21 @@ impl Engine {
     /// A container that runs, and its supervisor.
     fn running(&self, operation: &'static str, typed: &str) -> Result<(ContainerRecord, Supervised)> {
         let record = self.find_container(typed)?;
-        match self.find_started(&record.id)? {
-            Some(found) => Ok((record, found)),
-            None if self.due(&record.id)?.is_some() => {
+        let found = self.find_started(&record.id)?;
+        let found = self.up(operation, (typed, &record.id), found)?;
+        Ok((record, found))
+    }
+
+    /// The supervisor of a container that is to run, where one was found.
+    fn up(
+        &self,
+        operation: &'static str,
+        (typed, id): (&str, &str),
+        found: Option<Supervised>,
+    ) -> Result<Supervised> {
+        match found {
+            Some(found) => Ok(found),
+            None if self.due(id)?.is_some() => {
                 Err(Error::new(Kind::Conflict, operation, typed)
                     .because("it is restarting, wait until it runs"))
             }

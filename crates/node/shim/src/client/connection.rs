@@ -134,7 +134,20 @@ impl Connection {
         self.ask_within(method, request, None)
     }
 
-    /// The same, for a time: the supervisor says then that it is over.
+    /// The same, and does something else meanwhile.
+    pub(super) fn ask_while<A: Message + Default>(
+        &mut self,
+        method: TaskMethod,
+        request: &impl Message,
+        meanwhile: impl FnOnce(),
+    ) -> Result<A> {
+        let stream = self.request(method, request)?;
+        self.flush()?;
+        meanwhile();
+        self.answer(stream, method.name())
+    }
+
+    /// Asks the task service, for a time: the supervisor says then that it is over.
     pub(super) fn ask_within<A: Message + Default>(
         &mut self,
         method: TaskMethod,

@@ -171,11 +171,19 @@ impl Connection {
     /// # Errors
     /// `NotFound` where there is none of this id; `Unavailable` where the supervisor is gone.
     pub fn state(&mut self, id: &str) -> Result<(Condition, u32)> {
+        self.state_while(id, || {})
+    }
+
+    /// The same, while the client does something else.
+    ///
+    /// # Errors
+    /// As [`Connection::state`].
+    pub fn state_while(&mut self, id: &str, meanwhile: impl FnOnce()) -> Result<(Condition, u32)> {
         let request = StateRequest {
             id: id.to_owned(),
             exec_id: String::new(),
         };
-        let state: StateResponse = self.ask(TaskMethod::State, &request)?;
+        let state: StateResponse = self.ask_while(TaskMethod::State, &request, meanwhile)?;
         Ok((state.status(), state.pid))
     }
 
@@ -290,11 +298,20 @@ impl Connection {
 
     /// Removes a container that has ended, with its record, or what was executed in it.
     pub(super) fn delete(&mut self, id: &str, exec_id: &str) -> Result<()> {
+        self.delete_while((id, exec_id), || {})
+    }
+
+    /// The same, while the client does something else.
+    pub(super) fn delete_while(
+        &mut self,
+        (id, exec_id): (&str, &str),
+        meanwhile: impl FnOnce(),
+    ) -> Result<()> {
         let request = DeleteRequest {
             id: id.to_owned(),
             exec_id: exec_id.to_owned(),
         };
-        match self.ask::<DeleteResponse>(TaskMethod::Delete, &request) {
+        match self.ask_while::<DeleteResponse>(TaskMethod::Delete, &request, meanwhile) {
             Err(e) if e.kind() != Kind::NotFound => Err(e),
             _ => Ok(()),
         }

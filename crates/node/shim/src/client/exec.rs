@@ -44,6 +44,15 @@ pub struct Executed {
     pub cut: bool,
 }
 
+/// Where the client may do something of its own: the supervisor is at it meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The process was asked for.
+    Asked,
+    /// It has ended so, and is to be forgotten.
+    Ended(Executed),
+}
+
 impl Connection {
     /// Executes a process and joins its streams with the client's until its end. Signals are not passed on; who dies leaves the
     /// process behind.
@@ -52,12 +61,12 @@ impl Connection {
     /// `NotFound` where there is no such container, `Conflict` where it does not run; `CommandNotFound`, `CommandNotExecutable`
     /// and the like of its program.
     pub fn exec(&mut self, request: &ExecRequest, attach: &Attach<'_>) -> Result<Executed> {
-        let left = self.exec_until(request, attach, &Manner::default(), || {})?;
+        let left = self.exec_until(request, attach, &Manner::default(), |_| {})?;
         left.ok_or_else(|| Error::new(Kind::Internal, "wait for", &request.exec_id).because("nobody left it"))
     }
 
     /// The same, but for who may leave: nothing, where he has left a process that lives on. What the client has to do `meanwhile`
-    /// it does while the supervisor is at it.
+    /// it does at these moments.
     ///
     /// # Errors
     /// As [`Connection::exec`].
@@ -66,7 +75,7 @@ impl Connection {
         request: &ExecRequest,
         attach: &Attach<'_>,
         manner: &Manner,
-        meanwhile: impl FnOnce(),
+        mut meanwhile: impl FnMut(Moment),
     ) -> Result<Option<Executed>> {
         let folder = self.pod.make_exec(&request.exec_id)?;
         let names = (request.id.as_str(), request.exec_id.as_str());
@@ -76,11 +85,11 @@ impl Connection {
             if request.stdin_open {
                 Fifos::make_stdin(&folder)?;
             }
-            self.start_exec(request, Some(&folder), NOWHERE, meanwhile)?;
+            self.start_exec(request, Some(&folder), NOWHERE, &mut meanwhile)?;
             Wires::of_exec(&self.pod, names, &folder)?
         } else {
             let fifos = Fifos::make(&folder, request.process.terminal, request.stdin_open)?;
-            self.start_exec(request, Some(&folder), "", meanwhile)?;
+            self.start_exec(request, Some(&folder), "", &mut meanwhile)?;
             Wires::Fifos(fifos)
         };
         let joined = (attach, manner);
@@ -97,7 +106,7 @@ impl Connection {
             cut: outputs.into_iter().any(|output| output.cut),
         };
         drop(session);
-        self.delete(&request.id, &request.exec_id)?;
+        self.delete_while(names, || meanwhile(Moment::Ended(executed)))?;
         Ok(Some(executed))
     }
 
@@ -106,7 +115,7 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::exec`].
-    pub fn exec_detached(&mut self, request: &ExecRequest, meanwhile: impl FnOnce()) -> Result<u32> {
+    pub fn exec_detached(&mut self, request: &ExecRequest, meanwhile: impl FnMut(Moment)) -> Result<u32> {
         self.start_exec(request, None, "", meanwhile)
     }
 
@@ -115,7 +124,7 @@ impl Connection {
         request: &ExecRequest,
         folder: Option<&Path>,
         log: &str,
-        meanwhile: impl FnOnce(),
+        mut meanwhile: impl FnMut(Moment),
     ) -> Result<u32> {
         let name = |entry| {
             folder
@@ -144,7 +153,7 @@ impl Connection {
         let adding = self.request(TaskMethod::Exec, &exec)?;
         let starting = self.request(TaskMethod::Start, &start)?;
         self.flush()?;
-        meanwhile();
+        meanwhile(Moment::Asked);
         let added: Result<()> = self.answer(adding, TaskMethod::Exec.name());
         let started: Result<StartResponse> = self.answer(starting, TaskMethod::Start.name());
         match added.and(started) {
