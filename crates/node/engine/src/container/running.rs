@@ -239,7 +239,8 @@ impl Engine {
         let record = self.find_container(typed)?;
         let mut made = None;
         let found = self.find_started_while(&record.id, &mut || {
-            made.get_or_insert_with(|| self.process_as_made(&record.id));
+            // It may be that it is just being made: then it is asked for once more, and this is read anew.
+            made = self.process_as_made(&record.id).ok();
         })?;
         let Supervised {
             mut connection,
@@ -251,7 +252,7 @@ impl Engine {
                 .because("it is paused")
                 .hint(format!("`tare unpause {typed}` lets it go on")));
         }
-        let made = made.unwrap_or_else(|| self.process_as_made(&record.id))?;
+        let made = made.map_or_else(|| self.process_as_made(&record.id), Ok)?;
         let request = ExecRequest {
             process: self.executed(made, (&record.id, pid), asked)?,
             id: record.id.clone(),
