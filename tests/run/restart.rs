@@ -263,6 +263,39 @@ fn what_goes_with_its_end_is_kept_until_it_runs_again() {
 }
 
 #[test]
+fn an_end_is_followed_while_somebody_says_that_nobody_has_to_wait() {
+    test(NEEDS, |world| {
+        ready(world);
+        let script = "echo up; while :; do sleep 0.05; done";
+        let words = [
+            "run",
+            "-d",
+            "--name",
+            "web",
+            "--restart",
+            "always",
+            "busybox",
+            "sh",
+        ];
+        // Whoever is started from here and says so takes his time.
+        let _ = world
+            .tare(words)
+            .args(["-c", script])
+            .env("TARE_FAILPOINT", "delay:1000@due-forgotten")
+            .ok();
+        for life in 1..4 {
+            until("it is up", || starts(world) == life);
+            let pid = inspect(world, ".State.Pid").parse().ok().and_then(Pid::from_raw);
+            kill_process(pid.expect("a number"), Signal::KILL).expect("it lives");
+        }
+        until("it is started again", || starts(world) == 4);
+        let _ = world.tare(["rm", "-f", "web"]).ok();
+        wait_until_cleared(world);
+        assert_nothing_left(world);
+    });
+}
+
+#[test]
 fn one_that_was_told_to_end_and_then_to_run_runs() {
     test(NEEDS, |world| {
         ready(world);

@@ -361,9 +361,16 @@ impl Engine {
         if !path.exists() {
             return Ok(());
         }
-        match Lock::try_exclusive(&path)? {
-            Some(_held) => remove(&path),
-            None => self.wake(id),
+        let Some(held) = Lock::try_exclusive(&path)? else {
+            return self.wake(id);
+        };
+        tare_failpoint::pass("due-forgotten")?;
+        remove(&path)?;
+        drop(held);
+        // It may have been started by somebody else and have ended since: who wanted to wait then has left that to us, as we held this.
+        match self.outlook(id)? {
+            Outlook::Due(_) => self.say_due(id).and_then(|()| self.look_after_due()),
+            Outlook::Over | Outlook::Busy => Ok(()),
         }
     }
 
