@@ -56,10 +56,10 @@ fn assert_is_held(talk: &mut Talk, exec: &str) {
         if told.starts_with(&begins) && told.contains(HOLDS) {
             return;
         }
-        assert!(
-            told.starts_with("delete: Conflict: ") && Instant::now() < until,
-            "{told}"
-        );
+        // The first process may sleep so for a moment itself, on its way out: then the place where is not told.
+        let may_go = told.contains("cannot delete a running process")
+            || told.starts_with(&begins) && told.contains("(sh) was killed, and waits in the kernel");
+        assert!(may_go && Instant::now() < until, "{told}");
     }
 }
 
